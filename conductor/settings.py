@@ -1,0 +1,181 @@
+"""Every setting of the conductor: default, unit, meaning.
+
+Sources, later wins: the defaults here, a TOML or JSON file, `OPSORBIT_…` variables. Keys have the
+original's names where the meaning is the same (contract platform.md §1). A variable names a key in upper
+case, with `__` between levels: `OPSORBIT_WEBSERVER__PORT=80`, `OPSORBIT_TTL=60`. Keys of the original that
+are not listed here are accepted and have no effect.
+"""
+
+import os
+import socket
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+ENV_PREFIX = "OPSORBIT_"
+
+Json = dict[str, Any]
+
+
+class SettingsError(Exception):
+    """The settings cannot be read; the text names the file or variable and the key."""
+
+
+class WebServer(msgspec.Struct, kw_only=True):
+    port: int = 5522
+    bind: str = "0.0.0.0"  # noqa: S104 - satellites on other hosts dial in
+    max_upload_size: int = 1024**3
+    """Bytes of a request body."""
+    max_json_size: int = 32 * 1024**2
+    """Bytes of a JSON or form body without files."""
+    timeout: float = 30.0
+    """Seconds a client may take for a request."""
+    max_connections: int = 2048
+    public_ip_offset: int | None = None
+
+
+class Users(msgspec.Struct, kw_only=True):
+    session_expire_days: int = 365
+    max_failed_logins_per_hour: int = 5
+    use_csrf: bool = True
+
+
+class Plugin(msgspec.Struct, kw_only=True):
+    """Run-as defaults of one plugin type; empty means the agent's own user."""
+
+    uid: str | int = ""
+    gid: str | int = ""
+
+
+class Settings(msgspec.Struct, kw_only=True):
+    # Identity and stores
+    base_app_url: str = "http://localhost:5522"
+    """Where people reach the primary; no trailing slash."""
+    hostname: str = ""
+    """This conductor's name towards the others; empty: the system's host name."""
+    secret_key: str = ""
+    """Signs tokens; empty: generated into the data directory. All conductors of a cluster share it."""
+    admin_password: str = ""
+    """First password of `admin` on a new database; empty: generated and shown once."""
+    redis_url: str = ""
+    """Empty: an own Redis in the data directory. Else redis://, rediss:// or unix://."""
+    redis_prefix: str = "opsorbit"
+    """First part of every key, so that several clusters can share a Redis."""
+    database_url: str = ""
+    """Empty: SQLite in the data directory. Else an SQLAlchemy URL such as postgresql://user@host/name."""
+    files_url: str = ""
+    """Empty: a folder in the data directory. Else file://, s3://, gs:// or az://."""
+    durability: str = "standard"
+    """`standard`, or `strict`: each accepted job is on disk before the API answers."""
+
+    # Leadership
+    lease_seconds: float = 10.0
+    """Length of the leader's lease; fail-over takes at most three of them."""
+    lease_margin_seconds: float = 1.0
+    """The primary stops acting this long before its lease can end."""
+    redirect_master_requests: bool = False
+    """A standby answers 302 to the primary instead of the `master` error."""
+    masters: str = ""
+    """Comma-separated hosts of all conductors, told to satellites; empty: this one."""
+
+    # Jobs
+    dead_job_timeout: float = 120.0
+    """Seconds without a sign of life after which a job counts as dead."""
+    max_inline_job_log_size: int = 1024**2
+    """Bytes of output kept in the job's record; larger logs are stored as files."""
+    max_jobs_per_min: int = 0
+    """Launches a minute; 0 is off."""
+    job_env: Json = {}
+    job_universal_limits: Json = {"default": [], "workflow": []}
+    job_universal_actions: Json = {"default": [], "workflow": []}
+    default_plugin_credentials: dict[str, Plugin] = {}
+    idempotency_seconds: float = 86_400.0
+    """How long a repeated `Idempotency-Key` returns the first job."""
+
+    # Fleet
+    ping_freq_sec: float = 5.0
+    ping_timeout_sec: float = 30.0
+    max_sockets_per_ip: int = 1_000
+    """Unauthenticated websockets of one address at a time."""
+    satellite: Json = {}
+    """`satellite.config`: keys pushed to every satellite, over the stock ones."""
+    airgap: Json = {"enabled": False, "whitelist": [], "blacklist": []}
+
+    # Answers
+    ttl: int = 300
+    """Seconds a client may keep a search result."""
+    WebServer: WebServer = msgspec.field(default_factory=WebServer)
+    User: Users = msgspec.field(default_factory=Users)
+
+    # Records
+    db_maint: Json = {}
+    tz: str = ""
+    log_level: str = "info"
+    log_format: str = "auto"
+    """`json`, `console`, or `auto`: console on a terminal."""
+
+    def host_id(self) -> str:
+        return (self.hostname or socket.gethostname()).lower()
+
+
+_DURABILITIES = ("standard", "strict")
+
+
+def load(file: Path | None = None, environment: Mapping[str, str] | None = None) -> Settings:
+    """The settings from `file` (TOML, or JSON by its ending) and the environment. Raises SettingsError."""
+    document = _read(file) if file else {}
+    _overlay(document, os.environ if environment is None else environment)
+    try:
+        settings = msgspec.convert(document, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"Settings: {error}") from None
+    if settings.durability not in _DURABILITIES:
+        raise SettingsError(f"Settings: durability must be one of {', '.join(_DURABILITIES)}")
+    if settings.lease_seconds <= 2 * settings.lease_margin_seconds:
+        raise SettingsError("Settings: lease_seconds must be more than twice lease_margin_seconds")
+    return settings
+
+
+def _read(file: Path) -> Json:
+    try:
+        text = file.read_text()
+        document = msgspec.json.decode(text) if file.suffix == ".json" else tomllib.loads(text)
+    except OSError as error:
+        raise SettingsError(f"Cannot read {file}: {error.strerror}") from None
+    except (msgspec.DecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"Cannot read {file}: {error}") from None
+    if not isinstance(document, dict):
+        raise SettingsError(f"Cannot read {file}: not an object")
+    return document
+
+
+def _overlay(document: Json, environment: Mapping[str, str]) -> None:
+    names = {field.name.upper(): field.name for field in msgspec.structs.fields(Settings)}
+    for variable, text in environment.items():
+        if not variable.startswith(ENV_PREFIX):
+            continue
+        first, *rest = variable.removeprefix(ENV_PREFIX).split("__")
+        name = names.get(first.upper())
+        if name is None:
+            continue
+        place, key = document, name
+        for step in rest:
+            deeper = place.setdefault(key, {})
+            if not isinstance(deeper, dict):
+                raise SettingsError(f"{variable}: {key} has no parts")
+            place, key = deeper, step.lower()
+        place[key] = _value(text) if rest else text
+
+
+def _value(text: str) -> Any:
+    if text in ("true", "false"):
+        return text == "true"
+    for number in (int, float):
+        try:
+            return number(text)
+        except ValueError:
+            continue
+    return text

@@ -1,0 +1,152 @@
+"""What just happened, as typed values. A state change is announced once; observers subscribe.
+
+A service announces and never calls an observer. `publish` returns at once: each observer has a bounded
+queue and a task of its own, so that a slow one delays nobody; when its queue is full the oldest signal is
+dropped and counted, since an observer must never hold up a job.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import msgspec
+import structlog
+
+_QUEUE_LENGTH = 10_000
+
+log = structlog.get_logger(__name__)
+
+
+class Actor(msgspec.Struct, frozen=True, kw_only=True):
+    """Who caused something. `kind`: user, api_key, schedule, trigger, satellite or system."""
+
+    kind: str
+    id: str = ""
+    ips: tuple[str, ...] = ()
+    useragent: str = ""
+
+
+SYSTEM = Actor(kind="system")
+
+
+class Signal(msgspec.Struct, frozen=True, kw_only=True):
+    actor: Actor = SYSTEM
+    correlation_id: str = ""
+    causation_id: str = ""
+
+
+class DefinitionChanged(Signal, frozen=True, kw_only=True):
+    """A definition was created, updated or deleted. `verb`: create, update, delete or multi_update."""
+
+    kind: str
+    verb: str
+    item: Mapping[str, Any]
+    updated: tuple[str, ...] = ()
+
+
+class UserLoggedIn(Signal, frozen=True, kw_only=True):
+    username: str
+
+
+class JobAccepted(Signal, frozen=True, kw_only=True):
+    job_id: str
+    event_id: str
+
+
+class JobStarted(Signal, frozen=True, kw_only=True):
+    job_id: str
+    event_id: str
+    server_id: str
+    attempt: int
+
+
+class JobFinished(Signal, frozen=True, kw_only=True):
+    """The job is in the archive and has left the book."""
+
+    job_id: str
+    event_id: str
+    code: Any
+    elapsed: float
+
+
+class JobAborted(Signal, frozen=True, kw_only=True):
+    """Somebody asked for the abort; the job's end is announced by JobFinished."""
+
+    job_id: str
+    reason: str
+
+
+class JobDeleted(Signal, frozen=True, kw_only=True):
+    job_id: str
+
+
+class ServerAdded(Signal, frozen=True, kw_only=True):
+    server: Mapping[str, Any]
+
+
+class ServerRemoved(Signal, frozen=True, kw_only=True):
+    server: Mapping[str, Any]
+
+
+class Notice(Signal, frozen=True, kw_only=True):
+    """Something an operator should read. `level`: notice, warning, error or critical."""
+
+    level: str
+    description: str
+    details: str = ""
+    server: Mapping[str, Any] = {}
+
+
+class LeadershipChanged(Signal, frozen=True, kw_only=True):
+    host: str
+    primary: bool
+    epoch: int
+
+
+Observer = Callable[[Signal], Awaitable[None]]
+
+
+class Signals:
+    """The announcer. Subscribe before `run`; every observer sees every signal, in order."""
+
+    def __init__(self) -> None:
+        self._observers: list[tuple[str, Observer, asyncio.Queue[Signal]]] = []
+        self.dropped = 0
+
+    def subscribe(self, name: str, observer: Observer) -> None:
+        self._observers.append((name, observer, asyncio.Queue(_QUEUE_LENGTH)))
+
+    def publish(self, signal: Signal) -> None:
+        for name, _, queue in self._observers:
+            if queue.full():
+                queue.get_nowait()
+                queue.task_done()
+                self.dropped += 1
+                log.warning("observer is behind, signal dropped", observer=name)
+            queue.put_nowait(signal)
+
+    async def run(self) -> None:
+        """Deliver until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for name, observer, queue in self._observers:
+                group.create_task(self._deliver(name, observer, queue), name=f"observer {name}")
+
+    async def settled(self, timeout: float) -> None:
+        """Return when all that was published has been delivered, or after `timeout` seconds."""
+        try:
+            async with asyncio.timeout(timeout):
+                for _, _, queue in self._observers:
+                    await queue.join()
+        except TimeoutError:
+            log.warning("signals were left undelivered")
+
+    @staticmethod
+    async def _deliver(name: str, observer: Observer, queue: asyncio.Queue[Signal]) -> None:
+        while True:
+            signal = await queue.get()
+            try:
+                await observer(signal)
+            except Exception:
+                log.exception("observer failed", observer=name, signal=type(signal).__name__)
+            finally:
+                queue.task_done()

@@ -1,0 +1,1 @@
+"""Tickets and their change log. Nothing stands here yet."""

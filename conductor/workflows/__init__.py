@@ -1,0 +1,1 @@
+"""Graphs of jobs: validate, advance (pure), drive. Nothing stands here yet."""

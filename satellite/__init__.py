@@ -1,0 +1,1 @@
+"""The satellite: a light daemon on every host that runs plugins, keeps their output and reports."""

@@ -1,0 +1,1 @@
+"""Built-in plugins, and how a job's command becomes a process."""

@@ -1,0 +1,1 @@
+"""The expression language of target expressions, parameter macros, monitors and alerts."""

@@ -1,0 +1,53 @@
+"""Identifiers and secrets. Shapes follow the contract, api/README.md §10.8 and access.md §1."""
+
+import secrets
+import string
+import threading
+import time
+
+_BASE36 = string.digits + string.ascii_lowercase
+_ALPHANUMERIC = string.ascii_letters + string.digits
+_SHORT_ID_LENGTH = 16
+_COUNTER_LIMIT = 36 * 36
+
+_counter = secrets.randbelow(_COUNTER_LIMIT)
+_counter_lock = threading.Lock()
+
+
+def base36(number: int) -> str:
+    digits = ""
+    while number:
+        number, digit = divmod(number, 36)
+        digits = _BASE36[digit] + digits
+    return digits or "0"
+
+
+def short_id(prefix: str) -> str:
+    """A new 16-character ID `[a-z0-9]` that sorts by creation time: prefix, milliseconds, counter, padding."""
+    global _counter
+    with _counter_lock:
+        _counter = (_counter + 1) % _COUNTER_LIMIT
+        count = _counter
+    head = f"{prefix}{base36(int(time.time() * 1000))}{base36(count).rjust(2, '0')}"
+    padding = "".join(secrets.choice(_BASE36) for _ in range(_SHORT_ID_LENGTH - len(head)))
+    return head + padding
+
+
+def hex_id() -> str:
+    """64 lower-case hex characters from the system's random source: sessions, nonces, CSRF tokens."""
+    return secrets.token_hex(32)
+
+
+def url_token() -> str:
+    """43 URL-safe characters, 32 random bytes: the unguessable part of file paths."""
+    return secrets.token_urlsafe(32)
+
+
+def api_key() -> str:
+    """24 random alphanumerics (seed 003)."""
+    return "".join(secrets.choice(_ALPHANUMERIC) for _ in range(24))
+
+
+def password() -> str:
+    """A generated first password: 20 random alphanumerics."""
+    return "".join(secrets.choice(_ALPHANUMERIC) for _ in range(20))

@@ -1,0 +1,104 @@
+"""Payloads of the `opsorbit.v1` extension: acknowledged logs and results, and the resume exchange.
+
+The base protocol's payloads are documents and stay dicts. `docs/satellite-wire.md` tells the whole story.
+"""
+
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+LOG_CHUNK_BYTES = 256 * 1024
+"""Most log bytes in one `job_log`."""
+LOG_WINDOW_BYTES = 1024 * 1024
+"""Most unacknowledged log bytes of one job in flight."""
+
+
+class HeldState(StrEnum):
+    """What a satellite knows of a job it holds, from the job's directory."""
+
+    TAKEN = "taken"  # journalled, never started
+    RUNNING = "running"
+    FINISHED = "finished"  # the result waits to be acknowledged
+    LOST = "lost"  # it was started; neither its process nor its exit status is there
+
+
+class HeldJob(msgspec.Struct, kw_only=True):
+    id: str
+    attempt: int
+    state: HeldState
+    log_size: int = 0
+
+
+class Resume(msgspec.Struct, kw_only=True):
+    """`resume`, satellite → conductor: the first message after `joined`, also when nothing is held."""
+
+    jobs: list[HeldJob] = []
+
+
+class MetaRow(msgspec.Struct, kw_only=True):
+    """One row of a job's meta log. The ID makes a repeated row recognisable."""
+
+    id: str
+    epoch: float
+    msg: str
+
+
+class JobUpdate(msgspec.Struct, kw_only=True):
+    """`job_update`, satellite → conductor: what changed since the last one; a lost one does no harm."""
+
+    id: str
+    attempt: int
+    update: dict[str, Any] = {}
+    meta: list[MetaRow] = []
+
+
+class JobLog(msgspec.Struct, kw_only=True):
+    """`job_log`, satellite → conductor: log bytes that start at `offset`."""
+
+    id: str
+    attempt: int
+    offset: int
+    data: bytes
+
+
+class LogAck(msgspec.Struct, kw_only=True):
+    """`log_ack`, conductor → satellite: `size` bytes are stored. With `rewind`, send on from there."""
+
+    id: str
+    attempt: int
+    size: int
+    rewind: bool = False
+
+
+class JobResult(msgspec.Struct, kw_only=True):
+    """`job_result`, satellite → conductor: the end of an attempt; repeated until acknowledged."""
+
+    id: str
+    attempt: int
+    log_size: int
+    job: dict[str, Any] = {}
+    meta: list[MetaRow] = []
+
+
+class ResultAck(msgspec.Struct, kw_only=True):
+    """`result_ack`, conductor → satellite: archived (or refused for good); the directory may go."""
+
+    id: str
+    attempt: int
+
+
+class SendCopy(msgspec.Struct, kw_only=True):
+    """`send_copy`, conductor → satellite: the book does not know this job; send what you were given."""
+
+    id: str
+    attempt: int
+
+
+class JobCopy(msgspec.Struct, kw_only=True):
+    """`job_copy`, satellite → conductor: the launch as it was received, to be adopted."""
+
+    id: str
+    attempt: int
+    job: dict[str, Any]
+    details: dict[str, Any] = {}

@@ -1,0 +1,1 @@
+"""Vocabulary of the documents both sides handle: job states, result codes, reserved words."""
