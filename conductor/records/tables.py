@@ -1,0 +1,96 @@
+"""Every SQL table, one schema for SQLite and PostgreSQL.
+
+Documents are JSON bytes: what users may extend has no columns. Columns exist for what is searched,
+sorted or made unique. Times are Unix seconds.
+"""
+
+import sqlalchemy as sa
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+definitions = sa.Table(
+    "definitions",
+    metadata,
+    sa.Column("kind", sa.String(32), primary_key=True),
+    sa.Column("id", sa.String(128), primary_key=True),
+    sa.Column("position", sa.BigInteger, nullable=False),  # storage order within the kind
+    sa.Column("doc", sa.LargeBinary, nullable=False),
+)
+
+users = sa.Table(
+    "users",
+    metadata,
+    sa.Column("id", sa.String(128), primary_key=True),  # the normalised username
+    sa.Column("doc", sa.LargeBinary, nullable=False),
+)
+
+sessions = sa.Table(
+    "sessions",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),  # SHA-256 of the session ID: a leaked table is no login
+    sa.Column("username", sa.String(128), nullable=False, index=True),
+    sa.Column("expires", sa.BigInteger, nullable=False, index=True),
+    sa.Column("doc", sa.LargeBinary, nullable=False),
+)
+
+state = sa.Table(
+    "state",
+    metadata,
+    sa.Column("key", sa.String(160), primary_key=True),  # a path such as events/emgz001
+    sa.Column("doc", sa.LargeBinary, nullable=False),
+)
+
+jobs = sa.Table(
+    "jobs",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("completed", sa.Float, nullable=False, index=True),
+    sa.Column("elapsed", sa.Float, nullable=False),
+    sa.Column("event", sa.String(128), nullable=False, index=True),
+    sa.Column("category", sa.String(128), nullable=False),
+    sa.Column("summary", sa.LargeBinary, nullable=False),  # the record without its heavy properties
+    sa.Column("heavy", sa.LargeBinary, nullable=False),  # the heavy properties alone
+)
+
+activity = sa.Table(
+    "activity",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("action", sa.String(64), nullable=False, index=True),
+    sa.Column("epoch", sa.BigInteger, nullable=False, index=True),
+    sa.Column("doc", sa.LargeBinary, nullable=False),
+)
+
+servers = sa.Table(
+    "servers",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("hostname", sa.String(255), nullable=False),
+    sa.Column("doc", sa.LargeBinary, nullable=False),
+)
+
+samples = sa.Table(
+    "samples",
+    metadata,
+    sa.Column("server", sa.String(64), primary_key=True),  # the latest minute sample of each server
+    sa.Column("date", sa.BigInteger, nullable=False),
+    sa.Column("doc", sa.LargeBinary, nullable=False),
+)
+
+terms = sa.Table(
+    "terms",
+    metadata,
+    # The word index of every searchable table: this record has this word in this field.
+    sa.Column("index_name", sa.String(16), primary_key=True),
+    sa.Column("field", sa.String(32), primary_key=True),
+    sa.Column("word", sa.String(128), primary_key=True),
+    sa.Column("record", sa.String(64), primary_key=True),
+    sa.Index("ix_terms_record", "index_name", "record"),
+    sqlite_with_rowid=False,
+)
