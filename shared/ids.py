@@ -23,7 +23,7 @@ def base36(number: int) -> str:
 
 
 def short_id(prefix: str) -> str:
-    """A new 16-character ID `[a-z0-9]` that sorts by creation time: prefix, milliseconds, counter, padding."""
+    """A new 16-character ID `[a-z0-9]` that sorts by time: prefix, milliseconds, counter, padding."""
     global _counter
     with _counter_lock:
         _counter = (_counter + 1) % _COUNTER_LIMIT

@@ -9,8 +9,10 @@ from typing import Any
 
 PLUGIN_KEYS = frozenset(
     {
-        "progress", "status", "code", "description", "complete", "data", "serverData", "workflowData", "files",
-        "perf", "table", "html", "markdown", "text", "label", "push", "update_event", "delete_event", "retry_ok",
+        "progress", "status", "code", "description", "complete",
+        "data", "serverData", "workflowData", "files",
+        "perf", "table", "html", "markdown", "text", "label", "push",
+        "update_event", "delete_event", "retry_ok",
         "procs", "conns", "cpu", "mem", "rpid",
     }
 )  # fmt: skip

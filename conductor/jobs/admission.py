@@ -1,0 +1,81 @@
+"""May a job start now, must it queue, or is it refused (contract jobs.md §6, §8, §9). Pure.
+
+Queues are strictly first in, first out (priority jobs first): a job never passes one that waits already.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from conductor.jobs import limits
+
+
+class Siblings(NamedTuple):
+    """Similar jobs in the book, without the one asked about."""
+
+    running: int
+    """Those that hold a slot: starting, active or finishing."""
+    queued: int
+
+
+class Start(NamedTuple):
+    """The job may be placed on a server."""
+
+
+class Queue(NamedTuple):
+    """The job waits at this position, from 1; 0 for a priority job."""
+
+    position: int
+
+
+class Abort(NamedTuple):
+    """The job ends with code `abort`."""
+
+    reason: str
+    retry_ok: bool = False
+
+
+Admission = Start | Queue | Abort
+
+RUNNING_STATES = frozenset({"starting", "active", "finishing"})
+
+
+def siblings(job_id: str, similar: list[Mapping[str, Any]]) -> Siblings:
+    """Count the similar jobs. `similar` may hold the job itself."""
+    running = queued = 0
+    for other in similar:
+        if other["id"] == job_id:
+            continue
+        running += other["state"] in RUNNING_STATES
+        queued += other["state"] == "queued"
+    return Siblings(running, queued)
+
+
+def admit(job: Mapping[str, Any], others: Siblings) -> Admission:
+    """Concurrency alone; whether a server can take the job is placement's question."""
+    concurrent = limits.amount(limits.first(job, "job"))
+    if concurrent <= 0:
+        return Start()
+    was_queued = job["state"] == "queued"
+    room = others.running < concurrent
+    if room and (was_queued or not others.queued):
+        return Start()
+    return enqueue(
+        job, others, "Maximum number of concurrent jobs for event has been reached.", retry_ok=False
+    )
+
+
+def enqueue(job: Mapping[str, Any], others: Siblings, reason: str, *, retry_ok: bool) -> Admission:
+    """Queue the job where its queue limit has room, else refuse it with the reason."""
+    longest = limits.amount(limits.first(job, "queue"))
+    if job["state"] == "queued":
+        return Queue(int(job.get("position") or 0))
+    if longest <= 0:
+        return Abort(reason, retry_ok)
+    if others.queued >= longest:
+        return Abort(f"{reason.rstrip('.')}, and the queue is maxed out.", retry_ok)
+    return Queue(0 if job.get("priority") else others.queued + 1)
+
+
+def next_in_line(queued: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Queued jobs of one queue in the order in which they are to start."""
+    return sorted(queued, key=lambda job: (not job.get("priority"), job["started"], job["id"]))

@@ -1,0 +1,193 @@
+"""The job engine of one term: everything that happens to active jobs, and the tasks that make it happen."""
+
+import asyncio
+from collections.abc import Coroutine, Mapping
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from conductor.definitions.repository import Definitions
+from conductor.definitions.state import GlobalState
+from conductor.errors import Refusal
+from conductor.jobs import limits
+from conductor.jobs.agents import Agents
+from conductor.jobs.compose import Order
+from conductor.jobs.dispatcher import Dispatcher
+from conductor.jobs.finisher import Finisher
+from conductor.jobs.followers import Followers
+from conductor.jobs.launcher import Launcher
+from conductor.jobs.livelog import LiveLogs
+from conductor.jobs.notes import note
+from conductor.jobs.reports import Reports
+from conductor.live.book import ActiveJob, JobBook
+from conductor.records.files import Files
+from conductor.records.job_archive import JobArchive
+from conductor.settings import Settings
+from conductor.signals import SYSTEM, Actor, JobAborted, Signals
+from shared import clock
+
+TICK_SECONDS = 1.0
+LOG_FLUSH_SECONDS = 0.05
+
+log = structlog.get_logger(__name__)
+
+
+class JobEngine:
+    """Jobs of one term of a primary. `resume` after the book is loaded, then `run` until the term ends."""
+
+    def __init__(
+        self,
+        book: JobBook,
+        archive: JobArchive,
+        files: Files,
+        definitions: Definitions,
+        state: GlobalState,
+        agents: Agents,
+        settings: Settings,
+        signals: Signals,
+        data_dir: Path,
+    ) -> None:
+        host = settings.host_id()
+        self.book = book
+        self.logs = LiveLogs(data_dir / "logs" / "jobs")
+        self.followers = Followers()
+        self._agents = agents
+        self._archive = archive
+        self._signals = signals
+        self._host = host
+        self._dead_after = settings.dead_job_timeout
+        self._tasks: asyncio.TaskGroup | None = None
+        self._launcher = Launcher(book, definitions, settings, signals, self._entered)
+        self._finisher = Finisher(
+            book, archive, files, self.logs, agents, definitions, state, settings, signals, self.followers,
+            left=self._left, entered=self._entered,
+        )  # fmt: skip
+        self._dispatcher = Dispatcher(
+            book, agents, definitions, state, signals, self.followers,
+            host=host, end=self._end, spawn=self._spawn,
+        )  # fmt: skip
+        self.reports = Reports(
+            book, archive, self.logs, agents, self._finisher, self.followers, spawn=self._spawn
+        )
+
+    async def resume(self) -> None:
+        """Take up what an earlier primary left. Jobs the archive has already leave the book."""
+        waiting = [job for job in self.book if job.outcome is not None]
+        archived = await self._archive.exists([job.id for job in self.book]) if len(self.book) else set()
+        now = clock.now()
+        for job in list(self.book):
+            if job.id in archived and job.outcome is None:
+                await self.book.settle(job)
+            elif job.state in ("active", "finishing"):
+                job.set(remote=False, updated=now)
+                note(job, self._host, "Resuming management of job.", now)
+                self.book.mark(job)
+        for job in waiting:
+            self._spawn(self._finisher.go_on(job))
+        self.logs.drop_others({job.id for job in self.book})
+        if len(self.book):
+            log.info("resumed active jobs", jobs=len(self.book))
+
+    async def run(self) -> None:
+        """Until cancelled. Raises Deposed when another conductor is primary."""
+        async with asyncio.TaskGroup() as group:
+            self._tasks = group
+            group.create_task(self.book.run(), name="book")
+            await self.resume()
+            group.create_task(self._tick(), name="job tick")
+            group.create_task(self._flush_logs(), name="log flush")
+
+    # What the API asks for
+
+    async def launch(self, order: Order, actor: Actor) -> str:
+        """See Launcher.launch."""
+        return await self._launcher.launch(order, actor)
+
+    async def launch_and_wait(self, order: Order, actor: Actor) -> dict[str, Any]:
+        """Launch and return the stored record once the job has ended."""
+        job_id = await self.launch(order, actor)
+        with self.followers.follow(job_id) as follower:
+            if job_id not in self.book and (record := await self._archive.get(job_id)):
+                return record
+            return await follower.ended()
+
+    def abort(self, job_id: str, reason: str, actor: Actor = SYSTEM, *, retry_ok: bool = False) -> None:
+        """Ask for the job's end; it follows when the satellite has reported. Raises Refusal (`job`)."""
+        job = self.book.get(job_id)
+        if job is None:
+            raise Refusal("job", f"No active job found with ID: {job_id}")
+        self._signals.publish(JobAborted(job_id=job_id, reason=reason, actor=actor))
+        note(job, self._host, f"Job is aborted: {reason}", clock.now())
+        if job.state == "active" and job.server in self._agents.online:
+            job.set(updated=clock.now(), retry_ok=retry_ok)
+            self.book.mark(job)
+            self._agents.abort(job.server, job.id, job.attempt, reason)
+            return
+        self._end(job, {"code": "abort", "description": reason, "retry_ok": retry_ok})
+
+    # What the fleet tells
+
+    def server_joined(self, server_id: str) -> None:
+        """A satellite takes jobs from now on."""
+        self._dispatcher.examine_waiting()
+
+    def server_left(self, server_id: str, text: str) -> None:
+        """A satellite's socket is gone: its jobs go on without us for now."""
+        now = clock.now()
+        for job in list(self.book):
+            if job.server == server_id and job.state in ("active", "finishing"):
+                job.set(remote=False)
+                note(job, self._host, text, now)
+                self.book.mark(job)
+
+    # Inside
+
+    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        if self._tasks is None:
+            coroutine.close()
+            return
+        self._tasks.create_task(coroutine)
+
+    def _entered(self, job: ActiveJob) -> None:
+        self._dispatcher.examine(job)
+
+    def _left(self, event_id: str) -> None:
+        self._dispatcher.examine_queue_of(event_id)
+
+    def _end(self, job: ActiveJob, result: Mapping[str, Any]) -> None:
+        self._spawn(self._finisher.finish(job, result))
+
+    async def _flush_logs(self) -> None:
+        while True:
+            await asyncio.sleep(LOG_FLUSH_SECONDS)
+            self.reports.flush()
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_SECONDS)
+            now = clock.now()
+            for job in list(self.book):
+                if job.state == "active" and not self._finisher.is_ending(job.id):
+                    self._watch(job, now)
+            self._dispatcher.examine_waiting()
+
+    def _watch(self, job: ActiveJob, now: float) -> None:
+        """Limits of a running job, and whether anybody still hears of it."""
+        if now - job.job.get("updated", now) >= self._dead_after:
+            if job.server in self._agents.online and self._agents.lists_its_jobs(job.server):
+                job.job["updated"] = now  # its satellite is here and would have said that it is lost
+                return
+            text = f"No updates received in last {self._dead_after:g} seconds, assuming job is dead."
+            self._end(job, {"code": "abort", "description": text, "retry_ok": True})
+            return
+        fired = limits.exceeded(job.job, now)
+        if fired is None:
+            return
+        fired.limit.update(date=now, msg=fired.message, code=0)
+        tags = [*(job.job.get("tags") or ()), *(fired.limit.get("tags") or ())]
+        job.set(limits=job.job["limits"], tags=list(dict.fromkeys(tags)))
+        note(job, self._host, fired.message, now)
+        self.book.mark(job)
+        if fired.limit.get("abort"):
+            self.abort(job.id, fired.message, retry_ok=True)

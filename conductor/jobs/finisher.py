@@ -1,0 +1,214 @@
+"""The end of a job, in the order that loses and doubles nothing (durability.md, step 7).
+
+Log into the archive's keeping; what was decided into the book; one SQL transaction keyed by the job's ID;
+one script that removes the job and lets in what follows; then the satellite may forget it. Each step can
+be done again by whoever finds it undone.
+"""
+
+import asyncio
+import gzip
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import structlog
+
+from conductor.definitions.repository import Definitions
+from conductor.definitions.state import GlobalState
+from conductor.errors import Unavailable
+from conductor.jobs import outcome
+from conductor.jobs.agents import Agents
+from conductor.jobs.followers import Followers
+from conductor.jobs.livelog import LiveLogs
+from conductor.jobs.notes import note
+from conductor.live.book import ActiveJob, JobBook
+from conductor.records.files import Files
+from conductor.records.job_archive import JobArchive
+from conductor.settings import Settings
+from conductor.signals import JobFinished, Signals
+from shared import clock, faults, ids
+
+_RETRY_SECONDS = 1.0
+
+log = structlog.get_logger(__name__)
+
+
+def log_key(job_id: str) -> str:
+    """Where the log of an ended job lies in the object store when it is too large for its record."""
+    return f"logs/jobs/{job_id}/log.txt.gz"
+
+
+class Finisher:
+    def __init__(
+        self,
+        book: JobBook,
+        archive: JobArchive,
+        files: Files,
+        logs: LiveLogs,
+        agents: Agents,
+        definitions: Definitions,
+        state: GlobalState,
+        settings: Settings,
+        signals: Signals,
+        followers: Followers,
+        *,
+        left: Callable[[str], None],
+        entered: Callable[[ActiveJob], None],
+    ) -> None:
+        """`left` is told the event of each job that ended, `entered` each job that follows one."""
+        self._book = book
+        self._archive = archive
+        self._files = files
+        self._logs = logs
+        self._agents = agents
+        self._definitions = definitions
+        self._state = state
+        self._inline = settings.max_inline_job_log_size
+        self._host = settings.host_id()
+        self._signals = signals
+        self._followers = followers
+        self._left = left
+        self._entered = entered
+        self._ending: set[str] = set()
+
+    def is_ending(self, job_id: str) -> bool:
+        return job_id in self._ending
+
+    async def finish(self, job: ActiveJob, result: Mapping[str, Any]) -> None:
+        """End the job with what its satellite, or we, say of it. A second call for one job does nothing."""
+        if job.id in self._ending or job.id not in self._book:
+            return
+        self._ending.add(job.id)
+        try:
+            self._conclude(job, result)
+            while True:
+                try:
+                    await self._settle(job)
+                    return
+                except Unavailable as error:
+                    log.warning("a finished job waits for its stores", job=job.id, error=str(error))
+                    await asyncio.sleep(_RETRY_SECONDS)
+        finally:
+            self._ending.discard(job.id)
+
+    async def go_on(self, job: ActiveJob) -> None:
+        """Take up the end of a job that a conductor before us had decided and not settled."""
+        if job.id not in self._ending:
+            self._ending.add(job.id)
+            try:
+                await self._settle(job)
+            finally:
+                self._ending.discard(job.id)
+
+    def _conclude(self, job: ActiveJob, result: Mapping[str, Any]) -> None:
+        """What the end is: result, times, whether to try again. Changes the job in memory only."""
+        now = clock.now()
+        summary, details = outcome.split(result)
+        job.update(summary)
+        job.set_details(**details)
+        job.set(
+            code=outcome.normal_code(job.job.get("code")),
+            description=str(job.job.get("description") or ""),
+            completed=now,
+            elapsed=round(now - job.job["started"], 3),
+            state="complete",
+            complete=True,
+        )
+        plan = outcome.retry(job.job)
+        job.outcome = {"retry": [ids.short_id("j"), plan.count, plan.delay] if plan else None}
+
+    async def _settle(self, job: ActiveJob) -> None:
+        plan = (job.outcome or {}).get("retry")
+        await self._keep_log(job)
+        faults.reach("conductor.files")
+        follow_ups = self._follow_ups(job, plan)
+        job.set(tags=self._tags(job, retried=bool(plan)))
+        if plan:
+            job.set(retried=True, jobs=[{"id": plan[0], "reason": "retry"}])
+        note(job, self._host, _last_words(job.job), job.job["completed"])
+        await self._book.save(job)
+        faults.reach("conductor.finishing")
+        record = self._record(job)
+        event_state = None if plan else self._count(record)
+        await self._archive.add(record, *((event_state,) if event_state else ()))
+        faults.reach("conductor.sql")
+        await self._book.settle(job, follow_ups)
+        faults.reach("conductor.settled")
+        self._tell(job, record, follow_ups)
+
+    async def _keep_log(self, job: ActiveJob) -> None:
+        if "log_file_size" in job.details:
+            return  # done before a death
+        data = self._logs.read(job.id)
+        if len(data) > self._inline:
+            packed = await asyncio.to_thread(gzip.compress, data, 6)
+            await self._files.put(log_key(job.id), packed)
+        elif data:
+            job.set_details(output=data.decode(errors="replace"))
+        elif job.job["code"] and job.job["description"]:
+            job.set_details(output=job.job["description"] + "\n")
+            data = job.details["output"].encode()
+        job.set(log_file_size=len(data))
+
+    def _follow_ups(self, job: ActiveJob, plan: list[Any] | None) -> list[ActiveJob]:
+        if not plan:
+            return []
+        job_id, count, delay = plan
+        new = ActiveJob(
+            *outcome.retried_job(
+                job.job, job.details, outcome.Retry(count, delay), job_id, job.job["completed"]
+            )
+        )
+        note(new, self._host, f"Job is retried: #{job.id} (attempt {count + 1}).", job.job["completed"])
+        return [new]
+
+    def _tags(self, job: ActiveJob, *, retried: bool) -> list[str]:
+        files = bool(job.details.get("files") or (job.details.get("input") or {}).get("files"))
+        return outcome.final_tags(job.job, retried=retried, known=lambda tag: bool(tag), files=files)
+
+    def _record(self, job: ActiveJob) -> dict[str, Any]:
+        record = outcome.record(job.job, job.details)
+        event = self._definitions.get("events", str(record.get("event")))
+        if event:
+            record["event_title"] = event.get("title", "")
+            record["event_revision"] = event.get("revision", 0)
+        return record
+
+    def _count(self, record: Mapping[str, Any]) -> Any:
+        """The event's running totals, written with the record that they count."""
+        key = f"events/{record['event']}"
+        state = self._state.get(key)
+        return self._state.stage(
+            key,
+            {
+                "last_job": record["id"],
+                "last_code": record["code"],
+                "last_completed": int(record["completed"]),
+                "total_elapsed": round(float(state.get("total_elapsed") or 0) + record["elapsed"], 2),
+                "total_count": int(state.get("total_count") or 0) + 1,
+            },
+        )
+
+    def _tell(self, job: ActiveJob, record: dict[str, Any], follow_ups: list[ActiveJob]) -> None:
+        if job.server:
+            self._agents.acknowledge_result(job.server, job.id, job.attempt)
+        faults.reach("conductor.acknowledged")
+        self._logs.drop(job.id)
+        self._followers.finished(job.id, record)
+        self._signals.publish(
+            JobFinished(
+                job_id=job.id,
+                event_id=str(record.get("event", "")),
+                code=record["code"],
+                elapsed=record["elapsed"],
+            )
+        )
+        for one in follow_ups:
+            self._entered(one)
+        self._left(str(record.get("event", "")))
+
+
+def _last_words(job: Mapping[str, Any]) -> str:
+    if not job["code"]:
+        return "Job completed successfully."
+    text = f"Job failed with code: {job['code']}"
+    return f"{text}: {job['description']}" if job["description"] else text

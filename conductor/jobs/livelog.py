@@ -1,0 +1,96 @@
+"""Output of running jobs, as files on the primary.
+
+Chunks are gathered in memory and handed to the operating system a few times a second; only then is their
+size acknowledged. A job that ends before that never needs a file.
+"""
+
+import os
+from pathlib import Path
+
+_GATHERED_BYTES = 256 * 1024
+"""More gathered bytes of one job than this are written at once."""
+
+
+class LiveLogs:
+    def __init__(self, directory: Path) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self._directory = directory
+        self._written: dict[str, int] = {}
+        self._gathered: dict[str, bytearray] = {}
+
+    def size(self, job_id: str) -> int:
+        """Bytes of the job's output that have arrived."""
+        return self._size_written(job_id) + len(self._gathered.get(job_id, b""))
+
+    def append(self, job_id: str, data: bytes) -> int:
+        """Take a chunk that starts at `size`; answer the new size."""
+        gathered = self._gathered.setdefault(job_id, bytearray())
+        gathered += data
+        if len(gathered) > _GATHERED_BYTES:
+            self._write(job_id)
+        return self.size(job_id)
+
+    def flush(self) -> dict[str, int]:
+        """Hand over all that was gathered; answer the sizes that can be acknowledged."""
+        return {job_id: self._write(job_id) for job_id in list(self._gathered)}
+
+    def read(self, job_id: str) -> bytes:
+        """All output so far."""
+        gathered = bytes(self._gathered.get(job_id, b""))
+        if not self._size_written(job_id):
+            return gathered
+        return self._path(job_id).read_bytes() + gathered
+
+    def tail(self, job_id: str, length: int) -> bytes:
+        """The last `length` bytes."""
+        gathered = bytes(self._gathered.get(job_id, b""))
+        missing = length - len(gathered)
+        if missing <= 0:
+            return gathered[-length:]
+        written = self._size_written(job_id)
+        if not written:
+            return gathered
+        with self._path(job_id).open("rb") as file:
+            file.seek(max(written - missing, 0))
+            return file.read() + gathered
+
+    def drop(self, job_id: str) -> None:
+        """The log is in the archive."""
+        self._gathered.pop(job_id, None)
+        if self._written.pop(job_id, 0):
+            self._path(job_id).unlink(missing_ok=True)
+
+    def drop_others(self, job_ids: set[str]) -> None:
+        """Remove files of jobs that are not active any more, left by a conductor that died."""
+        for path in self._directory.glob("*.log"):
+            if path.stem not in job_ids:
+                path.unlink(missing_ok=True)
+
+    def _write(self, job_id: str) -> int:
+        gathered = self._gathered.pop(job_id, None)
+        size = self._size_written(job_id)
+        if gathered:
+            fd = os.open(self._path(job_id), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            try:
+                view = memoryview(gathered)
+                while view:
+                    view = view[os.write(fd, view) :]
+            finally:
+                os.close(fd)
+            size += len(gathered)
+            self._written[job_id] = size
+        return size
+
+    def _size_written(self, job_id: str) -> int:
+        size = self._written.get(job_id)
+        if size is None:
+            # A conductor that was here before may have written it: what it appended is in order.
+            try:
+                size = self._path(job_id).stat().st_size
+            except FileNotFoundError:
+                size = 0
+            self._written[job_id] = size
+        return size
+
+    def _path(self, job_id: str) -> Path:
+        return self._directory / f"{job_id}.log"

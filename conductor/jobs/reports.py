@@ -1,0 +1,236 @@
+"""What satellites tell of their jobs: updates, output, results, and what they hold after a join.
+
+A satellite may speak of the jobs launched on it and of no others; what it says passes the allow-list.
+"""
+
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
+
+import structlog
+
+from conductor.jobs import notes
+from conductor.jobs.agents import Agents
+from conductor.jobs.finisher import Finisher
+from conductor.jobs.followers import Followers
+from conductor.jobs.livelog import LiveLogs
+from conductor.jobs.outcome import split
+from conductor.jobs.resumption import Known, Step, compare
+from conductor.live.book import ActiveJob, JobBook
+from conductor.records.job_archive import JobArchive
+from shared import clock
+from shared.protocol.messages import HeldJob, JobCopy, JobLog, JobResult, JobUpdate, MetaRow
+from shared.protocol.updates import SATELLITE_KEYS, allowed
+
+Spawn = Callable[[Coroutine[Any, Any, None]], None]
+
+_STATES_FROM_AGENTS = frozenset({"finishing"})
+
+log = structlog.get_logger(__name__)
+
+
+class Reports:
+    def __init__(
+        self,
+        book: JobBook,
+        archive: JobArchive,
+        logs: LiveLogs,
+        agents: Agents,
+        finisher: Finisher,
+        followers: Followers,
+        *,
+        spawn: Spawn,
+    ) -> None:
+        self._book = book
+        self._archive = archive
+        self._logs = logs
+        self._agents = agents
+        self._finisher = finisher
+        self._followers = followers
+        self._spawn = spawn
+        self._waiting_results: dict[str, JobResult] = {}
+
+    # Acknowledged reports of our own satellites
+
+    def update(self, server_id: str, message: JobUpdate) -> None:
+        job = self._own(server_id, message.id, message.attempt)
+        if job is not None:
+            self._merge(job, server_id, message.update, message.meta)
+
+    def output(self, server_id: str, message: JobLog) -> None:
+        """Append a chunk at our own size, or ask for what is missing. Acknowledged when it is written."""
+        job = self._own(server_id, message.id, message.attempt)
+        if job is None:
+            return
+        size = self._logs.size(job.id)
+        end = message.offset + len(message.data)
+        if message.offset > size:
+            self._agents.acknowledge_log(server_id, job.id, job.attempt, size, rewind=True)
+            return
+        if end > size:
+            self._logs.append(job.id, message.data[size - message.offset :])
+        job.job["updated"] = clock.now()
+        self._followers.changed(job.id)
+        waiting = self._waiting_results.get(job.id)
+        if waiting is not None:
+            self.result(server_id, waiting)
+
+    def result(self, server_id: str, message: JobResult) -> None:
+        """End the job once its whole log is here; an unknown job is looked up in the archive."""
+        job = self._book.get(message.id)
+        if job is None:
+            self._spawn(self._late(server_id, message))
+            return
+        if job.server != server_id or job.attempt != message.attempt:
+            log.warning(
+                "a result from a satellite that does not own the job", job=message.id, server=server_id
+            )
+            return
+        size = self._logs.size(job.id)
+        if size < message.log_size and not self._finisher.is_ending(job.id):
+            self._waiting_results[job.id] = message
+            self._agents.acknowledge_log(server_id, job.id, job.attempt, size, rewind=True)
+            return
+        self._waiting_results.pop(job.id, None)
+        result = allowed(message.job, SATELLITE_KEYS)
+        result.pop("state", None)
+        notes.add(job, *_rows(server_id, message.meta))
+        self._push(job, result)
+        self._spawn(self._finisher.finish(job, result))
+
+    async def resume(self, server_id: str, held: list[HeldJob]) -> None:
+        """Compare what the satellite holds with what we know, and act on the differences."""
+        unknown = [one.id for one in held if one.id not in self._book]
+        archived = await self._archive.exists(unknown) if unknown else set()
+        for one in held:
+            job = self._book.get(one.id)
+            known = Known(
+                in_book=job is not None,
+                here=job is not None and job.server == server_id,
+                attempt=job.attempt if job else 0,
+                archived=one.id in archived,
+            )
+            self._act(server_id, one, compare(known, one))
+        listed = {(one.id, one.attempt) for one in held}
+        for job in list(self._book):
+            if job.server == server_id and job.state == "active":
+                job.job["updated"] = clock.now()
+                job.set(remote=True)
+                if (job.id, job.attempt) not in listed and not self._finisher.is_ending(job.id):
+                    self._agents.launch(server_id, job.job, job.details, job.attempt)
+
+    async def adopt(self, server_id: str, copy: JobCopy, still_there: Callable[[], bool]) -> None:
+        """Take a job into the book that a satellite holds and we have lost."""
+        if copy.id in self._book or await self._archive.exists([copy.id]) or not still_there():
+            return
+        if copy.job.get("id") != copy.id or copy.job.get("server") != server_id:
+            log.warning("a copy that does not fit its satellite is refused", job=copy.id, server=server_id)
+            return
+        job = ActiveJob({**copy.job, "recovered": True, "updated": clock.now(), "remote": True}, copy.details)
+        job.attempt = copy.attempt
+        await self._book.accept(job)
+        log.warning("a job that the book had lost was adopted", job=copy.id, server=server_id)
+        self._agents.acknowledge_log(server_id, job.id, job.attempt, self._logs.size(job.id), rewind=True)
+
+    # Unacknowledged reports of the base protocol
+
+    def base_updates(self, server_id: str, jobs: Mapping[str, Any]) -> None:
+        """`jobs` of the base protocol: whole copies, one a second; the inner ID counts (jobs.md §11)."""
+        for copy in jobs.values():
+            job = self._own(server_id, str(copy.get("id"))) if isinstance(copy, dict) else None
+            if job is None:
+                continue
+            if copy.get("state") == "complete":
+                self.base_result(server_id, job, copy)
+            else:
+                self._merge(job, server_id, copy, [])
+
+    def base_output(self, server_id: str, job_id: str, text: str) -> None:
+        job = self._own(server_id, job_id)
+        if job is not None:
+            self._logs.append(job.id, text.encode(errors="surrogateescape"))
+            job.job["updated"] = clock.now()
+            self._followers.changed(job.id)
+
+    def base_note(self, server_id: str, job_id: str, row: MetaRow) -> None:
+        job = self._own(server_id, job_id)
+        if job is not None:
+            notes.add(job, *_rows(server_id, [row]))
+            job.job["updated"] = clock.now()
+            self._book.mark(job)
+
+    def base_result(self, server_id: str, job: ActiveJob, copy: Mapping[str, Any]) -> None:
+        result = allowed(copy, SATELLITE_KEYS)
+        result.pop("state", None)
+        self._push(job, result)
+        self._spawn(self._finisher.finish(job, result))
+
+    async def finished_by_call(self, server_id: str, job_id: str, copy: Mapping[str, Any]) -> None:
+        """`finish_job` of the base protocol: return when the archive has the job, or knows it already."""
+        job = self._book.get(job_id)
+        if job is None or (server_id and job.server != server_id):
+            return
+        with self._followers.follow(job_id) as follower:
+            self.base_result(job.server, job, copy)
+            await follower.ended()
+
+    # Shared
+
+    def forget(self, job_id: str) -> None:
+        self._waiting_results.pop(job_id, None)
+
+    def flush(self) -> None:
+        """Hand gathered output to the operating system and acknowledge it."""
+        for job_id, size in self._logs.flush().items():
+            job = self._book.get(job_id)
+            if job is not None and not self._finisher.is_ending(job_id):
+                job.set(log_file_size=size)
+                self._book.mark(job)
+                self._agents.acknowledge_log(job.server, job.id, job.attempt, size)
+
+    def _own(self, server_id: str, job_id: str, attempt: int | None = None) -> ActiveJob | None:
+        job = self._book.get(job_id)
+        if job is None or job.server != server_id or self._finisher.is_ending(job_id):
+            return None
+        return job if attempt is None or attempt == job.attempt else None
+
+    def _merge(self, job: ActiveJob, server_id: str, update: Mapping[str, Any], meta: list[MetaRow]) -> None:
+        kept = allowed(update, SATELLITE_KEYS)
+        if kept.get("state") not in _STATES_FROM_AGENTS:
+            kept.pop("state", None)
+        for key in ("code", "complete"):
+            kept.pop(key, None)  # a job ends by its result alone
+        self._push(job, kept)
+        summary, details = split(kept)
+        job.update({**summary, "updated": clock.now(), "remote": True})
+        if details:
+            job.set_details(**details)
+        if meta:
+            notes.add(job, *_rows(server_id, meta))
+        self._book.mark(job)
+        self._followers.changed(job.id)
+
+    @staticmethod
+    def _push(job: ActiveJob, update: dict[str, Any]) -> None:
+        """Append pushed arrays (jobs.md §11 step 6). Only tags in this version; actions and limits follow."""
+        pushed = update.pop("push", None)
+        if isinstance(pushed, dict) and isinstance(pushed.get("tags"), list):
+            tags = [*(job.job.get("tags") or ()), *(str(tag) for tag in pushed["tags"])]
+            job.set(tags=list(dict.fromkeys(tags)))
+
+    async def _late(self, server_id: str, message: JobResult) -> None:
+        if await self._archive.exists([message.id]):
+            self._agents.acknowledge_result(server_id, message.id, message.attempt)
+        elif message.id not in self._book:
+            self._agents.ask_for_copy(server_id, message.id, message.attempt)
+
+    def _act(self, server_id: str, held: HeldJob, step: Step) -> None:
+        if step is Step.ACKNOWLEDGE:
+            self._agents.acknowledge_result(server_id, held.id, held.attempt)
+        elif step is Step.ABORT:
+            self._agents.abort(server_id, held.id, held.attempt, "The job has ended without this attempt.")
+        elif step is Step.ADOPT:
+            self._agents.ask_for_copy(server_id, held.id, held.attempt)
+
+
+def _rows(server_id: str, meta: list[MetaRow]) -> list[dict[str, Any]]:
+    return [{"id": row.id, "epoch": row.epoch, "msg": row.msg, "server": server_id} for row in meta]

@@ -1,0 +1,227 @@
+"""The job book: active jobs in memory and in Redis, written through before any effect.
+
+A job exists in Redis before a satellite hears of it, and stays until its result is in SQL. Launch,
+assignment and finish are awaited; progress and usage are marked and flushed together a few times a second.
+In Redis a job is a hash: `doc`, the job as it was accepted, and `live`, what has changed since.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+import structlog
+from redis.asyncio import Redis
+
+from conductor.live.connection import text
+from conductor.live.keys import Keys
+from conductor.live.writer import BookWriter, Operation
+
+FLUSH_SECONDS = 0.25
+
+log = structlog.get_logger(__name__)
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class _Doc(msgspec.Struct):
+    job: dict[str, Any]
+    details: dict[str, Any]
+
+
+class _Live(msgspec.Struct, omit_defaults=True):
+    job: dict[str, Any] = {}
+    details: dict[str, Any] = {}
+    gone: list[str] = []
+    attempt: int = 0
+    outcome: dict[str, Any] | None = None
+
+
+class ActiveJob:
+    """One active job: `job` is the summary every list shows, `details` its verbose half.
+
+    Change it through `set`, `set_details` and `remove` only, so that the change reaches Redis.
+    """
+
+    __slots__ = ("_details_changed", "_gone", "_job_changed", "attempt", "details", "id", "job", "outcome")
+
+    def __init__(self, job: dict[str, Any], details: dict[str, Any]) -> None:
+        self.id: str = job["id"]
+        self.job = job
+        self.details = details
+        self.attempt = 0
+        """Number of the launch under way, from 1; 0 before the first."""
+        self.outcome: dict[str, Any] | None = None
+        """What was decided at the end: set in state `finishing` of the book, before the archive."""
+        self._job_changed: dict[str, Any] = {}
+        self._details_changed: dict[str, Any] = {}
+        self._gone: set[str] = set()
+
+    @property
+    def state(self) -> str:
+        return str(self.job["state"])
+
+    @property
+    def server(self) -> str:
+        return str(self.job.get("server") or "")
+
+    def set(self, **properties: Any) -> None:
+        self.update(properties)
+
+    def update(self, properties: Mapping[str, Any]) -> None:
+        self.job.update(properties)
+        self._job_changed.update(properties)
+        if self._gone:
+            self._gone.difference_update(properties)
+
+    def set_details(self, **properties: Any) -> None:
+        self.details.update(properties)
+        self._details_changed.update(properties)
+
+    def remove(self, *names: str) -> None:
+        for name in names:
+            if name in self.job:
+                del self.job[name]
+                self._job_changed.pop(name, None)
+                self._gone.add(name)
+
+    def encoded_doc(self) -> bytes:
+        return _encode(_Doc(self.job, self.details))
+
+    def encoded_live(self) -> bytes:
+        return _encode(
+            _Live(self._job_changed, self._details_changed, sorted(self._gone), self.attempt, self.outcome)
+        )
+
+    @classmethod
+    def decode(cls, doc: bytes, live: bytes) -> "ActiveJob":
+        base = _decode_doc(doc)
+        changed = _decode_live(live)
+        job = cls(base.job, base.details)
+        job.update(changed.job)
+        job.set_details(**changed.details)
+        job.remove(*changed.gone)
+        job.attempt, job.outcome = changed.attempt, changed.outcome
+        return job
+
+
+_decode_doc = msgspec.msgpack.Decoder(_Doc).decode
+_decode_live = msgspec.msgpack.Decoder(_Live).decode
+_NOTHING = _encode(_Live())
+
+
+class JobBook:
+    """All active jobs of the cluster. One for each term of a primary; `load`, then `run` beside its users."""
+
+    def __init__(self, redis: Redis, keys: Keys, epoch: int, *, holds_lease: Callable[[], bool]) -> None:
+        self._redis = redis
+        self._keys = keys
+        self._jobs: dict[str, ActiveJob] = {}
+        self._by_event: dict[str, set[str]] = {}
+        self._marked: set[str] = set()
+        self._writer = BookWriter(redis, keys, epoch, holds_lease=holds_lease, everything=self._everything)
+
+    # Reading
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    def __contains__(self, job_id: str) -> bool:
+        return job_id in self._jobs
+
+    def __iter__(self) -> Iterator[ActiveJob]:
+        return iter(self._jobs.values())
+
+    def get(self, job_id: str) -> ActiveJob | None:
+        return self._jobs.get(job_id)
+
+    def of_event(self, event_id: str) -> list[ActiveJob]:
+        """The event's active jobs in the order they were accepted."""
+        return [self._jobs[job_id] for job_id in sorted(self._by_event.get(event_id, ()))]
+
+    def count_of_event(self, event_id: str) -> int:
+        return len(self._by_event.get(event_id, ()))
+
+    # Writing
+
+    async def load(self) -> None:
+        """Read the whole book; the first thing a new primary does."""
+        ids = sorted(text(job_id) for job_id in await self._redis.smembers(self._keys.jobs))
+        for start in range(0, len(ids), 500):
+            some = ids[start : start + 500]
+            pipeline = self._redis.pipeline(transaction=False)
+            for job_id in some:
+                pipeline.hmget(self._keys.job + job_id, "doc", "live")
+            for job_id, (doc, live) in zip(some, await pipeline.execute(), strict=True):
+                if doc is None:
+                    log.error("a job of the book has no record", job=job_id)
+                    continue
+                self._enter(ActiveJob.decode(doc, live or _NOTHING))
+
+    async def run(self) -> None:
+        """Write through and flush until cancelled; raises Deposed when another conductor is primary."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._writer.run(), name="book writer")
+            group.create_task(self._flush(), name="book flush")
+
+    async def accept(self, job: ActiveJob, *, idempotency_key: str = "", keep_seconds: float = 0) -> str:
+        """Write a new job. Answers its ID, or the ID of the job that the same key made before.
+
+        When this returns the job is promised. Raises Unavailable or Deposed: then it is not.
+        """
+        keep_ms = int(keep_seconds * 1000)
+        answer = text(
+            await self._writer.write(
+                ("accept", job.id, job.encoded_doc(), job.encoded_live(), idempotency_key, keep_ms)
+            )
+        )
+        if answer == job.id:
+            self._enter(job)
+        return answer
+
+    async def save(self, job: ActiveJob) -> None:
+        """Write what has changed on the job; return when Redis has it."""
+        self._marked.discard(job.id)
+        await self._writer.write(("update", job.id, job.encoded_live()))
+
+    def mark(self, job: ActiveJob) -> None:
+        """Something changed that can be lost without harm; it is written with the next flush."""
+        self._marked.add(job.id)
+
+    async def settle(self, job: ActiveJob, follow_ups: Sequence[ActiveJob] = ()) -> None:
+        """The archive has the job: it leaves the book, and what follows it enters, in one step."""
+        self._marked.discard(job.id)
+        follow = [(one.id, one.encoded_doc(), one.encoded_live()) for one in follow_ups]
+        await self._writer.write(("settle", job.id, follow))
+        self._leave(job.id)
+        for one in follow_ups:
+            self._enter(one)
+
+    def _enter(self, job: ActiveJob) -> None:
+        self._jobs[job.id] = job
+        self._by_event.setdefault(str(job.job.get("event", "")), set()).add(job.id)
+
+    def _leave(self, job_id: str) -> None:
+        job = self._jobs.pop(job_id, None)
+        if job is None:
+            return
+        event = str(job.job.get("event", ""))
+        siblings = self._by_event.get(event)
+        if siblings is not None:
+            siblings.discard(job_id)
+            if not siblings:
+                del self._by_event[event]
+
+    async def _flush(self) -> None:
+        while True:
+            await asyncio.sleep(FLUSH_SECONDS)
+            marked, self._marked = self._marked, set()
+            jobs = [job for job_id in marked if (job := self._jobs.get(job_id))]
+            if jobs:
+                await asyncio.gather(*(self.save(job) for job in jobs))
+
+    def _everything(self) -> list[Operation]:
+        operations: list[Operation] = [("retain", list(self._jobs))]
+        operations += [
+            ("restore", job.id, job.encoded_doc(), job.encoded_live()) for job in self._jobs.values()
+        ]
+        return operations

@@ -1,0 +1,42 @@
+"""The connection to Redis and its scripts."""
+
+from importlib import resources
+from pathlib import Path
+
+import redis.asyncio as redis
+from redis.backoff import NoBackoff
+from redis.exceptions import BusyLoadingError, ConnectionError, ReadOnlyError, TimeoutError
+from redis.retry import Retry
+
+AWAY = (ConnectionError, TimeoutError, BusyLoadingError, ReadOnlyError, OSError)
+"""Errors that mean: Redis cannot be asked now. What was asked may or may not have happened."""
+
+_TIMEOUT = 5.0
+
+
+def connect(url: str) -> "redis.Redis":
+    """A client for `redis://`, `rediss://` or `unix://`; connects at its first command.
+
+    It never repeats a command by itself: callers know which of theirs may be repeated.
+    """
+    return redis.Redis.from_url(
+        url,
+        socket_timeout=_TIMEOUT,
+        socket_connect_timeout=_TIMEOUT,
+        retry=Retry(NoBackoff(), 0),
+        max_connections=64,
+    )
+
+
+def unix_url(socket: Path) -> str:
+    return f"unix://{socket}"
+
+
+def script(name: str) -> str:
+    """The source of `scripts/NAME.lua`."""
+    return resources.files(__package__).joinpath("scripts", f"{name}.lua").read_text()
+
+
+def text(value: bytes | str) -> str:
+    """A reply of Redis as text."""
+    return value.decode() if isinstance(value, bytes) else value

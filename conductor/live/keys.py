@@ -1,0 +1,30 @@
+"""Names of the keys in Redis. All share one hash tag, so that a cluster keeps them on one node."""
+
+from typing import NamedTuple
+
+
+class Keys(NamedTuple):
+    lease: str
+    """Hash {owner, host, epoch}, expires with the lease."""
+    epoch: str
+    """The current term's number; every write to the book must carry it."""
+    jobs: str
+    """Set of the IDs of active jobs."""
+    job: str
+    """Prefix of each active job's hash {doc, live}."""
+    idempotency: str
+    """Prefix of the keys that remember which job an `Idempotency-Key` made."""
+    token: str
+    """Prefix of short-lived enrolment tokens of satellites."""
+
+
+def keys(prefix: str) -> Keys:
+    tag = f"{{{prefix}}}"
+    return Keys(
+        lease=f"{tag}:lease",
+        epoch=f"{tag}:epoch",
+        jobs=f"{tag}:jobs",
+        job=f"{tag}:job:",
+        idempotency=f"{tag}:idempotency:",
+        token=f"{tag}:token:",
+    )

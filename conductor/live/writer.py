@@ -1,0 +1,150 @@
+"""Writes to the job book, gathered into batches: while one script call is under way, the next ones wait.
+
+Every batch carries the epoch. Operations can be repeated without harm, so a batch whose answer was lost
+is sent again until Redis answers or the lease ends. After Redis was restarted the book as we know it is
+written first, since its last moment may not have reached the append-only file.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+import structlog
+from redis.asyncio import Redis
+from redis.exceptions import ResponseError
+
+from conductor.errors import Deposed, Unavailable
+from conductor.live.connection import AWAY, script
+from conductor.live.keys import Keys
+
+Operation = tuple[Any, ...]
+
+_BATCH = 200
+"""Operations in one script call; bounds how long Redis is busy with it."""
+_QUEUE = 20_000
+_RETRY_SECONDS = 0.05
+
+log = structlog.get_logger(__name__)
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class BookWriter:
+    """The only one who writes to the book. `run` must be running while callers wait in `write`."""
+
+    def __init__(
+        self,
+        redis: Redis,
+        keys: Keys,
+        epoch: int,
+        *,
+        holds_lease: Callable[[], bool],
+        everything: Callable[[], Sequence[Operation]],
+    ) -> None:
+        """`everything` answers the operations that write the book anew, for a Redis that was restarted."""
+        self._redis = redis
+        self._keys = keys
+        self._epoch = epoch
+        self._holds_lease = holds_lease
+        self._everything = everything
+        self._waiting: deque[tuple[Operation, asyncio.Future[Any]]] = deque()
+        self._wake = asyncio.Event()
+        self._script = redis.register_script(script("write_book"))
+        self._run_id = ""
+
+    async def write(self, operation: Operation, timeout: float = 10.0) -> Any:
+        """Apply one operation and answer what the script answers for it.
+
+        Raises Deposed when another conductor is primary, Unavailable when Redis did not answer in time: then
+        the operation may still take effect if it was already under way.
+        """
+        if len(self._waiting) >= _QUEUE:
+            raise Unavailable("Too many writes to Redis are waiting.")
+        done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._waiting.append((operation, done))
+        self._wake.set()
+        try:
+            async with asyncio.timeout(timeout):
+                return await done
+        except TimeoutError:
+            raise Unavailable("Redis did not answer in time.") from None
+
+    async def run(self) -> None:
+        """Write batches until cancelled, or raise Deposed."""
+        self._run_id = await self._current_run()
+        try:
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                while batch := self._next_batch():
+                    await self._apply(batch)
+        finally:
+            for _, done in self._waiting:
+                if not done.done():
+                    done.set_exception(Deposed("this conductor is no longer primary"))
+            self._waiting.clear()
+
+    def _next_batch(self) -> list[tuple[Operation, asyncio.Future[Any]]]:
+        batch: list[tuple[Operation, asyncio.Future[Any]]] = []
+        while self._waiting and len(batch) < _BATCH:
+            operation, done = self._waiting.popleft()
+            if not done.done():  # its caller has given up
+                batch.append((operation, done))
+        return batch
+
+    async def _apply(self, batch: list[tuple[Operation, asyncio.Future[Any]]]) -> None:
+        try:
+            answers = await self._send([operation for operation, _ in batch])
+        except BaseException as error:
+            for _, done in batch:
+                if not done.done():
+                    done.set_exception(
+                        error if isinstance(error, Deposed | Unavailable) else Unavailable("Redis failed.")
+                    )
+            if not isinstance(error, Unavailable):
+                raise
+            return
+        for (_, done), answer in zip(batch, answers, strict=True):
+            if not done.done():
+                done.set_result(answer)
+
+    async def _send(self, operations: list[Operation]) -> list[Any]:
+        interrupted = False
+        while self._holds_lease():
+            try:
+                if interrupted:
+                    await self._rewrite_if_restarted()
+                return await self._call(operations)
+            except AWAY as error:
+                if not interrupted:
+                    log.warning("redis is away, writes wait", error=str(error))
+                interrupted = True
+                await asyncio.sleep(_RETRY_SECONDS)
+        raise Deposed("the lease has ended")
+
+    async def _rewrite_if_restarted(self) -> None:
+        run = await self._current_run()
+        if run == self._run_id:
+            return
+        operations = list(self._everything())
+        for start in range(0, len(operations), _BATCH):
+            await self._call(operations[start : start + _BATCH])
+        log.info("redis was restarted, the book is written anew", operations=len(operations))
+        self._run_id = run
+
+    async def _call(self, operations: list[Operation]) -> list[Any]:
+        try:
+            answers: list[Any] = await self._script(
+                keys=[self._keys.epoch, self._keys.jobs],
+                args=[self._epoch, self._keys.job, self._keys.idempotency, _encode(operations)],
+            )
+        except ResponseError as error:
+            if str(error).startswith("DEPOSED"):
+                raise Deposed(str(error)) from None
+            log.error("redis refused a write", error=str(error))
+            raise Unavailable("Redis refused the write.") from None
+        return answers
+
+    async def _current_run(self) -> str:
+        return str((await self._redis.info("server"))["run_id"])
