@@ -15,6 +15,11 @@ class Agents(Protocol):
         """Records of the servers that take jobs now, by ID, in the order they joined."""
         ...
 
+    @property
+    def expected(self) -> Mapping[str, Mapping[str, Any]]:
+        """Servers known before a take-over that may yet come back; empty some time after it."""
+        ...
+
     def lists_its_jobs(self, server_id: str) -> bool:
         """Whether the satellite tells after each join what it holds, and acknowledges logs and results."""
         ...

@@ -5,7 +5,7 @@ the book before the satellite hears of them.
 """
 
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 import structlog
@@ -22,9 +22,6 @@ from conductor.jobs.placement import NO_SERVER, Fleet, Placement, place
 from conductor.live.book import ActiveJob, JobBook
 from conductor.signals import JobStarted, Signals
 from shared import clock, faults
-
-TAKEOVER_GRACE_SECONDS = 30.0
-"""After a take-over jobs wait this long for their satellites to come back before a missing server counts."""
 
 log = structlog.get_logger(__name__)
 
@@ -57,7 +54,6 @@ class Dispatcher:
         self._end = end
         self._spawn = spawn
         self._in_hand: set[str] = set()
-        self._patient_until = clock.monotonic() + TAKEOVER_GRACE_SECONDS
 
     def examine(self, job: ActiveJob) -> None:
         """Look at a job that waits to be started; it is in nobody else's hand."""
@@ -122,11 +118,11 @@ class Dispatcher:
         admitted = admission.admit(job.job, others)
         if not isinstance(admitted, admission.Start):
             return None if self._queued_already(job, admitted) else admitted
-        placement = self._place(job)
+        placement = self._place(job, self._agents.online)
         if placement.server:
             return placement
-        if placement.problem == NO_SERVER and clock.monotonic() < self._patient_until:
-            return None
+        if placement.problem == NO_SERVER and self._place(job, self._agents.expected).server:
+            return None  # a satellite that was here before the take-over is on its way back
         waiting = admission.enqueue(job.job, others, placement.problem, retry_ok=True)
         return None if self._queued_already(job, waiting) else waiting
 
@@ -140,18 +136,17 @@ class Dispatcher:
     def _queued_already(job: ActiveJob, decision: admission.Admission) -> bool:
         return isinstance(decision, admission.Queue) and job.state == "queued"
 
-    def _place(self, job: ActiveJob) -> Placement:
+    def _place(self, job: ActiveJob, servers: Mapping[str, Mapping[str, Any]]) -> Placement:
         load: Counter[str] = Counter()
         count: Counter[str] = Counter()
         groups = {str(group["id"]): group for group in self._definitions.all("groups")}
-        online = self._agents.online
-        if self._needs_load(job, online, groups):
+        if self._needs_load(job, servers, groups):
             for other in self._book:
                 if other.server and other.id != job.id:
                     load[other.server] += limits.weight(other.job)  # type: ignore[assignment]
                     count[other.server] += 1
         robin = int(self._state.get(f"events/{job.job['event']}").get("robin") or 0)
-        return place(job.job, Fleet(online, groups, load, count), robin=robin, matches=target_expression)
+        return place(job.job, Fleet(servers, groups, load, count), robin=robin, matches=target_expression)
 
     @staticmethod
     def _needs_load(job: ActiveJob, online: Any, groups: Any) -> bool:

@@ -3,6 +3,7 @@
 from typing import Any
 
 _OVERRIDE = "_xy_override_"
+RESERVED_OVERRIDE_TARGET = _OVERRIDE + "targets"
 _OVERRIDABLE = frozenset({"targets", "algo", "expression", "label", "icon", "tags", "notes", "priority"})
 
 

@@ -1,0 +1,168 @@
+"""`run_event`: launch an event now (contract api/events.yaml, jobs.md §3.1)."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from conductor.api.call import Call
+from conductor.api.endpoint import Endpoint, Takes
+from conductor.api.office import Office
+from conductor.definitions.event_rules import validate_event
+from conductor.definitions.params import complete_params
+from conductor.definitions.repository import Definitions
+from conductor.errors import AccessDenied, BadParameter, Refusal
+from conductor.jobs.compose import OVERRIDES, Order
+from conductor.jobs.macros import RESERVED_OVERRIDE_TARGET
+
+_NESTED = re.compile(r"(\w+)/(\w+)")
+_MAX_IDEMPOTENCY_KEY = 255
+
+
+class RunEvent(msgspec.Struct, kw_only=True):
+    """`id` or `title` names the event; the rest overrides it for this job alone."""
+
+    id: str = ""
+    title: str = ""
+    params: dict[str, Any] | None = None
+    input: Any = None
+    test: bool | int | str = False
+
+
+class Started(msgspec.Struct, kw_only=True):
+    id: str
+    """ID of the new job."""
+
+
+def endpoints(office: Office, definitions: Definitions) -> tuple[Endpoint[Any], ...]:
+    async def run_event(call: Call, params: RunEvent) -> Mapping[str, Any]:
+        request = _unfolded(call)
+        event = _event(definitions, request)
+        call.account.require_category(str(event.get("category")))
+        call.account.require_targets(list(event.get("targets") or ()))
+        test = _truthy(request.get("test"))
+        if not test:
+            _require_runnable(event)
+        order = Order(
+            event=_merged(definitions, event, request, call, test=test),
+            source="key" if call.account.kind == "api_key" else "user",
+            username=call.account.name,
+            idempotency_key=_idempotency_key(call),
+            correlation_id=call.correlation_id,
+        )
+        if "wait" in call.path_rest.split("/"):
+            return {"job": await office.engine.launch_and_wait(order, call.actor)}
+        return {"id": await office.engine.launch(order, call.actor)}
+
+    return (
+        Endpoint(
+            name="run_event",
+            handler=run_event,
+            params=RunEvent,
+            result=Started,
+            summary="Run an event now, with overrides for this job; /wait answers when the job has ended.",
+            privilege="run_jobs",
+            takes=Takes.BODY_WINS,
+            mutates=True,
+        ),
+    )
+
+
+def _unfolded(call: Call) -> dict[str, Any]:
+    """The request with a `json` parameter laid over it and `parent/child` keys nested."""
+    request = dict(call.params)
+    if _truthy(call.query.get("post_data")):
+        body = {key: value for key, value in call.params.items() if key not in call.query}
+        request = {**call.query, "post_data": body}
+    text = request.pop("json", None)
+    if isinstance(text, str):
+        try:
+            more = msgspec.json.decode(text)
+        except (msgspec.DecodeError, RecursionError):
+            raise BadParameter("Malformed parameter: json (not valid JSON)") from None
+        if not isinstance(more, dict):
+            raise BadParameter("Malformed parameter: json (not an object)")
+        request.update(more)
+    for key in list(request):
+        nested = _NESTED.fullmatch(key)
+        if nested:
+            parent = request.setdefault(nested[1], {})
+            if isinstance(parent, dict):
+                parent[nested[2]] = request.pop(key)
+    return request
+
+
+def _event(definitions: Definitions, request: Mapping[str, Any]) -> dict[str, Any]:
+    event_id, title = request.get("id"), request.get("title")
+    if event_id:
+        event = definitions.get("events", str(event_id))
+        if event is None:
+            raise Refusal("event", f"Event not found: {event_id}")
+        return event
+    if title:
+        for event in definitions.all("events"):
+            if event.get("title") == title:
+                return event
+        raise Refusal("event", f"Event not found: {title}")
+    raise Refusal("event", "Missing event id or title.")
+
+
+def _require_runnable(event: Mapping[str, Any]) -> None:
+    if not event.get("enabled"):
+        raise Refusal("event", f"Event is disabled: {event.get('title')}")
+    triggers = event.get("triggers") or ()
+    if not any(one.get("type") == "manual" and one.get("enabled") for one in triggers):
+        raise Refusal("event", f"Event has no enabled manual trigger: {event.get('title')}")
+
+
+def _merged(
+    definitions: Definitions, event: dict[str, Any], request: Mapping[str, Any], call: Call, *, test: bool
+) -> dict[str, Any]:
+    """The event with the caller's allowed overrides, validated as a whole."""
+    overrides = {key: value for key, value in request.items() if key in OVERRIDES}
+    overrides["test"] = test
+    for flag in ("test", "test_actions", "test_limits"):
+        if not _truthy(overrides.get(flag)):
+            overrides.pop(flag, None)
+    given = overrides.pop("params", None)
+    _check_input(overrides)
+    if isinstance(overrides.get("targets"), str):
+        overrides["targets"] = [target.strip() for target in overrides["targets"].split(",")]
+    merged = {**event, **overrides}
+    merged["params"] = complete_params(
+        given if isinstance(given, dict) else {}, event, merged, definitions, by=call.account
+    )
+    targets = merged["params"].get(RESERVED_OVERRIDE_TARGET)
+    if targets:
+        call.account.require_targets(targets if isinstance(targets, list) else str(targets).split(","))
+    if "targets" in overrides:
+        call.account.require_targets(list(overrides["targets"] or ()))
+    if "plugin" in overrides and not call.account.may("edit_events"):
+        raise AccessDenied("Only those who may edit events can run one with another plugin.")
+    validate_event(merged, definitions, by=call.account)
+    return merged
+
+
+def _check_input(overrides: dict[str, Any]) -> None:
+    given = overrides.get("input")
+    if given is None:
+        overrides.pop("input", None)
+        return
+    if not isinstance(given, dict):
+        raise BadParameter("Malformed parameter: input (must be object)")
+    if not isinstance(given.get("data", {}), dict) or not isinstance(given.get("files", []), list):
+        raise BadParameter("Malformed parameter: input (data must be object, files must be array)")
+    if given.get("files"):
+        raise BadParameter("Input files are not part of this version.")
+
+
+def _idempotency_key(call: Call) -> str:
+    key: str = call.request.headers.get("Idempotency-Key", "")
+    if len(key) > _MAX_IDEMPOTENCY_KEY:
+        raise BadParameter(f"Malformed header: Idempotency-Key (over {_MAX_IDEMPOTENCY_KEY} characters)")
+    return f"{call.account.kind}:{call.account.name}:{key}" if key else ""
+
+
+def _truthy(value: Any) -> bool:
+    return value not in (None, False, 0, "", "0", "false")

@@ -1,0 +1,82 @@
+"""One websocket: frames in, frames out in order, with a bound on what a slow reader can make us hold."""
+
+import asyncio
+from collections import deque
+from typing import Any
+
+import structlog
+from aiohttp import WSCloseCode, web
+
+from shared import clock, ids
+from shared.protocol.frames import Encoding, encoding_for
+
+OUTBOX_BYTES = 64 * 1024 * 1024
+"""A socket whose reader leaves more than this unread is closed."""
+
+log = structlog.get_logger(__name__)
+
+
+class Connection:
+    """A satellite's socket. `write_out` must be running; `send` never waits."""
+
+    def __init__(self, websocket: web.WebSocketResponse, ip: str, host: str) -> None:
+        self.id = ids.short_id("ws")
+        self.ip = ip
+        self.host = host
+        """Host by which the peer reached us, without the port."""
+        self.encoding: Encoding = encoding_for(websocket.ws_protocol)
+        self.server_id = ""
+        """Set when the socket has joined; cleared when a newer socket of that server takes over."""
+        self.stranger = True
+        """Has not joined yet."""
+        self.opened = clock.monotonic()
+        self.ping_id = ""
+        self.ping_sent = 0.0
+        self.ping_answered = clock.monotonic()
+        self.last_ping_ms = 0
+        self._websocket = websocket
+        self._outbox: deque[bytes] = deque()
+        self._outbox_bytes = 0
+        self._wake = asyncio.Event()
+
+    @property
+    def acknowledges(self) -> bool:
+        """Whether the peer speaks `opsorbit.v1`."""
+        return self.encoding.binary
+
+    def send(self, cmd: str, data: Any) -> None:
+        frame = self.encoding.encode(cmd, data)
+        self._outbox.append(frame)
+        self._outbox_bytes += len(frame)
+        if self._outbox_bytes > OUTBOX_BYTES:
+            log.warning("a socket does not read, it is closed", server=self.server_id, ip=self.ip)
+            self.terminate()
+        self._wake.set()
+
+    async def write_out(self) -> None:
+        """Send what is in the outbox, in order, until cancelled or the peer is gone."""
+        write = self._websocket.send_bytes if self.encoding.binary else self._write_text
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._outbox:
+                frame = self._outbox.popleft()
+                self._outbox_bytes -= len(frame)
+                try:
+                    await write(frame)
+                except (ConnectionError, RuntimeError):
+                    return
+
+    async def close(self, reason: bytes) -> None:
+        await self._websocket.close(code=WSCloseCode.OK, message=reason)
+
+    def terminate(self) -> None:
+        """Drop the socket without a close frame: its peer does not answer."""
+        self._outbox.clear()
+        self._outbox_bytes = 0
+        request = self._websocket._req  # noqa: SLF001 - aiohttp offers no way to drop a websocket at once
+        if request is not None and request.transport is not None:
+            request.transport.abort()
+
+    async def _write_text(self, frame: bytes) -> None:
+        await self._websocket.send_str(frame.decode())

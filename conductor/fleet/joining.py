@@ -1,0 +1,143 @@
+"""Joining: from a satellite's hello to its place in the roster (contract satellite_protocol.md §2)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+
+from conductor.definitions.repository import Definitions
+from conductor.errors import Unavailable
+from conductor.fleet import servers
+from conductor.fleet.connection import Connection
+from conductor.fleet.roster import Record, Roster
+from conductor.records.documents import Documents
+from conductor.settings import Settings
+from conductor.signals import Actor, Notice, ServerAdded, Signals
+from shared import clock, ids
+from shared.protocol import tokens
+
+_BAD_TOKEN = "Invalid authentication token."  # noqa: S105 - a text for people
+
+log = structlog.get_logger(__name__)
+
+
+class Visitor:
+    """What is known of a socket between hello and join."""
+
+    def __init__(self, hello: Mapping[str, Any], server_id: str) -> None:
+        self.hello = hello
+        self.server_id = server_id
+        self.nonce = ids.hex_id()
+
+
+class Joining:
+    def __init__(
+        self,
+        roster: Roster,
+        stored: Documents,
+        definitions: Definitions,
+        settings: Settings,
+        signals: Signals,
+    ) -> None:
+        self._roster = roster
+        self._stored = stored
+        self._definitions = definitions
+        self._settings = settings
+        self._signals = signals
+
+    def hello(self, connection: Connection, data: Mapping[str, Any]) -> Visitor | None:
+        """Answer a hello; None when the satellite is refused."""
+        server_id = servers.clean_id(data.get("id")) or ids.short_id("s")
+        hostname = servers.clean_hostname(data.get("hostname"))
+        present = self._roster.online.get(server_id)
+        if present is not None and present["hostname"] != hostname:
+            text = f"Server with duplicate ID attempting to connect to the network: {server_id} ({hostname})"
+            self._refuse(connection, text, text)
+            return None
+        visitor = Visitor(data, server_id)
+        connection.send("hello", {"nonce": visitor.nonce, "id": server_id})
+        return visitor
+
+    async def join(self, connection: Connection, visitor: Visitor, data: Mapping[str, Any]) -> Record | None:
+        """Check the token and let the server in; None when it is wrong."""
+        token = str(data.get("token") or "")
+        secret = self._settings.secret_key
+        expected = (tokens.server_token(visitor.server_id, secret), tokens.nonce_token(visitor.nonce, secret))
+        if not any([tokens.matches(token, one) for one in expected]):
+            hostname = servers.clean_hostname(visitor.hello.get("hostname"))
+            self._refuse(
+                connection,
+                _BAD_TOKEN,
+                f"Server authentication failure (mismatched secret keys): {hostname} ({connection.ip})",
+            )
+            return None
+        record = await self._record(connection, visitor)
+        older = self._roster.enter(record, connection)
+        if older is not None:
+            older.terminate()
+        connection.send("joined", self.joined(connection, record))
+        self._signals.publish(ServerAdded(server=record, actor=Actor(kind="satellite", id=visitor.server_id)))
+        log.info("satellite joined", server=visitor.server_id, hostname=record["hostname"], ip=connection.ip)
+        return record
+
+    def joined(self, connection: Connection, record: Record) -> dict[str, Any]:
+        """The `joined` payload: configuration, lists and features."""
+        masters = [host.strip() for host in self._settings.masters.split(",") if host.strip()]
+        return {
+            "config": {"airgap": self._settings.airgap, **self._settings.satellite.get("config", {})},
+            "masterData": {"masters": masters or [connection.host]},
+            "groups": record["groups"],
+            "numServers": len(self._roster.online),
+            "features": {"api_finish_job": True},
+            **self.lists(),
+        }
+
+    def lists(self) -> dict[str, Any]:
+        """Plugins as satellites need them: `plugins` of events, `commands` of monitors."""
+        plugins = self._definitions.all("plugins")
+        default = self._settings.default_plugin_credentials.get("monitor")
+        return {
+            "plugins": [plugin for plugin in plugins if plugin.get("type") == "event"],
+            "commands": [
+                {
+                    **plugin,
+                    "groups": plugin.get("groups") or [],
+                    "sec": {},
+                    "uid": plugin.get("uid") or (default.uid if default else ""),
+                    "gid": plugin.get("gid") or (default.gid if default else ""),
+                }
+                for plugin in plugins
+                if plugin.get("type") == "monitor" and plugin.get("enabled")
+            ],
+        }
+
+    async def save(self, record: Record) -> None:
+        """Write a server's record; when SQL is away it is written at the next change."""
+        try:
+            await self._stored.put(str(record["id"]), record, hostname=record["hostname"])
+        except Unavailable as error:
+            log.warning("a server record was not saved", server=record["id"], error=str(error))
+
+    async def _record(self, connection: Connection, visitor: Visitor) -> Record:
+        stored = self._roster.record(visitor.server_id) or await self._stored.get(visitor.server_id)
+        record = servers.joined_record(
+            visitor.hello, stored, server_id=visitor.server_id, now=clock.now()
+        )
+        record.update(ip=connection.ip, socket_id=connection.id)
+        if stored:
+            self._tell_changes(stored, record)
+        record["groups"] = servers.regroup(record, self._definitions.all("groups"))
+        record["keywords"] = servers.keywords(record)
+        await self.save(record)
+        return record
+
+    def _tell_changes(self, before: Mapping[str, Any], after: Record) -> None:
+        for key, what in (("hostname", "hostname"), ("ip", "IP address")):
+            if before.get(key) and before[key] != after[key]:
+                text = f"Server {what} has changed: {before[key]} to: {after[key]}"
+                self._signals.publish(Notice(level="warning", description=text, server=after))
+
+    def _refuse(self, connection: Connection, told: str, noted: str) -> None:
+        connection.send("auth_failure", {"description": told})
+        self._signals.publish(Notice(level="warning", description=noted))
+        log.warning("satellite refused", reason=noted)

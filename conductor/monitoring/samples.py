@@ -1,0 +1,93 @@
+"""Samples of servers, kept raw: the latest minute sample of each in SQL, the last minute of quick ones here."""
+
+import asyncio
+from collections import deque
+from typing import Any
+
+import structlog
+
+from conductor.errors import Unavailable
+from conductor.records.documents import Documents
+from shared import clock
+
+Record = dict[str, Any]
+
+QUICK_KEPT = 60
+"""Quick samples kept of each server, one a second."""
+_WRITE_SECONDS = 0.5
+_LIVE_INFO = ("cpu", "memory", "process")
+
+log = structlog.get_logger(__name__)
+
+
+class Samples:
+    """Takes samples as they come and writes the minute samples together, twice a second."""
+
+    def __init__(self, stored: Documents) -> None:
+        self._stored = stored
+        self._minute: dict[str, Record] = {}
+        self._unwritten: set[str] = set()
+        self._quick: dict[str, deque[Record]] = {}
+        self.taken = 0
+        """Minute samples taken since the start."""
+
+    def minute(self, server: Record, message: Record) -> None:
+        """Keep a server's minute sample and refresh the live part of its record. A second one in a minute is dropped."""
+        data = message.get("data")
+        if not isinstance(data, dict):
+            return
+        date = int(clock.now())
+        if server.get("last_time_code") == date // 60:
+            return
+        server["last_time_code"] = date // 60
+        server_id = str(server["id"])
+        self._minute[server_id] = {
+            "version": str(message.get("version", "1.0")),
+            "date": date,
+            "server": server_id,
+            "hostname": server["hostname"],
+            "ip": server.get("ip", ""),
+            "groups": server.get("groups", []),
+            "data": data,
+        }
+        self._unwritten.add(server_id)
+        self.taken += 1
+        info = server["info"] = dict(server["info"])
+        for part in _LIVE_INFO:
+            if isinstance(data.get(part), dict) and data[part]:
+                info[part] = {**data[part], "combo": info["cpu"].get("combo", "")} if part == "cpu" else data[part]
+
+    def quick(self, server_id: str, data: Record) -> None:
+        """Keep a quick sample, raw."""
+        ring = self._quick.setdefault(server_id, deque(maxlen=QUICK_KEPT))
+        ring.append({"date": int(clock.now()), **data})
+
+    async def latest(self, server_id: str) -> Record | None:
+        """The server's last minute sample, or None when it never sent one."""
+        return self._minute.get(server_id) or await self._stored.get(server_id)
+
+    def recent(self, server_id: str) -> list[Record]:
+        """Its quick samples, oldest first."""
+        return list(self._quick.get(server_id, ()))
+
+    def forget(self, server_id: str) -> None:
+        """The server is offline: its quick samples are of no use any more."""
+        self._quick.pop(server_id, None)
+
+    async def run(self) -> None:
+        """Write what was taken, until cancelled."""
+        while True:
+            await asyncio.sleep(_WRITE_SECONDS)
+            unwritten, self._unwritten = self._unwritten, set()
+            if not unwritten:
+                continue
+            writes = [
+                self._stored.put_write(server_id, sample, date=sample["date"])
+                for server_id in unwritten
+                if (sample := self._minute.get(server_id))
+            ]
+            try:
+                await self._stored.records.write(*writes)
+            except Unavailable as error:
+                self._unwritten |= unwritten
+                log.warning("samples wait for the database", error=str(error))
