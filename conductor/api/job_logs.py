@@ -42,7 +42,9 @@ class TailText(msgspec.Struct, kw_only=True):
     text: str
 
 
-def endpoints(office: Office, archive: JobArchive, files: Files, settings: Settings) -> tuple[Endpoint[Any], ...]:
+def endpoints(
+    office: Office, archive: JobArchive, files: Files, settings: Settings
+) -> tuple[Endpoint[Any], ...]:
     async def stored(job: Mapping[str, Any]) -> web.Response | None:
         """The log of an ended job; None when it has none."""
         if isinstance(job.get("output"), str):

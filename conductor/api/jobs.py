@@ -20,7 +20,19 @@ from shared.protocol import tokens
 
 _PAGING = frozenset({"offset", "limit", "sort_by", "sort_dir"})
 _HEAVY = frozenset(
-    {"actions", "activity", "html", "limits", "procs", "conns", "table", "timelines", "input", "data", "files"}
+    {
+        "actions",
+        "activity",
+        "html",
+        "limits",
+        "procs",
+        "conns",
+        "table",
+        "timelines",
+        "input",
+        "data",
+        "files",
+    }
 )
 _MAX_IDS = 1000
 _MAX_ROWS = 10_000

@@ -87,9 +87,7 @@ def endpoints(
             initial = {}
         host, _, port = call.request.host.partition(":")
         default_port = 443 if call.secure else 80
-        config = enrolment.config(
-            host, int(port or default_port), secure=call.secure, initial=initial
-        )
+        config = enrolment.config(host, int(port or default_port), secure=call.secure, initial=initial)
         return web.Response(
             body=msgspec.json.format(msgspec.json.encode(config), indent=2),
             content_type="application/json",

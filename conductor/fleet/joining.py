@@ -120,9 +120,7 @@ class Joining:
 
     async def _record(self, connection: Connection, visitor: Visitor) -> Record:
         stored = self._roster.record(visitor.server_id) or await self._stored.get(visitor.server_id)
-        record = servers.joined_record(
-            visitor.hello, stored, server_id=visitor.server_id, now=clock.now()
-        )
+        record = servers.joined_record(visitor.hello, stored, server_id=visitor.server_id, now=clock.now())
         record.update(ip=connection.ip, socket_id=connection.id)
         if stored:
             self._tell_changes(stored, record)

@@ -104,14 +104,19 @@ class Roster:
         connection = self._connections.get(server_id)
         return connection is not None and connection.acknowledges
 
-    def launch(self, server_id: str, job: Mapping[str, Any], details: Mapping[str, Any], attempt: int) -> None:
+    def launch(
+        self, server_id: str, job: Mapping[str, Any], details: Mapping[str, Any], attempt: int
+    ) -> None:
         record = self._records.get(server_id)
         if record is None:
             return
         given = {
             **details,
             "serverData": record.get("userData") or {},
-            "versions": {"xyops": self._version, "xysat": str((record.get("info") or {}).get("satellite", ""))},
+            "versions": {
+                "xyops": self._version,
+                "xysat": str((record.get("info") or {}).get("satellite", "")),
+            },
         }
         self.tell(server_id, "launch_job", Launch(job, given, {}, attempt))
 

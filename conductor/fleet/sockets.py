@@ -70,7 +70,9 @@ class Sockets:
             protocols=(SUBPROTOCOL,), max_msg_size=MAX_FRAME_BYTES, heartbeat=None, compress=False
         )
         await websocket.prepare(request)
-        connection = Connection(websocket, ip, request.host.rsplit(":", 1)[0] if request.host else "localhost")
+        connection = Connection(
+            websocket, ip, request.host.rsplit(":", 1)[0] if request.host else "localhost"
+        )
         self._open.add(connection)
         self._strangers[ip] += 1
         writing = asyncio.create_task(connection.write_out(), name=f"socket {connection.id}")
@@ -129,7 +131,9 @@ class Sockets:
                         "bad frame", server=connection.server_id, ip=connection.ip, error=str(error)[:200]
                     )
                 if bad > _BAD_FRAMES:
-                    log.warning("too many bad frames, socket closed", server=connection.server_id, ip=connection.ip)
+                    log.warning(
+                        "too many bad frames, socket closed", server=connection.server_id, ip=connection.ip
+                    )
                     break
             except Unavailable as error:
                 log.warning("a frame could not be served", server=connection.server_id, error=str(error))
@@ -145,9 +149,7 @@ class Sockets:
             connection.send("retry", {})
         return None
 
-    async def _join(
-        self, connection: Connection, visitor: Visitor, data: Mapping[str, Any]
-    ) -> Inbox | None:
+    async def _join(self, connection: Connection, visitor: Visitor, data: Mapping[str, Any]) -> Inbox | None:
         term = self.term
         if term is None:
             connection.send("retry", {})

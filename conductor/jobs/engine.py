@@ -9,7 +9,7 @@ import structlog
 
 from conductor.definitions.repository import Definitions
 from conductor.definitions.state import GlobalState
-from conductor.errors import Refusal
+from conductor.errors import Deposed, Refusal
 from conductor.jobs import limits
 from conductor.jobs.agents import Agents
 from conductor.jobs.compose import Order
@@ -34,7 +34,7 @@ log = structlog.get_logger(__name__)
 
 
 class JobEngine:
-    """Jobs of one term of a primary. `resume` after the book is loaded, then `run` until the term ends."""
+    """Jobs of one term of a primary: `run` it once the book is loaded; open for callers when `ready`."""
 
     def __init__(
         self,
@@ -58,6 +58,8 @@ class JobEngine:
         self._host = host
         self._dead_after = settings.dead_job_timeout
         self._tasks: asyncio.TaskGroup | None = None
+        self.ready = asyncio.Event()
+        """Set once what an earlier primary left has been taken up."""
         self._launcher = Launcher(book, definitions, settings, signals, self._entered)
         self._finisher = Finisher(
             book, archive, files, self.logs, agents, definitions, state, settings, signals, self.followers,
@@ -71,7 +73,7 @@ class JobEngine:
             book, archive, self.logs, agents, self._finisher, self.followers, spawn=self._spawn
         )
 
-    async def resume(self) -> None:
+    async def _resume(self) -> None:
         """Take up what an earlier primary left. Jobs the archive has already leave the book."""
         waiting = [job for job in self.book if job.outcome is not None]
         archived = await self._archive.exists([job.id for job in self.book]) if len(self.book) else set()
@@ -94,7 +96,8 @@ class JobEngine:
         async with asyncio.TaskGroup() as group:
             self._tasks = group
             group.create_task(self.book.run(), name="book")
-            await self.resume()
+            await self._resume()
+            self.ready.set()
             group.create_task(self._tick(), name="job tick")
             group.create_task(self._flush_logs(), name="log flush")
 
@@ -147,7 +150,17 @@ class JobEngine:
         if self._tasks is None:
             coroutine.close()
             return
-        self._tasks.create_task(coroutine)
+        self._tasks.create_task(self._guarded(coroutine))
+
+    @staticmethod
+    async def _guarded(coroutine: Coroutine[Any, Any, None]) -> None:
+        """One job's trouble is logged and harms no other; a deposed primary ends its term."""
+        try:
+            await coroutine
+        except Deposed:
+            raise
+        except Exception:
+            log.exception("a step of a job failed")
 
     def _entered(self, job: ActiveJob) -> None:
         self._dispatcher.examine(job)
@@ -168,7 +181,11 @@ class JobEngine:
             await asyncio.sleep(TICK_SECONDS)
             now = clock.now()
             for job in list(self.book):
-                if job.state == "active" and not self._finisher.is_ending(job.id):
+                if self._finisher.is_ending(job.id):
+                    continue
+                if job.outcome is not None:
+                    self._spawn(self._finisher.go_on(job))  # an end that was decided and not settled
+                elif job.state in ("active", "finishing"):
                     self._watch(job, now)
             self._dispatcher.examine_waiting()
 

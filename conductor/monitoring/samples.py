@@ -55,7 +55,9 @@ class Samples:
         info = server["info"] = dict(server["info"])
         for part in _LIVE_INFO:
             if isinstance(data.get(part), dict) and data[part]:
-                info[part] = {**data[part], "combo": info["cpu"].get("combo", "")} if part == "cpu" else data[part]
+                info[part] = (
+                    {**data[part], "combo": info["cpu"].get("combo", "")} if part == "cpu" else data[part]
+                )
 
     def quick(self, server_id: str, data: Record) -> None:
         """Keep a quick sample, raw."""

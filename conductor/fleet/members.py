@@ -1,0 +1,42 @@
+"""Keeps satellites in step with the definitions: their plugins, and which groups they belong to."""
+
+import asyncio
+
+from conductor.definitions.repository import Definitions
+from conductor.fleet import servers
+from conductor.fleet.joining import Joining
+from conductor.fleet.roster import Roster
+
+_CHECK_SECONDS = 0.2
+
+
+class Members:
+    """Watches the versions of plugins and groups, since a burst of edits needs telling once."""
+
+    def __init__(self, roster: Roster, joining: Joining, definitions: Definitions) -> None:
+        self._roster = roster
+        self._joining = joining
+        self._definitions = definitions
+        self._plugins = definitions.version("plugins")
+        self._groups = definitions.version("groups")
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            await asyncio.sleep(_CHECK_SECONDS)
+            if self._plugins != (version := self._definitions.version("plugins")):
+                self._plugins = version
+                self._roster.tell_all("update", self._joining.lists())
+            if self._groups != (version := self._definitions.version("groups")):
+                self._groups = version
+                await self._regroup()
+
+    async def _regroup(self) -> None:
+        groups = self._definitions.all("groups")
+        for server_id, record in list(self._roster.online.items()):
+            member_of = servers.regroup(record, groups)
+            if member_of != record["groups"]:
+                record["groups"] = member_of
+                record["keywords"] = servers.keywords(record)
+                self._roster.tell(server_id, "update", {"groups": member_of})
+                await self._joining.save(record)

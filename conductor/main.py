@@ -1,0 +1,229 @@
+"""The composition root: builds every part of a conductor, starts and stops them in order.
+
+opsorbit-conductor --data-dir DIR --port N --config FILE
+"""
+
+import argparse
+import asyncio
+import contextlib
+import secrets
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+import structlog
+import uvloop
+from aiohttp import web
+
+from conductor import logs
+from conductor.access.accounts import Accounts
+from conductor.access.sessions import Sessions
+from conductor.access.users import Users
+from conductor.api import (
+    api_keys,
+    definitions as definitions_api,
+    job_logs,
+    job_stream,
+    jobs,
+    misc,
+    run_event,
+    satellites,
+    servers,
+    sessions as sessions_api,
+)
+from conductor.api.kernel import Kernel
+from conductor.api.office import Office
+from conductor.api.registry import Registry
+from conductor.audit.activity import ActivityLog
+from conductor.definitions.repository import Definitions
+from conductor.definitions.state import GlobalState
+from conductor.fleet.enrolment import Enrolment
+from conductor.fleet.roster import Roster
+from conductor.fleet.sockets import Sockets
+from conductor.leadership import Leadership
+from conductor.live.connection import connect
+from conductor.live.embedded import EmbeddedRedis, RedisMissing
+from conductor.live.keys import keys
+from conductor.monitoring.samples import Samples
+from conductor.records import tables
+from conductor.records.documents import Documents
+from conductor.records.files import Files
+from conductor.records.job_archive import JobArchive
+from conductor.records.store import Records
+from conductor.settings import Settings, SettingsError, load
+from conductor.signals import Signals
+from conductor.term import Primary
+
+STOP_SECONDS = 5.0
+
+log = structlog.get_logger("conductor")
+
+
+def main() -> None:
+    """Entry point of `opsorbit-conductor`. Exit status 0 after a clean stop, 1 when it could not start."""
+    parser = argparse.ArgumentParser(prog="opsorbit-conductor", description="The OpsOrbit conductor.")
+    parser.add_argument("--data-dir", type=Path, default=Path("opsorbit-data"), help="everything it keeps")
+    parser.add_argument("--port", type=int, help="HTTP port (default 5522)")
+    parser.add_argument("--config", type=Path, help="settings, TOML or JSON")
+    parser.add_argument("--version", action="version", version=version("opsorbit"))
+    arguments = parser.parse_args()
+    try:
+        settings = load(arguments.config)
+        if arguments.port is not None:
+            settings.WebServer.port = arguments.port
+        logs.configure(settings)
+        uvloop.run(serve(settings, arguments.data_dir.resolve()))
+    except (SettingsError, RedisMissing, OSError) as error:
+        print(f"opsorbit-conductor: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+async def serve(settings: Settings, data_dir: Path) -> None:
+    """Run a conductor in `data_dir` until SIGTERM or SIGINT."""
+    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    settings.secret_key = settings.secret_key or _own_secret(data_dir / "secret_key")
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    async with _running(settings, data_dir):
+        await stopping.wait()
+        log.info("stopping")
+
+
+@asynccontextmanager
+async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
+    """All parts, started; stopped in reverse order on leaving."""
+    async with contextlib.AsyncExitStack() as stack:
+        redis_url = settings.redis_url
+        if not redis_url:
+            embedded = EmbeddedRedis(data_dir / "redis", strict=settings.durability == "strict")
+            await embedded.start()
+            stack.push_async_callback(embedded.stop)
+            await stack.enter_async_context(_task(embedded.watch(), "embedded redis"))
+            redis_url = embedded.url
+        redis = connect(redis_url)
+        stack.push_async_callback(redis.aclose)
+        names = keys(settings.redis_prefix)
+
+        database_url = settings.database_url or f"sqlite:///{data_dir / 'opsorbit.db'}"
+        records = await Records.open(database_url, strict=settings.durability == "strict")
+        stack.push_async_callback(records.close)
+        files = Files.open(settings.files_url or (data_dir / "files").as_uri())
+        archive = JobArchive(records)
+        stored_servers = Documents(records, tables.servers)
+        samples = Samples(Documents(records, tables.samples))
+
+        signals = Signals()
+        signals.subscribe("activity log", ActivityLog(records).observe)
+        definitions = Definitions(records, signals)
+        state = GlobalState(records)
+        users = Users(records)
+        accounts = Accounts(users, Sessions(records, settings), definitions, settings)
+
+        leadership = Leadership(
+            redis,
+            names,
+            settings.host_id(),
+            ttl=settings.lease_seconds,
+            margin=settings.lease_margin_seconds,
+        )
+        roster = Roster(version("opsorbit"))
+        office = Office()
+        sockets = Sockets(roster, samples, settings, signals, leadership)
+        registry = Registry(
+            (
+                *misc.endpoints(settings),
+                *sessions_api.endpoints(accounts, definitions, settings, signals),
+                *api_keys.endpoints(definitions),
+                *definitions_api.endpoints(definitions, office, archive, records),
+                *run_event.endpoints(office, definitions),
+                *jobs.endpoints(office, archive, files, settings, signals),
+                *job_logs.endpoints(office, archive, files, settings),
+                *job_stream.endpoints(office, archive, settings),
+                *servers.endpoints(roster, stored_servers, samples),
+                *satellites.endpoints(office, Enrolment(redis, names, settings), roster, accounts, settings),
+            )
+        )
+        kernel = Kernel(registry, accounts, leadership, settings, sockets=sockets.accept)
+        primary = Primary(
+            redis=redis,
+            keys=names,
+            leadership=leadership,
+            definitions=definitions,
+            state=state,
+            users=users,
+            archive=archive,
+            files=files,
+            servers=stored_servers,
+            roster=roster,
+            sockets=sockets,
+            office=office,
+            settings=settings,
+            signals=signals,
+            data_dir=data_dir,
+            announce_password=_show_password,
+        )
+
+        for running, name in (
+            (signals.run(), "signals"),
+            (samples.run(), "samples"),
+            (sockets.heartbeat(), "heartbeat"),
+        ):
+            await stack.enter_async_context(_task(running, name))
+        stack.push_async_callback(signals.settled, STOP_SECONDS)
+        stack.push_async_callback(leadership.release)
+        await stack.enter_async_context(_task(leadership.run(primary.serve), "leadership"))
+        await stack.enter_async_context(_listening(kernel, settings))
+        yield
+
+
+@asynccontextmanager
+async def _listening(kernel: Kernel, settings: Settings) -> AsyncIterator[None]:
+    server = web.Server(kernel.handle, access_log=None)
+    runner = web.ServerRunner(server, shutdown_timeout=STOP_SECONDS)
+    await runner.setup()
+    site = web.TCPSite(runner, settings.WebServer.bind, settings.WebServer.port, backlog=1024)
+    try:
+        await site.start()
+        log.info("listening", host=settings.WebServer.bind, port=settings.WebServer.port)
+        yield
+    finally:
+        await runner.cleanup()
+
+
+@asynccontextmanager
+async def _task(running: "asyncio._CoroutineLike[None]", name: str) -> AsyncIterator[None]:
+    """A task of ours, owned by the stack: cancelled and awaited on leaving."""
+    task = asyncio.create_task(running, name=name)  # type: ignore[arg-type]
+    task.add_done_callback(_note_failure)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError, Exception):
+            await task
+
+
+def _note_failure(task: "asyncio.Task[None]") -> None:
+    if not task.cancelled() and (error := task.exception()):
+        log.error("a part of the conductor failed", part=task.get_name(), exc_info=error)
+
+
+def _own_secret(file: Path) -> str:
+    """The cluster's secret, made once for this data directory."""
+    if not file.exists():
+        file.touch(mode=0o600)
+        file.write_text(secrets.token_hex(32))
+    return file.read_text().strip()
+
+
+def _show_password(password: str) -> None:
+    print(f"\nFirst administrator: admin\nPassword (shown once): {password}\n", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+"""One term of a primary: what it loads, opens and closes, in order."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+from redis.asyncio import Redis
+
+from conductor.access.users import Users
+from conductor.api.office import Office
+from conductor.definitions.defaults import seed
+from conductor.definitions.repository import Definitions
+from conductor.definitions.state import GlobalState
+from conductor.fleet.joining import Joining
+from conductor.fleet.members import Members
+from conductor.fleet.roster import Roster
+from conductor.fleet.sockets import Sockets
+from conductor.jobs.engine import JobEngine
+from conductor.leadership import Leadership
+from conductor.live.book import JobBook
+from conductor.live.keys import Keys
+from conductor.records.documents import Documents
+from conductor.records.files import Files
+from conductor.records.job_archive import JobArchive
+from conductor.settings import Settings
+from conductor.signals import LeadershipChanged, Signals
+
+RETURN_SECONDS = 30.0
+"""After a take-over jobs wait this long for satellites that were known before to come back."""
+
+log = structlog.get_logger(__name__)
+
+
+class Term:
+    """The engine and the door of one term; sockets and API reach them through it."""
+
+    def __init__(self, engine: JobEngine, joining: Joining) -> None:
+        self.engine = engine
+        self.joining = joining
+
+
+class Primary:
+    """What this conductor does while it holds the lease; `serve` is the office given to Leadership."""
+
+    def __init__(
+        self,
+        *,
+        redis: Redis,
+        keys: Keys,
+        leadership: Leadership,
+        definitions: Definitions,
+        state: GlobalState,
+        users: Users,
+        archive: JobArchive,
+        files: Files,
+        servers: Documents,
+        roster: Roster,
+        sockets: Sockets,
+        office: Office,
+        settings: Settings,
+        signals: Signals,
+        data_dir: Path,
+        announce_password: Callable[[str], None],
+    ) -> None:
+        self._redis = redis
+        self._keys = keys
+        self._leadership = leadership
+        self._definitions = definitions
+        self._state = state
+        self._users = users
+        self._archive = archive
+        self._files = files
+        self._servers = servers
+        self._roster = roster
+        self._sockets = sockets
+        self._office = office
+        self._settings = settings
+        self._signals = signals
+        self._data_dir = data_dir
+        self._announce_password = announce_password
+
+    async def serve(self, epoch: int) -> None:
+        """Read everything, open for callers and satellites, and act until cancelled."""
+        await self._definitions.load()
+        await self._state.load()
+        await seed(self._definitions, self._state)
+        generated = await self._users.ensure_admin(self._settings.admin_password)
+        if generated:
+            self._announce_password(generated)
+        book = JobBook(self._redis, self._keys, epoch, holds_lease=lambda: self._leadership.holds_lease)
+        await book.load()
+        engine = JobEngine(
+            book,
+            self._archive,
+            self._files,
+            self._definitions,
+            self._state,
+            self._roster,
+            self._settings,
+            self._signals,
+            self._data_dir,
+        )
+        joining = Joining(self._roster, self._servers, self._definitions, self._settings, self._signals)
+        known = await self._servers.all()
+        self._roster.expect({str(server["id"]): server for server in known}, RETURN_SECONDS)
+        members = Members(self._roster, joining, self._definitions)
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(engine.run(), name="job engine")
+                group.create_task(members.run(), name="fleet members")
+                await engine.ready.wait()
+                self._office.open(engine)
+                self._sockets.term = Term(engine, joining)
+                self._leadership.took_office()
+                self._announce(epoch, primary=True)
+        finally:
+            self._office.close()
+            await self._sockets.close_all()
+            self._announce(epoch, primary=False)
+
+    def _announce(self, epoch: int, *, primary: bool) -> None:
+        host = self._settings.host_id()
+        self._signals.publish(LeadershipChanged(host=host, primary=primary, epoch=epoch))
+        log.info("office taken" if primary else "office left", host=host, epoch=epoch)
