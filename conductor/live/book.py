@@ -190,8 +190,8 @@ class JobBook:
     async def settle(self, job: ActiveJob, follow_ups: Sequence[ActiveJob] = ()) -> None:
         """The archive has the job: it leaves the book, and what follows it enters, in one step."""
         self._marked.discard(job.id)
-        follow = [(one.id, one.encoded_doc(), one.encoded_live()) for one in follow_ups]
-        await self._writer.write(("settle", job.id, follow))
+        follow = [word for one in follow_ups for word in (one.id, one.encoded_doc(), one.encoded_live())]
+        await self._writer.write(("settle", job.id, *follow))
         self._leave(job.id)
         for one in follow_ups:
             self._enter(one)
@@ -220,8 +220,4 @@ class JobBook:
                 await asyncio.gather(*(self.save(job) for job in jobs))
 
     def _everything(self) -> list[Operation]:
-        operations: list[Operation] = [("retain", list(self._jobs))]
-        operations += [
-            ("restore", job.id, job.encoded_doc(), job.encoded_live()) for job in self._jobs.values()
-        ]
-        return operations
+        return [("restore", job.id, job.encoded_doc(), job.encoded_live()) for job in self._jobs.values()]

@@ -8,26 +8,27 @@ written first, since its last moment may not have reached the append-only file.
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
-import msgspec
 import structlog
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from conductor.errors import Deposed, Unavailable
-from conductor.live.connection import AWAY, script
+from conductor.live.connection import AWAY, script, text
 from conductor.live.keys import Keys
 
-Operation = tuple[Any, ...]
+Operation = tuple[str | bytes | int, ...]
+"""The name of an operation of `write_book.lua` and its arguments."""
 
 _BATCH = 200
 """Operations in one script call; bounds how long Redis is busy with it."""
 _QUEUE = 20_000
 _RETRY_SECONDS = 0.05
+_IDLE_SECONDS = 1.0
 
 log = structlog.get_logger(__name__)
-_encode = msgspec.msgpack.Encoder().encode
 
 
 class BookWriter:
@@ -42,15 +43,17 @@ class BookWriter:
         holds_lease: Callable[[], bool],
         everything: Callable[[], Sequence[Operation]],
     ) -> None:
-        """`everything` answers the operations that write the book anew, for a Redis that was restarted."""
-        self._redis = redis
+        """`everything` answers one `restore` for each active job, for a Redis that was restarted."""
+        # A connection of its own, not of the pool: a pool replaces a broken one without a word, and a
+        # restart of Redis must not go unnoticed.
+        self._redis = redis.client()
         self._keys = keys
         self._epoch = epoch
         self._holds_lease = holds_lease
         self._everything = everything
         self._waiting: deque[tuple[Operation, asyncio.Future[Any]]] = deque()
         self._wake = asyncio.Event()
-        self._script = redis.register_script(script("write_book"))
+        self._script = self._redis.register_script(script("write_book"))
         self._run_id = ""
 
     async def write(self, operation: Operation, timeout: float = 10.0) -> Any:
@@ -75,15 +78,22 @@ class BookWriter:
         self._run_id = await self._current_run()
         try:
             while True:
-                await self._wake.wait()
-                self._wake.clear()
-                while batch := self._next_batch():
-                    await self._apply(batch)
+                await self._woken()
+                await self._apply(self._next_batch())
         finally:
+            await self._redis.aclose()
             for _, done in self._waiting:
                 if not done.done():
                     done.set_exception(Deposed("this conductor is no longer primary"))
             self._waiting.clear()
+
+    async def _woken(self) -> None:
+        """Return when something waits, or after a second, so that an idle writer notices a restart too."""
+        if not self._waiting:
+            self._wake.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_IDLE_SECONDS):
+                    await self._wake.wait()
 
     def _next_batch(self) -> list[tuple[Operation, asyncio.Future[Any]]]:
         batch: list[tuple[Operation, asyncio.Future[Any]]] = []
@@ -128,6 +138,9 @@ class BookWriter:
         if run == self._run_id:
             return
         operations = list(self._everything())
+        ours = {operation[1] for operation in operations}
+        theirs = {text(job_id) for job_id in await self._redis.smembers(self._keys.jobs)}
+        operations += [("settle", job_id) for job_id in theirs - ours]
         for start in range(0, len(operations), _BATCH):
             await self._call(operations[start : start + _BATCH])
         log.info("redis was restarted, the book is written anew", operations=len(operations))
@@ -137,7 +150,12 @@ class BookWriter:
         try:
             answers: list[Any] = await self._script(
                 keys=[self._keys.epoch, self._keys.jobs],
-                args=[self._epoch, self._keys.job, self._keys.idempotency, _encode(operations)],
+                args=[
+                    self._epoch,
+                    self._keys.job,
+                    self._keys.idempotency,
+                    *(word for operation in operations for word in (len(operation), *operation)),
+                ],
             )
         except ResponseError as error:
             if str(error).startswith("DEPOSED"):

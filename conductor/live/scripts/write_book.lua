@@ -1,5 +1,7 @@
 -- Apply a batch of operations to the active-job book, all under one epoch.
--- KEYS: epoch, set of job IDs.  ARGV: epoch, prefix of job hashes, prefix of idempotency keys, msgpack operations.
+-- KEYS: epoch, set of job IDs.
+-- ARGV: epoch, prefix of job hashes, prefix of idempotency keys; then for each operation the number of its
+-- words, its name and its arguments.
 -- Answers one value per operation; every operation can be repeated without harm.
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then
   return redis.error_reply('DEPOSED another conductor is primary')
@@ -39,12 +41,13 @@ function operations.update(id, live)
 end
 
 -- A job is settled: it leaves, and what follows it enters in the same step.
-function operations.settle(id, follow_ups)
+function operations.settle(id, ...)
   redis.call('DEL', job_prefix .. id)
   redis.call('SREM', KEYS[2], id)
-  for _, job in ipairs(follow_ups) do
-    if redis.call('EXISTS', job_prefix .. job[1]) == 0 then
-      put(job[1], job[2], job[3])
+  local follow_ups = {...}
+  for i = 1, #follow_ups, 3 do
+    if redis.call('EXISTS', job_prefix .. follow_ups[i]) == 0 then
+      put(follow_ups[i], follow_ups[i + 1], follow_ups[i + 2])
     end
   end
   return 1
@@ -56,23 +59,11 @@ function operations.restore(id, doc, live)
   return 1
 end
 
--- Redis was restarted: forget jobs that the primary has settled meanwhile.
-function operations.retain(ids)
-  local kept = {}
-  for _, id in ipairs(ids) do
-    kept[id] = true
-  end
-  for _, id in ipairs(redis.call('SMEMBERS', KEYS[2])) do
-    if not kept[id] then
-      redis.call('DEL', job_prefix .. id)
-      redis.call('SREM', KEYS[2], id)
-    end
-  end
-  return 1
-end
-
 local answers = {}
-for i, operation in ipairs(cmsgpack.unpack(ARGV[4])) do
-  answers[i] = operations[operation[1]](unpack(operation, 2))
+local at = 4
+while at <= #ARGV do
+  local words = tonumber(ARGV[at])
+  answers[#answers + 1] = operations[ARGV[at + 1]](unpack(ARGV, at + 2, at + words))
+  at = at + words + 1
 end
 return answers

@@ -1,0 +1,86 @@
+"""How a job ends (contract jobs.md §12, §14, §15)."""
+
+import pytest
+
+from conductor.jobs.outcome import Retry, final_tags, normal_code, record, retried_job, retry
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        (0, 0), (False, 0), (None, 0), ("", 0), (2, 2), (1.5, 1.5), ("Abort", "abort"), ("Disk Full!", "disk_full_"),
+        (True, "unknown"), ([1], "unknown"), ({"a": 1}, "unknown"),
+    ],
+)  # fmt: skip
+def test_codes_are_normalised(code: object, expected: object) -> None:
+    assert normal_code(code) == expected
+
+
+def ended(code: object, *, amount: int = 2, **more: object) -> dict:
+    limits = [{"type": "retry", "enabled": True, "amount": amount, "duration": 7, "date": 1.0}]
+    return {"id": "j1", "code": code, "limits": limits, "event": "e1", "params": {"a": 1}, **more}
+
+
+@pytest.mark.parametrize(
+    ("job", "expected"),
+    [
+        (ended(1), Retry(1, 7.0)),
+        (ended(1, retry_count=1), Retry(2, 7.0)),
+        (ended(1, retry_count=2), None),
+        (ended(0), None),
+        (ended("abort"), None),
+        (ended("abort", retry_ok=True), Retry(1, 7.0)),
+        (ended(1, amount=0), None),
+        ({"code": 1, "limits": []}, None),
+    ],
+)
+def test_whether_a_job_is_tried_again(job: dict, expected: Retry | None) -> None:
+    assert retry(job) == expected
+
+
+def test_a_retry_keeps_the_launch_and_arms_its_limits_again() -> None:
+    job = ended(1, tags=["x"], expression="cpu.cores > 1", server="s1", pid=7, priority=True)
+    details = {
+        "input": {"data": {"n": 1}},
+        "workflowData": {"w": 1},
+        "activity": [{"id": "m1"}],
+        "data": {"out": 1},
+    }
+    new, kept = retried_job(job, details, Retry(1, 7.0), "j2", 100.0)
+    assert new["id"] == "j2"
+    assert (new["state"], new["until"], new["retry_prev"], new["retry_count"]) == (
+        "retry_delay",
+        107.0,
+        "j1",
+        1,
+    )
+    assert new["expression"] == "cpu.cores > 1"
+    assert new["priority"] is True
+    assert "date" not in new["limits"][0]
+    assert {"server", "pid", "code"}.isdisjoint(new)
+    assert kept == {"input": {"data": {"n": 1}}, "workflowData": {"w": 1}}
+
+
+def test_tags_are_limited_before_the_systems_are_added() -> None:
+    job = {
+        "code": 0, "tags": ["a", "b", "nope", "c"], "test": True,
+        "limits": [{"type": "tag", "enabled": True, "amount": 2}],
+    }  # fmt: skip
+    tags = final_tags(job, retried=False, known=lambda tag: tag != "nope", files=True)
+    assert tags == ["a", "b", "_success", "_last", "_test", "_files"]
+    assert final_tags({"code": 5}, retried=True, known=bool, files=False) == ["_error", "_retried"]
+
+
+def test_the_record_has_nothing_of_the_run() -> None:
+    job = {
+        "id": "j1",
+        "state": "complete",
+        "remote": True,
+        "status": "half way",
+        "procs": {"1": {}},
+        "code": 0,
+    }
+    stored = record(job, {"output": "x"})
+    assert stored == {
+        "id": "j1", "state": "complete", "code": 0, "output": "x", "final": True, "complete": True, "progress": 1,
+    }  # fmt: skip

@@ -1,0 +1,33 @@
+"""The reconnection table of durability.md, row by row."""
+
+import pytest
+
+from conductor.jobs.resumption import Known, Step, compare
+from shared.protocol.messages import HeldJob, HeldState
+
+HERE = Known(in_book=True, here=True, attempt=1)
+ELSEWHERE = Known(in_book=True, here=False, attempt=1)
+LATER = Known(in_book=True, here=True, attempt=2)
+ARCHIVED = Known(in_book=False, archived=True)
+UNKNOWN = Known(in_book=False)
+
+
+@pytest.mark.parametrize(
+    ("known", "state", "step"),
+    [
+        (HERE, HeldState.TAKEN, Step.NOTHING),
+        (HERE, HeldState.RUNNING, Step.NOTHING),
+        (HERE, HeldState.FINISHED, Step.NOTHING),
+        (HERE, HeldState.LOST, Step.NOTHING),
+        (ARCHIVED, HeldState.FINISHED, Step.ACKNOWLEDGE),
+        (ARCHIVED, HeldState.LOST, Step.ACKNOWLEDGE),
+        (ARCHIVED, HeldState.RUNNING, Step.ABORT),
+        (UNKNOWN, HeldState.RUNNING, Step.ADOPT),
+        (UNKNOWN, HeldState.FINISHED, Step.ADOPT),
+        (ELSEWHERE, HeldState.RUNNING, Step.ABORT),
+        (ELSEWHERE, HeldState.FINISHED, Step.ACKNOWLEDGE),
+        (LATER, HeldState.RUNNING, Step.ABORT),
+    ],
+)
+def test_comparing_notes(known: Known, state: HeldState, step: Step) -> None:
+    assert compare(known, HeldJob(id="j1", attempt=1, state=state)) is step
