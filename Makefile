@@ -56,7 +56,7 @@ clean: ## remove .venv and everything else that can be made again; data director
 # library again. Some libraries ship templates that are no valid Python; compileall's status says nothing.
 $(STAMP): pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
-	  echo "OpsOrbit needs Python 3.11 or newer; '$(PYTHON)' is `$(PYTHON) --version 2>&1 || echo missing`." >&2; \
+	  echo "OpsOrbit needs Python 3.11 or newer; '$(PYTHON)' says: `$(PYTHON) --version 2>&1 | head -n 1`" >&2; \
 	  echo "Name another one: make $(MAKECMDGOALS) PYTHON=/path/to/python3.12" >&2; exit 1; }
 ifneq ($(UV),)
 	@$(UV) venv --quiet --allow-existing --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" $(VENV)
