@@ -139,12 +139,10 @@ def _invite(view: View, deployment: Deployment, event_id: str) -> None:
             "data": f"{deployment.conductor.data.parent} (removed at the end)",
         }
     )
+    run = f"{deployment.url}/api/app/run_event/v1/wait?id={event_id}"
     view.command(
         "Run the event again, and wait for its result:",
-        shlex.join(
-            ["curl", "-s", "-H", f"X-API-Key: {deployment.api_key}"]
-            + [f"{deployment.url}/api/app/run_event/v1/wait?id={event_id}"]
-        ),
+        shlex.join(["curl", "-s", "-H", f"X-API-Key: {deployment.api_key}", run]),
     )
     view.step("Up until Ctrl-C")
 

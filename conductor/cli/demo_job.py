@@ -32,7 +32,8 @@ for name; do
     gzip -c part.tar > part.tar.gz
     plain=$(wc -c < part.tar)
     packed=$(wc -c < part.tar.gz)
-    printf '%-20s %9d KB -> %7d KB  %s\\n' "$name" $((plain / 1024)) $((packed / 1024)) "$(checksum < part.tar.gz)"
+    sum=$(checksum < part.tar.gz)
+    printf '%-20s %9d KB -> %7d KB  %s\\n' "$name" $((plain / 1024)) $((packed / 1024)) "$sum"
     before=$((before + plain))
     after=$((after + packed))
     done=$((done + 1))
@@ -40,8 +41,8 @@ for name; do
 done
 rm -f part.tar part.tar.gz
 
-printf '{"xy": 1, "complete": true, "code": 0, "description": "Packed %d directories: %d MB became %d MB"}\\n' \\
-    $# $((before / 1048576)) $((after / 1048576))
+summary="Packed $# directories: $((before / 1048576)) MB became $((after / 1048576)) MB"
+printf '{"xy": 1, "complete": true, "code": 0, "description": "%s"}\\n' "$summary"
 """
 
 

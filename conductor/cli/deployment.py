@@ -62,9 +62,9 @@ async def deployed(
                 await joined(client, satellite, server_id)
                 yield Deployment(conductor, satellite, server_id, password, api_key)
             finally:
-                await asyncio.shield(satellite.stop())
+                await satellite.stop()
     finally:
-        await asyncio.shield(conductor.stop())
+        await conductor.stop()
 
 
 async def administrator_key(url: str, password: str) -> str:
