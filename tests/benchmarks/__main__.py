@@ -18,14 +18,14 @@ from tests.benchmarks.fleet import FleetError
 from tests.benchmarks.loadgen import LoadError
 from tests.benchmarks.report import Figure, table
 from tests.benchmarks.target import QUICK, Size, Target
-from tests.benchmarks.websocket import Refused
+from tests.benchmarks.websocket import UpgradeError
 
 Group = Callable[[], Awaitable[list[Figure]]]
 
 GROUPS = ("footprint", "end-to-end", "simulated", "definitions", "samples", "jobs")
 """In the order in which they run: what fills the database comes last."""
 
-_FAILURES = (ApiError, FleetError, LoadError, ProcessError, Refused, OSError, TimeoutError)
+_FAILURES = (ApiError, FleetError, LoadError, ProcessError, UpgradeError, OSError, TimeoutError, LookupError)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

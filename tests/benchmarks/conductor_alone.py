@@ -15,7 +15,7 @@ _SAMPLES_TIMEOUT = 120.0
 
 
 async def simulated_jobs(target: Target) -> list[Figure]:
-    """Both ways of speaking to the fleet; a server that knows only the base protocol is measured with that."""
+    """Both ways of speaking to the fleet, the second only where the server offers it."""
     figures = await _jobs(target, "base protocol", "")
     extended = await _jobs(target, SUBPROTOCOL, SUBPROTOCOL)
     return [*figures, *extended]

@@ -1,7 +1,8 @@
 """Simulated satellites: they join, answer every launch with its result at once, and send samples.
 
-They speak the base protocol (contract satellite_protocol.md), and `opsorbit.v1` (docs/satellite-wire.md) when
-asked to and the server offers it. In the base protocol a result is the HTTP call `finish_job`, as agents make it.
+They speak the base protocol (contract satellite_protocol.md), and `opsorbit.v1` (docs/satellite-wire.md)
+when asked to and the server offers it. In the base protocol a result is the HTTP call `finish_job`, as agents
+make it.
 """
 
 import asyncio
@@ -176,12 +177,12 @@ async def fleet(client: Client, size: int, subprotocol: str = "") -> AsyncIterat
     delivery = Delivery(client.url)
     satellites: list[SimulatedSatellite] = []
     try:
+        await delivery.open()
         for number in range(size):
             config = msgspec.json.decode(await client.fetch("/api/app/satellite/config", t=token))
             satellite = SimulatedSatellite(client.url, config, f"{NAME_PREFIX}{number:03d}", delivery)
             satellites.append(satellite)
             await satellite.join(subprotocol)
-        await delivery.open()
         yield satellites
     finally:
         for satellite in satellites:

@@ -1,5 +1,6 @@
 """API calls at 16 connections: reads of definitions and jobs, the search, and creating events."""
 
+from conductor.cli.client import Json
 from shared.protocol.frames import SUBPROTOCOL
 from tests.benchmarks.fleet import fleet
 from tests.benchmarks.report import Figure
@@ -87,5 +88,5 @@ async def _delete(target: Target, ids: list[str]) -> None:
     await target.load(requests, connections=_CONNECTIONS, count=len(requests), seconds=_SECONDS)
 
 
-def _definition(title: str) -> dict[str, object]:
+def _definition(title: str) -> Json:
     return shell_event(title, ["main"], _SCRIPT)

@@ -78,7 +78,7 @@ class Target:
         return await self.load([request], connections=connections, count=count, seconds=seconds)
 
     def request(self, name: str, body: Json | None = None, **query: Any) -> bytes:
-        """A prepared call of `name` (with `/v1` added unless it has its own path): POST with a body, else GET."""
+        """A prepared call of `name`, in version 1 unless it has its own path: POST with a body, else GET."""
         path = f"/api/app/{name if '/' in name else f'{name}/v1'}"
         if query:
             path += "?" + "&".join(f"{key}={value}" for key, value in query.items())

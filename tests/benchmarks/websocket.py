@@ -14,12 +14,12 @@ _HANDSHAKE_TIMEOUT = 10.0
 _PONG_TIMEOUT = 60.0
 
 
-class Refused(Exception):
+class UpgradeError(Exception):
     """The server did not accept the upgrade."""
 
 
 class WebSocket(asyncio.Protocol):
-    """`on_message(payload)` is called with each whole message; JSON and msgpack are told apart by who asks."""
+    """Calls `on_message(payload)` with each whole message, be it text or binary."""
 
     def __init__(self, on_message: Callable[[bytes], None]) -> None:
         self._on_message = on_message
@@ -34,7 +34,7 @@ class WebSocket(asyncio.Protocol):
         """What the server chose of what was offered."""
 
     async def open(self, host: str, port: int, subprotocol: str = "") -> None:
-        """Connect and upgrade. Raises Refused, OSError or TimeoutError."""
+        """Connect and upgrade. Raises UpgradeError, OSError or TimeoutError."""
         loop = asyncio.get_running_loop()
         self._opened = loop.create_future()
         async with asyncio.timeout(_HANDSHAKE_TIMEOUT):
@@ -100,7 +100,7 @@ class WebSocket(asyncio.Protocol):
         first, *headers = bytes(self._buffer[:end]).decode("latin-1").split("\r\n")
         del self._buffer[: end + 4]
         if " 101 " not in f"{first} ":
-            opened.set_exception(Refused(first))
+            opened.set_exception(UpgradeError(first))
             return False
         named = {
             name.strip().lower(): value.strip()
