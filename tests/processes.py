@@ -6,7 +6,6 @@ several conductors on one store.
 
 import asyncio
 import shutil
-import subprocess
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -68,27 +67,26 @@ async def redis_server(folder: Path) -> AsyncIterator[str]:
     """A Redis of its own on a unix socket in `folder`, with an append-only file. Yields its URL."""
     folder.mkdir(parents=True, exist_ok=True)
     socket = folder / "redis.sock"
-    child = subprocess.Popen(
-        [
-            redis_executable(),
-            *("--port", "0"),
-            *("--unixsocket", str(socket)),
-            *("--dir", str(folder)),
-            *("--appendonly", "yes"),
-            *("--save", ""),
-        ],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
+    child = await asyncio.create_subprocess_exec(
+        redis_executable(),
+        *("--port", "0"),
+        *("--unixsocket", str(socket)),
+        *("--dir", str(folder)),
+        *("--appendonly", "yes"),
+        *("--save", ""),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
         start_new_session=True,
     )
     try:
 
         async def listening() -> bool:
-            assert child.poll() is None, "redis-server ended"
+            assert child.returncode is None, "redis-server ended"
             return socket.exists()
 
         await eventually(listening, "redis-server listens", _REDIS_START)
         yield f"unix://{socket}"
     finally:
         child.terminate()
-        child.wait(_REDIS_START)
+        async with asyncio.timeout(_REDIS_START):
+            await child.wait()

@@ -1,5 +1,7 @@
 """Who is let in, and what happens to bytes that make no sense."""
 
+from typing import Any
+
 import pytest
 
 from tests.processes import ApiError, Client, Deployment
@@ -81,8 +83,8 @@ async def test_malformed_bodies_are_refused_and_change_nothing(
         {"id": "Not An ID"},
     ],
 )
-async def test_a_malformed_event_is_refused(client: Client, changes: dict[str, object]) -> None:
-    good = {
+async def test_a_malformed_event_is_refused(client: Client, changes: dict[str, Any]) -> None:
+    good: dict[str, Any] = {
         "title": "Refused",
         "enabled": True,
         "category": "general",
