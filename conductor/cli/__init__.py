@@ -1,1 +1,13 @@
-"""The `opsorbit` command."""
+"""The `opsorbit` command.
+
+Its modules start and talk to a conductor from outside, by its command line and its API; nothing in the
+conductor calls them.
+"""
+
+
+def main() -> None:
+    """Entry point of the console script `opsorbit`."""
+    # Imported late: the package is imported by tests and benchmarks that need neither.
+    from conductor.cli.commands import commands
+
+    commands()(prog_name="opsorbit")

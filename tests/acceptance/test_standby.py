@@ -1,0 +1,76 @@
+"""Two conductors on the same Redis, database and files: one acts, the other stands by."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.processes import ApiError, Client, Conductor, administrator_key, redis_server
+
+LEASE = 2.0
+PASSWORD = "correct horse"
+
+
+@asynccontextmanager
+async def _pair(folder: Path) -> AsyncIterator[tuple[Conductor, Conductor]]:
+    """The primary and a standby of one cluster, both running."""
+    async with redis_server(folder / "redis") as redis_url:
+        shared = {
+            "OPSORBIT_REDIS_URL": redis_url,
+            "OPSORBIT_DATABASE_URL": f"sqlite:///{folder / 'records.db'}",
+            "OPSORBIT_FILES_URL": (folder / "files").as_uri(),
+            "OPSORBIT_SECRET_KEY": "0123456789abcdef" * 4,
+            "OPSORBIT_ADMIN_PASSWORD": PASSWORD,
+            "OPSORBIT_LEASE_SECONDS": str(LEASE),
+            "OPSORBIT_LEASE_MARGIN_SECONDS": "0.5",
+        }
+        (folder / "files").mkdir()
+        first, second = (
+            Conductor(folder / name, name=name, environment={**shared, "OPSORBIT_HOSTNAME": f"{name}.test"})
+            for name in ("first", "second")
+        )
+        try:
+            first.start()
+            await first.ready()
+            second.start()
+            await second.answers(503)
+            yield first, second
+        finally:
+            for conductor in (second, first):
+                if conductor.running:
+                    await conductor.stop()
+
+
+@pytest.mark.parametrize("death", ["stopped", "killed"])
+async def test_a_standby_names_the_primary_and_takes_over_from_it(
+    tmp_path_factory: pytest.TempPathFactory, death: str
+) -> None:
+    async with _pair(tmp_path_factory.mktemp("p")) as (first, second):
+        key = await administrator_key(first.url, PASSWORD)
+        async with Client(second.url, key) as client:
+            for version in ("/v1", ""):
+                async with client.session.post(
+                    f"{second.url}/api/app/get_events{version}", json={}
+                ) as response:
+                    answer = await response.json(content_type=None)
+                    assert (response.status, answer["code"]) == (500, "master")
+                    assert answer["host"] == "first.test"
+
+            await (first.stop() if death == "stopped" else first.kill())
+            await second.answers(200, timeout=3 * LEASE + 2)
+
+            assert (await client.call("get_events"))["code"] == 0
+
+
+async def test_a_conductor_that_comes_back_stands_by(tmp_path_factory: pytest.TempPathFactory) -> None:
+    async with _pair(tmp_path_factory.mktemp("p")) as (first, second):
+        key = await administrator_key(first.url, PASSWORD)
+        await first.kill()
+        await second.answers(200, timeout=3 * LEASE + 2)
+        first.start()
+        await first.answers(503)
+        async with Client(first.url, key) as client:
+            with pytest.raises(ApiError) as refused:
+                await client.call("create_category", title="Too late", enabled=True)
+        assert (refused.value.status, refused.value.code) == (500, "master")

@@ -1,0 +1,219 @@
+"""Simulated satellites: they join, answer every launch with its result at once, and send samples.
+
+They speak the base protocol (contract satellite_protocol.md), and `opsorbit.v1` (docs/satellite-wire.md)
+when asked to and the server offers it. In the base protocol a result is the HTTP call `finish_job`, as agents
+make it.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from conductor.cli.client import Client, Json
+from shared.protocol.frames import SUBPROTOCOL, JsonEncoding, MsgpackEncoding
+from tests.benchmarks.keepalive import KeepAlive, request_bytes
+from tests.benchmarks.websocket import WebSocket, binary_frame, text_frame
+
+_JOIN_TIMEOUT = 15.0
+_RESULT = {"state": "complete", "complete": True, "code": 0, "description": "", "progress": 1}
+_DELIVERY_CONNECTIONS = 4
+NAME_PREFIX = "bench-"
+"""First part of the simulated hosts' names."""
+
+
+class FleetError(Exception):
+    """A simulated satellite was refused or never welcomed."""
+
+
+class SimulatedSatellite:
+    """One satellite on one websocket."""
+
+    def __init__(self, url: str, config: Json, hostname: str, delivery: "Delivery") -> None:
+        parts = urlsplit(url)
+        self._host, self._port = parts.hostname or "127.0.0.1", parts.port or 80
+        self.id = str(config["server_id"])
+        self._token = str(config["auth_token"])
+        self._hostname = hostname
+        self._delivery = delivery
+        self._socket = WebSocket(self._received)
+        self._encoding: JsonEncoding | MsgpackEncoding = JsonEncoding()
+        self._joined: asyncio.Future[None] | None = None
+        self.launches = 0
+        self.acknowledged = 0
+        """Results that the conductor has confirmed (`opsorbit.v1` only)."""
+
+    async def join(self, subprotocol: str = "") -> None:
+        """Connect and return once the conductor has said `joined`. Raises FleetError."""
+        self._joined = asyncio.get_running_loop().create_future()
+        await self._socket.open(self._host, self._port, subprotocol)
+        if self._socket.subprotocol == SUBPROTOCOL:
+            self._encoding = MsgpackEncoding()
+        self._send("hello", {"id": self.id, "hostname": self._hostname, "info": _facts(self._hostname)})
+        try:
+            async with asyncio.timeout(_JOIN_TIMEOUT):
+                await self._joined
+        except TimeoutError:
+            raise FleetError(f"{self._hostname} was not welcomed within {_JOIN_TIMEOUT:g} s") from None
+
+    @property
+    def acknowledges(self) -> bool:
+        """Whether the extension `opsorbit.v1` is spoken."""
+        return self._encoding.binary
+
+    async def send_samples(self, sample: Json, count: int) -> None:
+        """Send the same minute sample `count` times; return when the conductor has read them all."""
+        data = {**sample, "server": self.id, "hostname": self._hostname}
+        message = self._frame("monitor", data)
+        for _ in range(count):
+            self._socket.send(message)
+            await self._socket.drain()
+        await self._socket.read_by_peer()
+
+    def leave(self) -> None:
+        self._socket.close()
+
+    def _received(self, message: bytes) -> None:
+        frame = self._encoding.decode(message)
+        match frame.cmd:
+            case "echo":
+                self._send("echoback", frame.data)
+            case "hello":
+                self._send("join", {"token": self._token})
+            case "joined":
+                if self.acknowledges:
+                    self._send("resume", {"jobs": []})
+                self._welcome(None)
+            case "auth_failure" | "redirect" | "retry":
+                self._welcome(FleetError(f"{self._hostname}: {frame.cmd} {frame.data}"))
+            case "launch_job":
+                self._launch(frame.body())
+            case "result_ack":
+                self.acknowledged += 1
+
+    def _welcome(self, error: FleetError | None) -> None:
+        if self._joined is None or self._joined.done():
+            return
+        if error:
+            self._joined.set_exception(error)
+        else:
+            self._joined.set_result(None)
+
+    def _launch(self, launch: Json) -> None:
+        self.launches += 1
+        job = launch["job"]
+        if self.acknowledges:
+            result = {
+                "id": job["id"],
+                "attempt": launch["attempt"],
+                "log_size": 0,
+                "job": _RESULT,
+                "meta": [],
+            }
+            self._send("job_result", result)
+        else:
+            body = {"id": job["id"], "server": self.id, "auth": self._token, "job": {**job, **_RESULT}}
+            self._delivery.post("/api/app/finish_job", msgspec.json.encode(body))
+
+    def _send(self, cmd: str, data: Any) -> None:
+        self._socket.send(self._frame(cmd, data))
+
+    def _frame(self, cmd: str, data: Any) -> bytes:
+        payload = self._encoding.encode(cmd, data)
+        return binary_frame(payload) if self._encoding.binary else text_frame(payload)
+
+
+class Delivery:
+    """A few kept-alive connections that carry the results of all satellites of the base protocol."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        self._host, self._port = parts.hostname or "127.0.0.1", parts.port or 80
+        self._idle: list[KeepAlive] = []
+        self._waiting: deque[bytes] = deque()
+        self.refused = 0
+
+    async def open(self) -> None:
+        loop = asyncio.get_running_loop()
+        for _ in range(_DELIVERY_CONNECTIONS):
+            _, connection = await loop.create_connection(
+                lambda: KeepAlive(self._answered, self._lost), self._host, self._port
+            )
+            self._idle.append(connection)
+
+    def post(self, path: str, body: bytes) -> None:
+        """Send now or as soon as a connection is idle. What waits is bounded by the jobs in flight."""
+        request = request_bytes("POST", path, "", f"{self._host}:{self._port}", body)
+        if self._idle:
+            self._idle.pop().send(request)
+        else:
+            self._waiting.append(request)
+
+    def close(self) -> None:
+        for connection in self._idle:
+            connection.close()
+
+    def _answered(self, connection: KeepAlive, status: int, body: bytes) -> None:
+        if status != 200 or b'"code":0' not in body:
+            self.refused += 1
+        if self._waiting:
+            connection.send(self._waiting.popleft())
+        else:
+            self._idle.append(connection)
+
+    def _lost(self, connection: KeepAlive) -> None:
+        if connection in self._idle:
+            self._idle.remove(connection)
+
+
+@asynccontextmanager
+async def fleet(client: Client, size: int, subprotocol: str = "") -> AsyncIterator[list[SimulatedSatellite]]:
+    """`size` joined satellites; they leave at the end."""
+    token = (await client.call("get_satellite_token"))["token"]
+    delivery = Delivery(client.url)
+    satellites: list[SimulatedSatellite] = []
+    try:
+        await delivery.open()
+        for number in range(size):
+            config = msgspec.json.decode(await client.fetch("/api/app/satellite/config", t=token))
+            satellite = SimulatedSatellite(client.url, config, f"{NAME_PREFIX}{number:03d}", delivery)
+            satellites.append(satellite)
+            await satellite.join(subprotocol)
+        yield satellites
+    finally:
+        for satellite in satellites:
+            satellite.leave()
+        delivery.close()
+
+
+def _facts(hostname: str) -> Json:
+    """`hello.info` (contract monitor_data.md §2)."""
+    return {
+        "satellite": "1.0.39",
+        "node": "22.20.0",
+        "booted": 1_761_040_011.2,
+        "arch": "x64",
+        "platform": "linux",
+        "release": "6.8.0",
+        "quickmon": False,
+        "features": {},
+        "os": {
+            "platform": "Linux",
+            "distro": "Ubuntu",
+            "release": "24.04",
+            "arch": "x64",
+            "hostname": hostname,
+        },
+        "memory": {
+            "total": 16_777_216_000,
+            "free": 5_012_000_000,
+            "used": 11_765_216_000,
+            "active": 4_100_000_000,
+        },
+        "cpu": {"manufacturer": "AMD", "brand": "EPYC", "cores": 8, "physicalCores": 4, "processors": 1},
+        "virt": False,
+    }

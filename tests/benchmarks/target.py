@@ -1,0 +1,101 @@
+"""The server that is measured, and how much of each thing is done to it."""
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from conductor.cli.client import Client, Json
+from tests.benchmarks.keepalive import request_bytes
+from tests.benchmarks.loadgen import Load, Plan, generate
+
+CONCURRENCY = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How often things are done; every phase also has a limit in seconds."""
+
+    jobs: int = 300
+    single_jobs: int = 100
+    simulated_jobs: int = 3000
+    reads: int = 10_000
+    searches: int = 1000
+    creates: int = 500
+    rows: int = 20_000
+    satellites: int = 200
+    samples_each: int = 25
+    idle_seconds: float = 10.0
+
+
+QUICK = Size(
+    jobs=60,
+    single_jobs=20,
+    simulated_jobs=300,
+    reads=1000,
+    searches=100,
+    creates=50,
+    rows=1000,
+    satellites=40,
+    samples_each=5,
+    idle_seconds=3.0,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    client: Client
+    api_key: str
+    size: Size
+
+    async def create_event(self, title: str, targets: list[str], script: str) -> str:
+        """A manual Shell event on `targets`; returns its ID."""
+        return str(
+            (await self.client.call("create_event", **shell_event(title, targets, script)))["event"]["id"]
+        )
+
+    async def load(
+        self, requests: list[bytes], *, connections: int, count: int, seconds: float, warm_up: int = 0
+    ) -> Load:
+        """Send `requests` in turn until `count` answers have come or `seconds` have passed."""
+        parts = urlsplit(self.client.url)
+        plan = Plan(
+            host=parts.hostname or "127.0.0.1",
+            port=parts.port or 80,
+            requests=requests,
+            connections=connections,
+            count=count,
+            seconds=seconds,
+        )
+        if warm_up:
+            await generate(msgspec.structs.replace(plan, count=warm_up))
+        return await generate(plan)
+
+    async def run(self, event_id: str, *, connections: int, count: int, seconds: float) -> Load:
+        """Run the event and wait for each job's archived record."""
+        request = self.request("run_event/v1/wait", {"id": event_id})
+        return await self.load([request], connections=connections, count=count, seconds=seconds)
+
+    def request(self, name: str, body: Json | None = None, **query: Any) -> bytes:
+        """A prepared call of `name`, in version 1 unless it has its own path: POST with a body, else GET."""
+        path = f"/api/app/{name if '/' in name else f'{name}/v1'}"
+        if query:
+            path += "?" + "&".join(f"{key}={value}" for key, value in query.items())
+        host = urlsplit(self.client.url).netloc
+        if body is None:
+            return request_bytes("GET", path, self.api_key, host)
+        return request_bytes("POST", path, self.api_key, host, msgspec.json.encode(body))
+
+
+def shell_event(title: str, targets: list[str], script: str) -> Json:
+    return {
+        "title": title,
+        "enabled": True,
+        "category": "general",
+        "plugin": "shellplug",
+        "targets": targets,
+        "algo": "random",
+        "triggers": [{"type": "manual", "enabled": True}],
+        "params": {"script": script},
+    }
