@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 
 from conductor.live.connection import AWAY, script, text
 from conductor.live.keys import Keys
-from shared import clock, ids
+from shared import clock
 
 log = structlog.get_logger(__name__)
 
@@ -25,11 +25,12 @@ Office = Callable[[int], Coroutine[None, None, None]]
 class Leadership:
     """One conductor's part in the election."""
 
-    def __init__(self, redis: Redis, keys: Keys, host: str, *, ttl: float, margin: float) -> None:
+    def __init__(self, redis: Redis, keys: Keys, host: str, *, owner: str, ttl: float, margin: float) -> None:
+        """`owner` tells this conductor from all others, and is the same after it was killed and started again."""
         self._redis = redis
         self._keys = keys
         self._host = host
-        self._owner = ids.hex_id()
+        self._owner = owner
         self._ttl = ttl
         self._margin = margin
         self._until = 0.0

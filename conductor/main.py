@@ -6,6 +6,7 @@ opsorbit-conductor --data-dir DIR --port N --config FILE
 import argparse
 import asyncio
 import contextlib
+import fcntl
 import secrets
 import signal
 import sys
@@ -13,6 +14,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
+from typing import TextIO
 
 import structlog
 import uvloop
@@ -84,7 +86,8 @@ def main() -> None:
 async def serve(settings: Settings, data_dir: Path) -> None:
     """Run a conductor in `data_dir` until SIGTERM or SIGINT."""
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    settings.secret_key = settings.secret_key or _own_secret(data_dir / "secret_key")
+    lock = _lock(data_dir)
+    settings.secret_key = settings.secret_key or _own(data_dir / "secret_key")
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -92,6 +95,7 @@ async def serve(settings: Settings, data_dir: Path) -> None:
     async with _running(settings, data_dir):
         await stopping.wait()
         log.info("stopping")
+    lock.close()
 
 
 @asynccontextmanager
@@ -128,6 +132,7 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
             redis,
             names,
             settings.host_id(),
+            owner=_own(data_dir / "owner"),
             ttl=settings.lease_seconds,
             margin=settings.lease_margin_seconds,
         )
@@ -213,11 +218,23 @@ def _note_failure(task: "asyncio.Task[None]") -> None:
         log.error("a part of the conductor failed", part=task.get_name(), exc_info=error)
 
 
-def _own_secret(file: Path) -> str:
-    """The cluster's secret, made once for this data directory."""
+def _lock(data_dir: Path) -> TextIO:
+    """Hold the data directory for this process alone. Raises OSError when another one has it."""
+    file = (data_dir / "lock").open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise OSError(f"another conductor is running on {data_dir}") from None
+    return file
+
+
+def _own(file: Path) -> str:
+    """A random word made once for this data directory and kept in it: the secret key, the lease's owner."""
     if not file.exists():
-        file.touch(mode=0o600)
-        file.write_text(secrets.token_hex(32))
+        fresh = file.with_suffix(".new")
+        fresh.touch(mode=0o600)
+        fresh.write_text(secrets.token_hex(32))
+        fresh.replace(file)
     return file.read_text().strip()
 
 

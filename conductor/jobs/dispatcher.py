@@ -54,6 +54,8 @@ class Dispatcher:
         self._end = end
         self._spawn = spawn
         self._in_hand: set[str] = set()
+        self._robin: dict[str, int] = {}
+        """The next index of each round_robin event, ahead of what is stored."""
 
     def examine(self, job: ActiveJob) -> None:
         """Look at a job that waits to be started; it is in nobody else's hand."""
@@ -145,7 +147,8 @@ class Dispatcher:
                 if other.server and other.id != job.id:
                     load[other.server] += limits.weight(other.job)  # type: ignore[assignment]
                     count[other.server] += 1
-        robin = int(self._state.get(f"events/{job.job['event']}").get("robin") or 0)
+        event = str(job.job["event"])
+        robin = self._robin.get(event) or int(self._state.get(f"events/{event}").get("robin") or 0)
         return place(job.job, Fleet(servers, groups, load, count), robin=robin, matches=target_expression)
 
     @staticmethod
@@ -164,7 +167,9 @@ class Dispatcher:
             return job.id not in self._book
         now = clock.now()
         if placement.robin is not None:
-            self._state.stage(f"events/{job.job['event']}", {"robin": placement.robin})
+            event = str(job.job["event"])
+            self._robin[event] = placement.robin
+            self._spawn(self._state.merge(f"events/{event}", {"robin": placement.robin}))
         job.attempt += 1
         job.set(
             state="active",

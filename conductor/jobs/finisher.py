@@ -128,8 +128,7 @@ class Finisher:
         await self._book.save(job)
         faults.reach("conductor.finishing")
         record = self._record(job)
-        event_state = None if plan else self._count(record)
-        await self._archive.add(record, *((event_state,) if event_state else ()))
+        await self._store(record, counted=not plan)
         faults.reach("conductor.sql")
         await self._book.settle(job, follow_ups)
         faults.reach("conductor.settled")
@@ -173,20 +172,29 @@ class Finisher:
             record["event_revision"] = event.get("revision", 0)
         return record
 
-    def _count(self, record: Mapping[str, Any]) -> Any:
-        """The event's running totals, written with the record that they count."""
+    async def _store(self, record: dict[str, Any], *, counted: bool) -> None:
+        """The archive row and the event's running totals, in one transaction; nothing if it is there already."""
+        if not counted:
+            await self._archive.add(record)
+            return
         key = f"events/{record['event']}"
-        state = self._state.get(key)
-        return self._state.stage(
-            key,
-            {
-                "last_job": record["id"],
-                "last_code": record["code"],
-                "last_completed": int(record["completed"]),
-                "total_elapsed": round(float(state.get("total_elapsed") or 0) + record["elapsed"], 2),
-                "total_count": int(state.get("total_count") or 0) + 1,
-            },
-        )
+        state = self._state.latest(key)
+        totals = {
+            "last_job": record["id"],
+            "last_code": record["code"],
+            "last_completed": int(record["completed"]),
+            "total_elapsed": round(float(state.get("total_elapsed") or 0) + record["elapsed"], 2),
+            "total_count": int(state.get("total_count") or 0) + 1,
+        }
+        staged = self._state.staged(key, totals)
+        added = False
+        try:
+            added = await self._archive.add(record, staged)
+        finally:
+            if added:
+                self._state.apply(key, totals)
+            else:
+                self._state.withdraw(key)
 
     def _tell(self, job: ActiveJob, record: dict[str, Any], follow_ups: list[ActiveJob]) -> None:
         if job.server:

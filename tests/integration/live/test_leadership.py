@@ -27,7 +27,7 @@ class Candidate:
     """A conductor as far as the election goes."""
 
     def __init__(self, redis: Redis, host: str) -> None:
-        self.leadership = Leadership(redis, keys("test"), host, ttl=TTL, margin=MARGIN)
+        self.leadership = Leadership(redis, keys("test"), host, owner=host, ttl=TTL, margin=MARGIN)
         self.in_office = asyncio.Event()
         self.task = asyncio.create_task(self.leadership.run(self._office))
 
@@ -106,3 +106,14 @@ async def test_the_lease_survives_renewals(redis: Redis) -> None:
         await asyncio.sleep(0.05)
     for candidate in (one, two):
         await candidate.stop(cleanly=True)
+
+
+async def test_a_primary_that_was_killed_finds_its_own_lease_again(redis: Redis) -> None:
+    one = Candidate(redis, "one")
+    await _either(one)
+    await one.stop(cleanly=False)
+    again = Candidate(redis, "one")
+    async with asyncio.timeout(TTL / 2):
+        await again.in_office.wait()
+    assert again.leadership.epoch == one.leadership.epoch + 1
+    await again.stop(cleanly=True)

@@ -1,0 +1,214 @@
+"""A conductor and a satellite that die and come back, and the books kept on what they owe."""
+
+import asyncio
+import itertools
+import os
+import re
+import signal
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from tests.processes import (
+    ApiError,
+    Client,
+    Conductor,
+    Process,
+    Satellite,
+    administrator_key,
+    enrol,
+    eventually,
+    joined,
+)
+
+PATIENCE = 60.0
+"""Seconds within which everything promised must be in the archive."""
+
+
+class Cluster:
+    """One conductor, one satellite; `promise` runs a job and remembers what must come of it."""
+
+    def __init__(
+        self, conductor: Conductor, satellite: Satellite, client: Client, api_key: str, ledger: Path
+    ) -> None:
+        self._api_key = api_key
+        self._lines = 0
+        self.conductor = conductor
+        self.satellite = satellite
+        self.client = client
+        self.promised: dict[str, str] = {}
+        """Job ID → its number in the scripts."""
+        self._ledger = ledger
+        self._numbers = itertools.count(1)
+        self._event = ""
+
+    async def create_event(self, *, lines: int, pause: float, **changes: Any) -> None:
+        """An event whose script leaves a mark in the ledger, prints numbered lines, and pauses between them."""
+        script = "\n".join(
+            (
+                "#!/bin/sh",
+                f'echo "$JOB_ID" >> "{self._ledger}/$number"',
+                "i=0",
+                f"while [ $i -lt {lines} ]; do",
+                "  i=$((i + 1))",
+                '  echo "job $number line $i of the output, padded so that it is not too short"',
+                *((f"  sleep {pause}",) if pause else ()),
+                "done",
+                "",
+            )
+        )
+        definition = {
+            "title": "Chaos", "enabled": True, "category": "general", "plugin": "shellplug", "targets": ["main"],
+            "algo": "random", "triggers": [{"type": "manual", "enabled": True}], "params": {"script": script},
+            **changes,
+        }  # fmt: skip
+        self._lines = lines
+        self._event = str((await self.client.call("create_event", **definition))["event"]["id"])
+
+    def expected_log(self, number: str) -> str:
+        return "".join(
+            f"job {number} line {i} of the output, padded so that it is not too short\n"
+            for i in range(1, self._lines + 1)
+        )
+
+    async def promise(self) -> str:
+        """Run one job; while the conductor is away the call is repeated under one idempotency key."""
+        number = str(next(self._numbers))
+        headers = {"Idempotency-Key": f"job {number}", "X-API-Key": self._api_key}
+
+        async def accepted() -> str:
+            with suppress(aiohttp.ClientError, ApiError, TimeoutError):
+                body = {"id": self._event, "params": {"number": number}}
+                async with self.client.session.post(
+                    f"{self.client.url}/api/app/run_event/v1", json=body, headers=headers
+                ) as response:
+                    answer = await response.json()
+                    if answer.get("code") == 0:
+                        return str(answer["id"])
+            return ""
+
+        job_id = await eventually(accepted, f"job {number} is accepted", PATIENCE)
+        self.promised[job_id] = number
+        return job_id
+
+    async def promise_many(self, count: int) -> list[str]:
+        return list(await asyncio.gather(*(self.promise() for _ in range(count))))
+
+    async def running(self, count: int) -> None:
+        """Return when so many scripts have begun."""
+
+        async def begun() -> bool:
+            return len(list(self._ledger.iterdir())) >= count
+
+        await eventually(begun, f"{count} jobs run", PATIENCE)
+
+    async def settled(self) -> None:
+        """Every promise is kept: one archive row, one run, one log that equals what the script wrote."""
+        for job_id, number in self.promised.items():
+            job = await eventually(
+                lambda job_id=job_id: self._archived(job_id), f"job {job_id} ended", PATIENCE
+            )
+            assert job["code"] == 0, (job_id, job["code"], job.get("description"))
+            assert await self._log(job_id) == self.expected_log(number), f"log of job {job_id}"
+            assert (self._ledger / number).read_text().split() == [job_id], f"runs of job {job_id}"
+        rows = (await self.client.call("search_jobs", query=f"event:{self._event}", limit=1000))["rows"]
+        assert sorted(row["id"] for row in rows) == sorted(self.promised)
+        assert (await self.client.call("get_active_jobs"))["rows"] == []
+
+    async def _archived(self, job_id: str) -> dict[str, Any] | None:
+        with suppress(aiohttp.ClientError, ApiError, TimeoutError):
+            job = dict((await self.client.call("get_job", id=job_id))["job"])
+            return job if job.get("final") else None
+        return None
+
+    async def _log(self, job_id: str) -> str:
+        return (await self.client.fetch("/api/app/get_job_log/v1", id=job_id)).decode()
+
+
+@asynccontextmanager
+async def cluster(
+    folder: Path, *, conductor_fault: str = "", satellite_fault: str = ""
+) -> AsyncIterator[Cluster]:
+    """A running cluster; each fault kills its process once, at a named point."""
+    password = "chaos"
+    conductor = Conductor(
+        folder / "c",
+        environment={
+            "OPSORBIT_ADMIN_PASSWORD": password,
+            "OPSORBIT_LEASE_SECONDS": "5",
+            **_fault(conductor_fault, folder / "conductor-died"),
+        },
+    )
+    ledger = folder / "ledger"
+    ledger.mkdir()
+    conductor.start()
+    try:
+        await conductor.ready()
+        key = await administrator_key(conductor.url, password)
+        async with Client(conductor.url, key) as client:
+            satellite, server_id = await enrol(client, conductor, folder / "s")
+            satellite = Satellite(
+                satellite.data,
+                satellite.config,
+                environment=_fault(satellite_fault, folder / "satellite-died"),
+            )
+            satellite.start()
+            try:
+                await joined(client, satellite, server_id)
+                yield Cluster(conductor, satellite, client, key, ledger)
+            finally:
+                await satellite.stop()
+    finally:
+        await conductor.stop()
+        _end_redis(folder / "c" / "redis")
+
+
+async def restart(process: Process) -> None:
+    """kill -9, and start again at once."""
+    await process.kill()
+    process.start()
+
+
+@asynccontextmanager
+async def revived(*processes: Process) -> AsyncIterator[None]:
+    """While the block runs, a process that dies is started again, as systemd would."""
+
+    async def watch(process: Process) -> None:
+        while True:
+            await asyncio.sleep(0.02)
+            if not process.running:
+                process.start()
+
+    tasks = [asyncio.create_task(watch(process)) for process in processes]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def redis_pid(conductor: Conductor) -> int:
+    return int((conductor.data / "redis" / "redis.pid").read_text())
+
+
+def _fault(name: str, marker: Path) -> dict[str, str]:
+    return {"OPSORBIT_FAULT": name, "OPSORBIT_FAULT_ONCE": str(marker)} if name else {}
+
+
+def _end_redis(directory: Path) -> None:
+    """A Redis whose conductor was killed for good would stay behind."""
+    file = directory / "redis.pid"
+    if file.exists():
+        with suppress(ProcessLookupError, ValueError):
+            os.kill(int(file.read_text()), signal.SIGTERM)
+
+
+def fault_points(source: Sequence[Path]) -> list[str]:
+    """Every point named in the sources."""
+    pattern = re.compile(r"faults\.reach\(\"([\w.]+)\"\)")
+    found = {name for path in source for name in pattern.findall(path.read_text())}
+    return sorted(found)

@@ -1,0 +1,54 @@
+"""kill -9 of the conductor and of the satellite at every named point of a job's life (durability.md)."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.cluster import cluster, fault_points, revived
+
+ROOT = Path(__file__).resolve().parents[2]
+CONDUCTOR_POINTS = (
+    "conductor.accept",
+    "conductor.accepted",
+    "conductor.assigned",
+    "conductor.sent",
+    "conductor.files",
+    "conductor.finishing",
+    "conductor.sql",
+    "conductor.settled",
+    "conductor.acknowledged",
+)
+SATELLITE_POINTS = (
+    "satellite.taken",
+    "satellite.started",
+    "satellite.running",
+    "satellite.exit",
+    "satellite.result_sent",
+)
+
+pytestmark = pytest.mark.timeout(120)
+
+
+def test_every_point_of_the_code_is_covered_here() -> None:
+    sources = [*(ROOT / "conductor").rglob("*.py"), *(ROOT / "satellite").rglob("*.py")]
+    assert fault_points(sources) == sorted((*CONDUCTOR_POINTS, *SATELLITE_POINTS))
+
+
+@pytest.mark.parametrize("point", CONDUCTOR_POINTS)
+async def test_the_conductor_dies_at(point: str, tmp_path: Path) -> None:
+    async with cluster(tmp_path, conductor_fault=f"{point}:3") as running:
+        await running.create_event(lines=5, pause=0.02)
+        async with revived(running.conductor):
+            await running.promise_many(6)
+            await running.settled()
+        assert (tmp_path / "conductor-died").exists(), "the point was never reached"
+
+
+@pytest.mark.parametrize("point", SATELLITE_POINTS)
+async def test_the_satellite_dies_at(point: str, tmp_path: Path) -> None:
+    async with cluster(tmp_path, satellite_fault=f"{point}:3") as running:
+        await running.create_event(lines=5, pause=0.02)
+        async with revived(running.satellite):
+            await running.promise_many(6)
+            await running.settled()
+        assert (tmp_path / "satellite-died").exists(), "the point was never reached"
