@@ -6,7 +6,8 @@ knows no record, does no I/O, and reaches nothing but the context it is given an
 `server()` and `event()`.
 
 Evaluation is bounded (see `limits`) and raises `ExpressionError` alone. Importing the package is cheap: the
-parser and the pattern engine are loaded when the first expression or pattern is compiled.
+parser and the pattern engine are loaded when the first expression or pattern is compiled. Public besides the
+names below: `measures.monitor_value`, and `functions.percent_encode` as the value filter of URLs.
 """
 
 from .errors import ExpressionError
@@ -14,7 +15,6 @@ from .expression import Expression, compile_expression
 from .json_text import json_ready
 from .limits import Directory
 from .macros import check_macros, expand
-from .measures import monitor_value
 from .patterns import Pattern, compile_pattern
 from .values import UNDEFINED, truthy
 
@@ -29,6 +29,5 @@ __all__ = [
     "compile_pattern",
     "expand",
     "json_ready",
-    "monitor_value",
     "truthy",
 ]

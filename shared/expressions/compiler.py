@@ -13,8 +13,9 @@ from . import paths, syntax
 from .errors import ExpressionError
 from .functions import FUNCTIONS
 from .limits import Allowance
+from .numerals import to_number
 from .operators import OPERATORS
-from .values import UNDEFINED, is_array, settle, to_number, truthy
+from .values import UNDEFINED, is_array, settle, truthy
 
 Step = Callable[[Mapping[str, Any], Any, Allowance], Any]
 
@@ -70,7 +71,8 @@ def misread_filters(node: syntax.Node) -> list[str]:
                 "A bracket is not a filter: its .name stands only inside parentheses, arguments or branches"
             )
         if isinstance(current, syntax.Node):
-            pending.extend(getattr(current, name) for name in current.__match_args__)
+            attributes: tuple[str, ...] = current.__match_args__
+            pending.extend(getattr(current, attribute) for attribute in attributes)
         elif isinstance(current, tuple):
             pending.extend(current)
     return found

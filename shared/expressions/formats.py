@@ -7,7 +7,8 @@ import re
 from decimal import ROUND_HALF_UP, Decimal, localcontext
 from typing import Final
 
-from .values import Number, double, floor_decimals, number_to_text
+from .numerals import floor_decimals
+from .values import Number, double, number_to_text
 
 _PLAIN_DIGITS: Final = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 

@@ -12,24 +12,10 @@ from . import formats, paths
 from .errors import ExpressionError
 from .json_text import to_json
 from .limits import Allowance
+from .numerals import floor_decimals, parse_decimal, parse_integer, to_number
 from .operators import identical
 from .patterns import search
-from .values import (
-    INFINITY,
-    NAN,
-    NUMBERS,
-    UNDEFINED,
-    Number,
-    double,
-    floor_decimals,
-    is_array,
-    parse_decimal,
-    parse_integer,
-    settle,
-    to_number,
-    to_text,
-    truthy,
-)
+from .values import INFINITY, NAN, NUMBERS, UNDEFINED, Number, double, is_array, settle, to_text, truthy
 
 Function = Callable[[Sequence[Any], Allowance], Any]
 

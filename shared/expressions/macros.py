@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Final
@@ -20,7 +19,7 @@ MAX_CACHED_LENGTH: Final = 8192
 ValueFilter = Callable[[Any], Any]
 """Takes a macro's value (or its fallback or error text) before it becomes text."""
 
-_LINE_END: Final = re.compile("[\n\r\u2028\u2029]")
+_LINE_ENDS: Final = "\n\r\u2028\u2029"
 
 
 def expand(
@@ -68,9 +67,9 @@ def _macros(text: str) -> Iterator[tuple[int, str]]:
         end = text.find("}}", start + 3)
         if end < 0:
             return
-        line_end = _LINE_END.search(text, start + 2, end)
-        if line_end:
-            position = line_end.end()  # no macro can start before it either: they would all span it
+        last_line_end = max(text.rfind(char, start + 2, end) for char in _LINE_ENDS)
+        if last_line_end >= 0:
+            position = last_line_end + 1  # a macro that started before it would span it too
         else:
             yield start, text[start + 2 : end]
             position = end + 2

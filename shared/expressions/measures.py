@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from .limits import Allowance
+from .numerals import floor_decimals, parse_decimal, parse_integer
 from .patterns import search
-from .values import UNDEFINED, Number, floor_decimals, parse_decimal, parse_integer, to_text
+from .values import UNDEFINED, Number, to_text
 
 MONITOR_SCALE = 100_000
 """Monitors keep five decimals, quick monitors two."""

@@ -7,19 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from .limits import Allowance
-from .values import (
-    INFINITY,
-    NAN,
-    NUMBERS,
-    UNDEFINED,
-    Number,
-    double,
-    is_array,
-    is_composite,
-    settle,
-    to_number,
-    to_text,
-)
+from .numerals import to_number
+from .values import INFINITY, NAN, NUMBERS, UNDEFINED, Number, double, is_array, is_composite, settle, to_text
 
 Operator = Callable[[Any, Any, Allowance], Any]
 

@@ -11,7 +11,6 @@ import time
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from .ecmascript import translate
 from .errors import ExpressionError
 from .limits import MAX_PATTERN_LENGTH, MAX_SUBJECT_LENGTH, Allowance
 
@@ -76,7 +75,10 @@ def _timed(work: Callable[[float], T], allowance: Allowance) -> T:
 @lru_cache(maxsize=1024)
 def _compiled(text: str) -> Pattern | ExpressionError:
     """Failures are remembered too: a broken definition is met again with every sample."""
-    import regex  # only a process that meets a pattern pays for the engine
+    # Only a process that meets a pattern pays for the engine.
+    import regex
+
+    from .ecmascript import translate
 
     try:
         return Pattern(text, regex.compile(translate(text), regex.ASCII | regex.VERSION0))

@@ -1,4 +1,4 @@
-"""The language's value model: undefined, truthiness, and the coercions to number and text (contract §1).
+"""The language's value model: undefined, truthiness, and the coercion to text (contract §1).
 
 Numbers are IEEE doubles. Whole ones up to 2^53 are held as `int`, so that they leave the language as JSON
 integers; `settle` keeps every computed number in that form. Integers of the context beyond 2^53 stay exact
@@ -8,18 +8,16 @@ until something is computed from them.
 from __future__ import annotations
 
 import math
-import re
-from enum import Enum
 from typing import Any, Final
 
 from .errors import ExpressionError
 from .limits import MAX_DATA_DEPTH, Allowance
 
 
-class Undefined(Enum):
+class Undefined:
     """The type of `UNDEFINED`, which a missing variable, property or element gives. It is not None (null)."""
 
-    UNDEFINED = "undefined"
+    __slots__ = ()
 
     def __bool__(self) -> bool:
         return False
@@ -27,8 +25,11 @@ class Undefined(Enum):
     def __repr__(self) -> str:
         return "undefined"
 
+    def __reduce__(self) -> str:
+        return "UNDEFINED"  # copies and unpickled values are the one instance again
 
-UNDEFINED: Final = Undefined.UNDEFINED
+
+UNDEFINED: Final = Undefined()
 
 Number = int | float
 
@@ -38,20 +39,6 @@ NUMBERS: Final = frozenset((int, float))
 MAX_SAFE: Final = 2**53
 NAN: Final = math.nan
 INFINITY: Final = math.inf
-
-_LARGEST_INT: Final = 2**1023
-_BLANKS: Final = (
-    " \t\n\r\v\f\u00a0\ufeff\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
-    "\u2028\u2029\u202f\u205f\u3000"
-)
-_DECIMAL: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
-_INFINITE: Final = {"Infinity": INFINITY, "+Infinity": INFINITY, "-Infinity": -INFINITY}
-_BASES: Final = {
-    "0x": (16, re.compile("[0-9a-fA-F]+")),
-    "0o": (8, re.compile("[0-7]+")),
-    "0b": (2, re.compile("[01]+")),
-}
-_INTEGER: Final = re.compile(r"([+-]?)(?:0[xX]([0-9a-fA-F]*)|([0-9]*))")
 
 
 def truthy(value: Any) -> bool:
@@ -89,43 +76,6 @@ def double(number: Number) -> float:
         return float(number)
     except OverflowError:
         return INFINITY if number > 0 else -INFINITY
-
-
-def to_number(value: Any, allowance: Allowance) -> Number:
-    """Coercion to number; never fails, what is not a number is NaN."""
-    kind = type(value)
-    if kind is float:
-        return float(value)
-    if kind is int:
-        return int(value) if -_LARGEST_INT < value < _LARGEST_INT else double(value)
-    if value is None or value is False:
-        return 0
-    if value is True:
-        return 1
-    if value is UNDEFINED:
-        return NAN
-    if isinstance(value, str):
-        allowance.spend_text(len(value))
-        return _text_to_number(value)
-    if is_array(value):
-        return _text_to_number(to_text(value, allowance))
-    if isinstance(value, (int, float)):
-        return double(value)
-    return NAN
-
-
-def _text_to_number(text: str) -> Number:
-    text = text.strip(_BLANKS)
-    if not text:
-        return 0
-    if _DECIMAL.fullmatch(text):
-        return settle(float(text))
-    if text in _INFINITE:
-        return _INFINITE[text]
-    base = _BASES.get(text[:2].lower())
-    if base and base[1].fullmatch(text, 2):
-        return settle(int(text[2:], base[0]))
-    return NAN
 
 
 def to_text(value: Any, allowance: Allowance) -> str:
@@ -198,45 +148,3 @@ def _with_exponent(shortest: str) -> str:
         return f"{sign}0.{'0' * (-exponent - 1)}{digits}"
     fraction = f".{digits[1:]}" if len(digits) > 1 else ""
     return f"{sign}{digits[0]}{fraction}e{'+' if exponent > 0 else '-'}{abs(exponent)}"
-
-
-def parse_integer(value: Any, allowance: Allowance) -> Number:
-    """The leading whole number of the text form (`0x` allowed), or NaN: the integer-parse of contract §6."""
-    if type(value) is int and -MAX_SAFE <= value <= MAX_SAFE:
-        return int(value)
-    text = to_text(value, allowance).lstrip(_BLANKS)
-    allowance.spend_text(len(text))
-    found = _INTEGER.match(text)
-    if found is None:
-        return NAN
-    sign, hexadecimal, decimal = found.groups()
-    if hexadecimal:
-        number = settle(int(hexadecimal, 16))
-    elif decimal:
-        number = settle(float(decimal))
-    else:
-        return NAN
-    return -number if sign == "-" else number
-
-
-def parse_decimal(value: Any, allowance: Allowance) -> Number:
-    """The leading decimal number of the text form (exponent allowed, no hex), or NaN."""
-    if type(value) is float:
-        return settle(value)
-    text = to_text(value, allowance).lstrip(_BLANKS)
-    allowance.spend_text(len(text))
-    found = _DECIMAL.match(text)
-    if found:
-        return settle(float(found.group()))
-    for name, number in _INFINITE.items():
-        if text.startswith(name):
-            return number
-    return NAN
-
-
-def floor_decimals(number: Number, scale: int) -> Number:
-    """Floor toward −∞ to the decimals of `scale` (100 keeps two): multiply, floor, divide in doubles."""
-    scaled = double(number) * scale
-    if not math.isfinite(scaled):
-        return number if math.isinf(number) or number != number else scaled
-    return settle(math.floor(scaled) / scale)

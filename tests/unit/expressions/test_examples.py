@@ -12,8 +12,8 @@ from shared.expressions import (
     ExpressionError,
     compile_expression,
     expand,
-    monitor_value,
 )
+from shared.expressions.measures import monitor_value
 
 DATA = yaml.safe_load(
     (Path(__file__).parents[2] / "data" / "expressions_examples.yaml").read_text(encoding="utf-8")
