@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Final
 
+from .charsets import BLANK, DIGITS, LINE_ENDS, WORD, Ranges, class_text, complement, literal
 from .errors import ExpressionError
 from .limits import MAX_PATTERN_LENGTH, MAX_SUBJECT_LENGTH
 
@@ -19,17 +20,7 @@ MAX_GROUP_DEPTH: Final = 50
 MAX_EXPANSION: Final = 20_000
 """Atoms after minimum counts are written out, which is what the engine does with `(?:a{100}){100}`."""
 
-Ranges = list[tuple[int, int]]
-
-_LAST: Final = 0x10FFFF
-_DIGITS: Final[Ranges] = [(0x30, 0x39)]
-_WORD: Final[Ranges] = [(0x30, 0x39), (0x41, 0x5A), (0x5F, 0x5F), (0x61, 0x7A)]
-_BLANK: Final[Ranges] = [
-    (0x09, 0x0D), (0x20, 0x20), (0xA0, 0xA0), (0x1680, 0x1680), (0x2000, 0x200A), (0x2028, 0x2029),
-    (0x202F, 0x202F), (0x205F, 0x205F), (0x3000, 0x3000), (0xFEFF, 0xFEFF),
-]  # fmt: skip
-_LINE_ENDS: Final[Ranges] = [(0x0A, 0x0A), (0x0D, 0x0D), (0x2028, 0x2029)]
-_SETS: Final = {"d": _DIGITS, "w": _WORD, "s": _BLANK}
+_SETS: Final = {"d": DIGITS, "w": WORD, "s": BLANK}
 _CONTROLS: Final = {"n": 0x0A, "r": 0x0D, "t": 0x09, "v": 0x0B, "f": 0x0C}
 
 _QUANTIFIER: Final = re.compile(r"\{([0-9]+)(,([0-9]*))?\}")
@@ -113,7 +104,7 @@ class _Translator:
         elif char in "*+?{":
             self._quantify(char)
         elif char == "[":
-            self._emit(_class_text(*self._character_class()))
+            self._emit(class_text(*self._character_class()))
         elif char == "\\":
             self._escape()
         else:
@@ -123,9 +114,9 @@ class _Translator:
             elif char in "^$":
                 self._assert(r"\A" if char == "^" else r"\Z")
             elif char == ".":
-                self._emit(_class_text(_LINE_ENDS, negated=True))
+                self._emit(class_text(LINE_ENDS, negated=True))
             else:
-                self._emit(_literal(ord(char)))
+                self._emit(literal(ord(char)))
 
     def _emit(self, piece: str, weight: int = 1) -> None:
         self.atom, self.atom_weight = len(self.pieces), weight
@@ -207,7 +198,7 @@ class _Translator:
             self._assert(f"\\{char}")
         elif char.lower() in _SETS:
             self.position += 1
-            self._emit(_class_text(_SETS[char.lower()], negated=char.isupper()))
+            self._emit(class_text(_SETS[char.lower()], negated=char.isupper()))
         elif char in "123456789" and (number := self._reference()):
             self._refer(number)
         elif char == "k" and self.names:
@@ -217,7 +208,7 @@ class _Translator:
             self.position = found.end() + 1
             self._refer(self.names[found[0]])
         else:
-            self._emit(_literal(self._character_escape(in_class=False)))
+            self._emit(literal(self._character_escape(in_class=False)))
 
     def _peek(self, otherwise: str) -> str:
         if self.position >= len(self.pattern):
@@ -305,34 +296,8 @@ class _Translator:
         if escaped.lower() in _SETS:
             self.position += 1
             ranges = _SETS[escaped.lower()]
-            return _complement(ranges) if escaped.isupper() else list(ranges)
+            return complement(ranges) if escaped.isupper() else list(ranges)
         if escaped == "b":
             self.position += 1
             return 0x08
         return self._character_escape(in_class=True)
-
-
-def _complement(ranges: Ranges) -> Ranges:
-    result: Ranges = []
-    following = 0
-    for start, end in sorted(ranges):
-        if start > following:
-            result.append((following, start - 1))
-        following = max(following, end + 1)
-    if following <= _LAST:
-        result.append((following, _LAST))
-    return result
-
-
-def _class_text(ranges: Ranges, negated: bool = False) -> str:
-    wanted = _complement(ranges) if negated else ranges
-    if not wanted:
-        return "(?!)"
-    return "[" + "".join(_literal(a) if a == b else f"{_literal(a)}-{_literal(b)}" for a, b in wanted) + "]"
-
-
-def _literal(code: int) -> str:
-    char = chr(code)
-    if char.isascii() and char.isalnum():
-        return char
-    return f"\\U{code:08x}"

@@ -34,7 +34,9 @@ def _write(value: Any, pieces: list[str], allowance: Allowance, depth: int) -> N
         separator = "{"
         for key, item in value.items():
             if item is not UNDEFINED:
-                pieces.append(f"{separator}{encode_basestring(str(key))}:")
+                name = str(key)
+                allowance.spend_text(len(name))
+                pieces.append(f"{separator}{encode_basestring(name)}:")
                 separator = ","
                 _write(item, pieces, allowance, depth + 1)
         pieces.append("{}" if separator == "{" else "}")
