@@ -11,6 +11,7 @@ from tests.benchmarks.target import CONCURRENCY, Target
 
 _SATELLITES = 4
 _SECONDS = 60.0
+_WARM_UP_SECONDS = 15.0
 _SAMPLES_TIMEOUT = 120.0
 
 
@@ -27,7 +28,7 @@ async def _jobs(target: Target, label: str, subprotocol: str) -> list[Figure]:
             return []
         targets = [satellite.id for satellite in satellites]
         event_id = await target.create_event(f"Benchmark: simulated, {label}", targets, "#!/bin/sh\ntrue\n")
-        await target.run(event_id, connections=1, count=20, seconds=_SECONDS)
+        await target.run(event_id, connections=1, count=20, seconds=_WARM_UP_SECONDS)
         single = await target.run(event_id, connections=1, count=target.size.single_jobs, seconds=_SECONDS)
         many = await target.run(
             event_id, connections=CONCURRENCY, count=target.size.simulated_jobs, seconds=_SECONDS

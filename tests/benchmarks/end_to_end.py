@@ -6,6 +6,7 @@ from tests.benchmarks.target import CONCURRENCY, Target
 
 _SCRIPT = "#!/bin/sh\necho done\n"
 _SECONDS = 90.0
+_WARM_UP_SECONDS = 15.0
 
 
 async def end_to_end(target: Target) -> list[Figure]:
@@ -13,7 +14,7 @@ async def end_to_end(target: Target) -> list[Figure]:
     if server_id is None:
         return [Figure("jobs, real satellite", None, "jobs/s", 14, note="no satellite is connected")]
     event_id = await target.create_event("Benchmark: trivial", [server_id], _SCRIPT)
-    await target.run(event_id, connections=1, count=5, seconds=_SECONDS)
+    await target.run(event_id, connections=1, count=5, seconds=_WARM_UP_SECONDS)
     single = await target.run(event_id, connections=1, count=target.size.single_jobs, seconds=_SECONDS)
     many = await target.run(event_id, connections=CONCURRENCY, count=target.size.jobs, seconds=_SECONDS)
     return [

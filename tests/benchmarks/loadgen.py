@@ -12,7 +12,7 @@ import msgspec
 
 from tests.benchmarks.keepalive import KeepAlive
 
-GRACE = 30.0
+GRACE = 15.0
 """Seconds that the last answers may take after the plan's time is over."""
 
 
