@@ -19,7 +19,7 @@ Rows = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """One statement and its bind parameters; a list of them runs it for each.
+    """One statement and its bind parameters; a list runs it for each, an empty list not at all.
 
     Build statements once, as module constants: equal ones are found by identity.
     """
@@ -76,7 +76,7 @@ def run_alone(connection: sa.Connection, transaction: Transaction) -> int:
     """Run one transaction as it stands; return the row count of its first write."""
     count = 0
     for number, write in enumerate(transaction.writes):
-        touched = connection.execute(write.statement, write.rows).rowcount
+        touched = 0 if _is_empty(write) else connection.execute(write.statement, write.rows).rowcount
         if number == 0:
             count = max(touched, 0)
             if transaction.conditional and not count:
@@ -105,6 +105,8 @@ def _groups(writes: Iterable[tuple[int, Write]], *, counted: bool) -> list[_Grou
     groups: list[_Group] = []
     latest: dict[Any, _Group] = {}
     for slot, write in writes:
+        if _is_empty(write):
+            continue
         rows: Sequence[Mapping[str, Any]]
         rows = (write.rows,) if isinstance(write.rows, Mapping) else write.rows or ()
         table = _table(write)
@@ -126,6 +128,10 @@ def _groups(writes: Iterable[tuple[int, Write]], *, counted: bool) -> list[_Grou
         group.rows.extend(rows)
         group.slots.append((slot, len(rows)))
     return groups
+
+
+def _is_empty(write: Write) -> bool:
+    return write.rows is not None and not isinstance(write.rows, Mapping) and not write.rows
 
 
 def _table(write: Write) -> Any:

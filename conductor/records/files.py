@@ -76,8 +76,8 @@ class Files:
         A local file's space is its own: if `data` ends with an exception, nothing has changed.
         """
         _check(key, key)
-        counted = _Counted(data)
         with self._refusals(key):
+            counted = _Counted(data)
             if isinstance(data, bytes):
                 await self._api.put_async(self._store, key, data)
             else:

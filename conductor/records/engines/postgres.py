@@ -33,6 +33,7 @@ class PostgreSQL:
             url.set(drivername="postgresql+psycopg"),
             poolclass=NullPool,
             isolation_level="AUTOCOMMIT",
+            execution_options={"preserve_rowcount": True},  # of inserts too
             paramstyle="format",
             connect_args={**_KEEPALIVE, "application_name": "opsorbit"},
         )

@@ -26,6 +26,7 @@ class SQLite:
             url,
             poolclass=NullPool,
             isolation_level="AUTOCOMMIT",
+            execution_options={"preserve_rowcount": True},  # of inserts too
             connect_args={
                 "check_same_thread": False,  # `interrupt` comes from another thread
                 "cached_statements": _STATEMENTS,
