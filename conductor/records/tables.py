@@ -14,11 +14,17 @@ metadata = sa.MetaData(
     }
 )
 
+
+def _key(length: int) -> sa.String:
+    """A name that is compared byte by byte: IDs are time-ordered only in that order."""
+    return sa.String(length).with_variant(sa.String(length, collation="C"), "postgresql")
+
+
 definitions = sa.Table(
     "definitions",
     metadata,
-    sa.Column("kind", sa.String(32), primary_key=True),
-    sa.Column("id", sa.String(128), primary_key=True),
+    sa.Column("kind", _key(32), primary_key=True),
+    sa.Column("id", _key(128), primary_key=True),
     sa.Column("position", sa.BigInteger, nullable=False),  # storage order within the kind
     sa.Column("doc", sa.LargeBinary, nullable=False),
 )
@@ -26,14 +32,14 @@ definitions = sa.Table(
 users = sa.Table(
     "users",
     metadata,
-    sa.Column("id", sa.String(128), primary_key=True),  # the normalised username
+    sa.Column("id", _key(128), primary_key=True),  # the normalised username
     sa.Column("doc", sa.LargeBinary, nullable=False),
 )
 
 sessions = sa.Table(
     "sessions",
     metadata,
-    sa.Column("id", sa.String(64), primary_key=True),  # SHA-256 of the session ID: a leaked table is no login
+    sa.Column("id", _key(64), primary_key=True),  # SHA-256 of the session ID: a leaked table is no login
     sa.Column("username", sa.String(128), nullable=False, index=True),
     sa.Column("expires", sa.BigInteger, nullable=False, index=True),
     sa.Column("doc", sa.LargeBinary, nullable=False),
@@ -42,26 +48,29 @@ sessions = sa.Table(
 state = sa.Table(
     "state",
     metadata,
-    sa.Column("key", sa.String(160), primary_key=True),  # a path such as events/emgz001
+    sa.Column("key", _key(160), primary_key=True),  # a path such as events/emgz001
     sa.Column("doc", sa.LargeBinary, nullable=False),
 )
 
 jobs = sa.Table(
     "jobs",
     metadata,
-    sa.Column("id", sa.String(64), primary_key=True),
-    sa.Column("completed", sa.Float, nullable=False, index=True),
+    sa.Column("id", _key(64), primary_key=True),
+    sa.Column("completed", sa.Float, nullable=False),
     sa.Column("elapsed", sa.Float, nullable=False),
-    sa.Column("event", sa.String(128), nullable=False, index=True),
+    sa.Column("event", sa.String(128), nullable=False),
     sa.Column("category", sa.String(128), nullable=False),
     sa.Column("summary", sa.LargeBinary, nullable=False),  # the record without its heavy properties
     sa.Column("heavy", sa.LargeBinary, nullable=False),  # the heavy properties alone
+    # With the ID, so that a page is found without reading a document. Events are found through `terms`.
+    sa.Index("ix_jobs_completed", "completed", "id"),
+    sa.Index("ix_jobs_elapsed", "elapsed", "id"),
 )
 
 activity = sa.Table(
     "activity",
     metadata,
-    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("id", _key(64), primary_key=True),
     sa.Column("action", sa.String(64), nullable=False, index=True),
     sa.Column("epoch", sa.BigInteger, nullable=False, index=True),
     sa.Column("doc", sa.LargeBinary, nullable=False),
@@ -70,7 +79,7 @@ activity = sa.Table(
 servers = sa.Table(
     "servers",
     metadata,
-    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("id", _key(64), primary_key=True),
     sa.Column("hostname", sa.String(255), nullable=False),
     sa.Column("doc", sa.LargeBinary, nullable=False),
 )
@@ -78,7 +87,7 @@ servers = sa.Table(
 samples = sa.Table(
     "samples",
     metadata,
-    sa.Column("server", sa.String(64), primary_key=True),  # the latest minute sample of each server
+    sa.Column("server", _key(64), primary_key=True),  # the latest minute sample of each server
     sa.Column("date", sa.BigInteger, nullable=False),
     sa.Column("doc", sa.LargeBinary, nullable=False),
 )
@@ -86,11 +95,11 @@ samples = sa.Table(
 terms = sa.Table(
     "terms",
     metadata,
-    # The word index of every searchable table: this record has this word in this field.
-    sa.Column("index_name", sa.String(16), primary_key=True),
-    sa.Column("field", sa.String(32), primary_key=True),
-    sa.Column("word", sa.String(128), primary_key=True),
-    sa.Column("record", sa.String(64), primary_key=True),
-    sa.Index("ix_terms_record", "index_name", "record"),
+    # The word index of every searchable table: this record has this word in this field. The key is also
+    # the posting list in ID order. There is no index by record: a record's words follow from the record.
+    sa.Column("index_name", _key(16), primary_key=True),
+    sa.Column("field", _key(32), primary_key=True),
+    sa.Column("word", _key(255), primary_key=True),
+    sa.Column("record", _key(64), primary_key=True),
     sqlite_with_rowid=False,
 )

