@@ -14,7 +14,7 @@ from conductor.definitions.params import check_values, refuse_reserved
 from conductor.definitions.text import has_markup, is_word, shown
 from conductor.errors import BadParameter
 
-TICKET_TYPES = frozenset("issue feature release change maintenance question other".split())
+TICKET_TYPES = frozenset(["issue", "feature", "release", "change", "maintenance", "question", "other"])
 BUCKET_SYNCS = frozenset(("data", "files", "data_and_files"))
 _CONDITION = re.compile(
     r"start|complete|success|warning|error|user|critical|abort|tag:\w+|alert_new|alert_cleared", re.ASCII

@@ -38,7 +38,7 @@ def truthy(value: Any) -> bool:
     """Empty arrays and objects are true; null, false, 0, NaN and empty text are not."""
     if isinstance(value, (list, dict)):
         return True
-    return bool(value) and value == value  # noqa: PLR0124 - NaN differs from itself
+    return bool(value) and value == value
 
 
 def type_name(value: Any) -> str:

@@ -7,7 +7,9 @@ from typing import Any
 from conductor.definitions.json_values import is_number, truthy
 from conductor.errors import BadParameter
 
-CONDITIONS = frozenset("start complete continue success error user warning critical abort".split())
+CONDITIONS = frozenset(
+    ["start", "complete", "continue", "success", "error", "user", "warning", "critical", "abort"]
+)
 _EXTENSIONS = re.compile(r"[\w\s\-.,]*", re.ASCII)
 
 Limit = Mapping[str, Any]

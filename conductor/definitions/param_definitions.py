@@ -14,9 +14,25 @@ from conductor.definitions.patterns import Pattern
 from conductor.definitions.text import RESERVED_WORDS, has_markup, is_text
 from conductor.errors import BadParameter
 
-TYPES = frozenset("text textarea code json checkbox select bucket system hidden toolset group".split())
-TOOL_FIELD_TYPES = frozenset("checkbox code json hidden select text textarea".split())
-VARIANTS = frozenset("color date datetime-local email number password text time tel url".split())
+TYPES = frozenset(
+    [
+        "text",
+        "textarea",
+        "code",
+        "json",
+        "checkbox",
+        "select",
+        "bucket",
+        "system",
+        "hidden",
+        "toolset",
+        "group",
+    ]
+)
+TOOL_FIELD_TYPES = frozenset(["checkbox", "code", "json", "hidden", "select", "text", "textarea"])
+VARIANTS = frozenset(
+    ["color", "date", "datetime-local", "email", "number", "password", "text", "time", "tel", "url"]
+)
 _ID = re.compile(r"[\w\-.]+", re.ASCII)
 _NAMED_ID = re.compile(r"[A-Za-z_][\w\-.]*", re.ASCII)
 

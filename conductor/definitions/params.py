@@ -17,10 +17,27 @@ from conductor.errors import BadParameter
 OVERRIDE_PREFIX = "_xy_override_"
 RESERVED_OVERRIDES = frozenset(
     OVERRIDE_PREFIX + name
-    for name in (
-        "plugin params id event enabled category fields actions limits triggers workflow"
-        " command script uid gid cwd env kill runner"
-    ).split()
+    for name in [
+        "plugin",
+        "params",
+        "id",
+        "event",
+        "enabled",
+        "category",
+        "fields",
+        "actions",
+        "limits",
+        "triggers",
+        "workflow",
+        "command",
+        "script",
+        "uid",
+        "gid",
+        "cwd",
+        "env",
+        "kill",
+        "runner",
+    ]
 )
 _RANGE = re.compile(r"(-?\d*\.?\d+)-(-?\d*\.?\d+)/(any|-?\d*\.?\d+)", re.ASCII)
 _LONGEST_RANGE = 100

@@ -9,7 +9,7 @@ text (counted: each doubles the work). All three are judged from sets of charact
 from dataclasses import dataclass
 from math import log2
 
-from conductor.definitions.pattern_tree import CHARS, EVERY, BadPattern, Node
+from conductor.definitions.pattern_tree import CHARS, EVERY, Node, PatternError
 
 _MOST_LOOPS = 4.0
 _MOST_FORKS = 12.0
@@ -43,12 +43,12 @@ class _Shape:
 
 
 def cost_of(tree: Node) -> Cost:
-    """Raises BadPattern where the cost has no reasonable bound."""
+    """Raises PatternError where the cost has no reasonable bound."""
     shape = _shape(tree)
     if shape.loops > _MOST_LOOPS:
-        raise BadPattern("Too many overlapping repetitions")
+        raise PatternError("Too many overlapping repetitions")
     if shape.forks > _MOST_FORKS:
-        raise BadPattern("Too many overlapping alternatives")
+        raise PatternError("Too many overlapping alternatives")
     return Cost(shape.loops, shape.forks)
 
 
@@ -114,7 +114,7 @@ def _repeated(node: Node) -> _Shape:
     long = node.most > _LONG
     if node.most > 1 and _divisible(body, inner):
         if long:
-            raise BadPattern("A repetition inside a repetition can match in too many ways")
+            raise PatternError("A repetition inside a repetition can match in too many ways")
         loops, forks = inner.loops * node.most + 1, inner.forks * node.most
         return _Shape(inner.first, inner.body, nullable, loops, loops, inner.body, forks)
     if node.most == node.least and not long:

@@ -13,7 +13,7 @@ CHARS = 129
 EVERY = (1 << CHARS) - 1
 
 
-class BadPattern(Exception):
+class PatternError(Exception):
     """The text is no pattern, or one that cannot be translated; the message says why."""
 
 
@@ -71,7 +71,7 @@ class Reader:
     def read(self) -> Node:
         tree = self._either()
         if self._at < len(self._source):
-            raise BadPattern("Unmatched ')'")
+            raise PatternError("Unmatched ')'")
         return tree
 
     def _peek(self) -> str:
@@ -80,14 +80,14 @@ class Reader:
     def _take(self) -> str:
         char = self._peek()
         if not char:
-            raise BadPattern("It ends too early")
+            raise PatternError("It ends too early")
         self._at += 1
         return char
 
     def _either(self) -> Node:
         self._depth += 1
         if self._depth > _DEEPEST:
-            raise BadPattern("Groups are nested too deeply")
+            raise PatternError("Groups are nested too deeply")
         branches = [self._join()]
         while self._peek() == "|":
             self._at += 1
@@ -106,14 +106,14 @@ class Reader:
         if bounds is None:
             return atom
         if atom.kind == "empty":
-            raise BadPattern("Nothing to repeat")
+            raise PatternError("Nothing to repeat")
         least, most = bounds
         node = Node("repeat", parts=[atom], least=least, most=most)
         if self._peek() == "?":
             self._at += 1
             node.lazy = True
         if self._quantifier() is not None:
-            raise BadPattern("Nothing to repeat")
+            raise PatternError("Nothing to repeat")
         return node
 
     def _quantifier(self) -> tuple[int, float] | None:
@@ -128,9 +128,9 @@ class Reader:
         least = int(found[1])
         most = least if found[2] is None else int(found[3]) if found[3] else float("inf")
         if least > most:
-            raise BadPattern("Numbers out of order in {} quantifier")
+            raise PatternError("Numbers out of order in {} quantifier")
         if least > _MOST_REPEATS or (most > _MOST_REPEATS and most != float("inf")):
-            raise BadPattern(f"More than {_MOST_REPEATS} repetitions")
+            raise PatternError(f"More than {_MOST_REPEATS} repetitions")
         return least, most
 
     def _atom(self) -> Node:
@@ -148,7 +148,7 @@ class Reader:
         if char == ".":
             return Node("set", r"[^\n\r\u2028\u2029]", (EVERY & ~_LINE_ENDS) | _OTHERS)
         if char in "*+?":
-            raise BadPattern("Nothing to repeat")
+            raise PatternError("Nothing to repeat")
         return _literal(char)
 
     def _group(self) -> Node:
@@ -165,10 +165,10 @@ class Reader:
             elif self._source.startswith("(?:", start):
                 opening, self._at = "(?:", start + 3
             else:
-                raise BadPattern("Invalid group")
+                raise PatternError("Invalid group")
         inner = self._either()
         if self._peek() != ")":
-            raise BadPattern("Unterminated group")
+            raise PatternError("Unterminated group")
         self._at += 1
         return Node(kind, opening, parts=[inner])
 
@@ -189,9 +189,9 @@ class Reader:
 
     def _escaped_char(self, char: str) -> str:
         if char in "pP" and self._peek() == "{":
-            raise BadPattern("Unicode properties are not supported")
+            raise PatternError("Unicode properties are not supported")
         if char == "0" and self._peek() in tuple(string.digits):
-            raise BadPattern("Octal escapes are not supported")
+            raise PatternError("Octal escapes are not supported")
         if char in _CONTROLS:
             return _CONTROLS[char]
         if char == "c" and self._peek() in tuple(string.ascii_letters):
@@ -219,7 +219,7 @@ class Reader:
                     chars |= mask(first + "-") | _CLASSES[last_set][1]
                     continue
                 if first > last:
-                    raise BadPattern("Range out of order in character class")
+                    raise PatternError("Range out of order in character class")
                 items.append(f"{_in_class(first)}-{_in_class(last)}")
                 chars |= _span(first, last)
             elif first:
@@ -246,7 +246,7 @@ class Reader:
         if char == "b":
             return "\b", ""
         if char in "123456789":
-            raise BadPattern("Octal escapes are not supported")
+            raise PatternError("Octal escapes are not supported")
         return self._escaped_char(char), ""
 
 
@@ -255,7 +255,9 @@ def _literal(char: str) -> Node:
 
 
 def _in_class(char: str) -> str:
-    return char if char.isalnum() else "\\" + char if char.isascii() and char.isprintable() else re.escape(char)
+    return (
+        char if char.isalnum() else "\\" + char if char.isascii() and char.isprintable() else re.escape(char)
+    )
 
 
 def _set_in_class(letter: str) -> str:

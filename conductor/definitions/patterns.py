@@ -9,7 +9,7 @@ import warnings
 from functools import lru_cache
 
 from conductor.definitions.pattern_cost import cost_of
-from conductor.definitions.pattern_tree import BadPattern, Node, Reader
+from conductor.definitions.pattern_tree import Node, PatternError, Reader
 from conductor.errors import BadParameter
 
 LONGEST_PATTERN = 1000
@@ -31,7 +31,7 @@ class Pattern:
             with warnings.catch_warnings():
                 warnings.simplefilter("error", FutureWarning)
                 self._compiled = re.compile(_python(tree), re.ASCII)
-        except BadPattern as error:
+        except PatternError as error:
             raise BadParameter(f"Invalid regular expression: {error}") from None
         except (re.error, OverflowError, RecursionError, FutureWarning, ValueError) as error:
             raise BadParameter(f"Invalid regular expression: {error}") from None

@@ -12,8 +12,8 @@ from conductor.definitions.params import check_values, refuse_reserved
 from conductor.definitions.text import RESERVED_WORDS, WORD, has_markup, is_icon, shown
 from conductor.errors import BadParameter
 
-NODE_TYPES = frozenset("event job limit trigger action controller note".split())
-CONTROLLERS = frozenset("multiplex repeat split join decision wait".split())
+NODE_TYPES = frozenset(["event", "job", "limit", "trigger", "action", "controller", "note"])
+CONTROLLERS = frozenset(["multiplex", "repeat", "split", "join", "decision", "wait"])
 _SHORT_TEXTS = ("title", "label")
 _ARRAYS = ("targets", "tags")
 _TEXTS = ("algo", "expression", "category", "replay")
@@ -112,6 +112,9 @@ def _check_data(type_: str, data: Json, prefix: str, library: Library) -> None:
         if plugin is None:
             raise BadParameter(f"{prefix}: Unknown Plugin ID: {shown(data.get('plugin'))}")
         _check_run(data, plugin.get("params"), f"{prefix}: Plugin", prefix)
+    elif type_ == "controller":
+        if not isinstance(data.get("controller"), str) or data["controller"] not in CONTROLLERS:
+            raise BadParameter(f"{prefix}: Unknown controller: {shown(data.get('controller'))}")
     elif type_ == "action" and data.get("type") == "plugin":
         plugin = _named(data, "plugin_id", "plugins", library)
         if plugin is None or plugin.get("type") != "action":
@@ -128,7 +131,9 @@ def _check_run(data: Json, fields: Any, owner: str, prefix: str) -> None:
     """What an event node and a job node have in common."""
     for key in _ARRAYS:
         values = data.get(key)
-        if values is not None and not (isinstance(values, list) and all(isinstance(it, str) for it in values)):
+        if values is not None and not (
+            isinstance(values, list) and all(isinstance(it, str) for it in values)
+        ):
             raise BadParameter(f"{prefix}: Node data.{key} is not an array of strings")
     for key in _TEXTS:
         if data.get(key) is not None and not isinstance(data[key], str):
