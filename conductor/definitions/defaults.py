@@ -1,4 +1,4 @@
-"""What a new database holds (contract structures/defaults.yaml). IDs, titles, params and values are relied upon.
+"""What a new database holds (contract structures/defaults.yaml). Clients rely on IDs, titles, params, values.
 
 Each kind is one function that returns plain documents, in storage order, and one entry in `contents`.
 """

@@ -135,7 +135,7 @@ def require_access(event: Json, library: Library, by: Writer) -> None:
     Sub-workflows are looked into once each. Raises AccessDenied, or BadParameter for a missing event.
     Jobs that nodes replay are left to the caller (`workflow_graph.replayed_jobs`).
     """
-    by.require_category(text_of(event.get("category")))
+    by.require_category(_string(event.get("category")))
     by.require_targets(_strings(event.get("targets")))
     if not is_workflow(event) or by.admin:
         return
@@ -145,11 +145,11 @@ def require_access(event: Json, library: Library, by: Writer) -> None:
         for node in nodes_of(waiting.pop()):
             data = data_of(node)
             if node.get("type") == "job":
-                by.require_category(text_of(data.get("category")))
+                by.require_category(_string(data.get("category")))
                 by.require_targets(_strings(data.get("targets")))
             elif node.get("type") == "event":
                 nested = _nested(data, library)
-                by.require_category(text_of(nested.get("category")))
+                by.require_category(_string(nested.get("category")))
                 by.require_targets(_strings(nested.get("targets")))
                 if targets := _strings(data.get("targets")):
                     by.require_targets(targets)
@@ -164,6 +164,10 @@ def _nested(data: Json, library: Library) -> Json:
     if event is None:
         raise BadParameter(f"Unknown Event ID: {shown(id)}")
     return event
+
+
+def _string(value: Any) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def _strings(value: Any) -> list[str]:

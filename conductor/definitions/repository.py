@@ -162,7 +162,7 @@ class Definitions:
     async def restore(self, contents: Mapping[str, Iterable[Json]], *, actor: Actor | None = None) -> None:
         """Store definitions of several kinds as they stand, over any with the same ID, in one transaction.
 
-        For set-up and imports: no rule but a usable ID is asked. With an `actor` each is announced as created.
+        For set-up and imports: no rule but a usable ID is asked. With an `actor`, each is announced.
         """
         async with AsyncExitStack() as locks:
             for name in sorted(contents):

@@ -56,6 +56,7 @@ EVENT: Json = {
     "actions": [],
     "fields": [],
 }
+JOB: Json = {"plugin": "plain", "category": "general", "targets": ["main"], "params": {"level": 2}}
 WORKFLOW: Json = {
     "title": "Graph",
     "enabled": True,
@@ -64,7 +65,7 @@ WORKFLOW: Json = {
     "workflow": {
         "nodes": [
             {"id": "n1", "type": "trigger", "x": 0, "y": 0},
-            {"id": "n2", "type": "job", "x": 1, "y": 0, "data": {"plugin": "plain", "params": {"level": 2}}},
+            {"id": "n2", "type": "job", "x": 1, "y": 0, "data": JOB},
             {"id": "n3", "type": "event", "x": 2, "y": 0, "data": {"event": "e1", "params": {"who": "me"}}},
             {"id": "n4", "type": "controller", "x": 2, "y": 0, "data": {"controller": "join"}},
             {"id": "n5", "type": "note", "x": 2, "y": 0, "data": {"body": "hello"}},
