@@ -1,0 +1,114 @@
+"""The cluster's mutable state: one small document for each path such as `scheduler` or `events/<id>`.
+
+Contract structures/state.yaml. Each path is a row of its own, so that a counter of one event never rewrites
+everything.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from conductor.definitions.json_values import Json
+from conductor.definitions.unbroken import unbroken
+from conductor.errors import BadParameter
+from conductor.records.store import Records, Write, upsert
+from conductor.records.tables import state as table
+
+_PUT = upsert(table)
+_DELETE = sa.delete(table).where(table.c.key == sa.bindparam("gone"))
+_LONGEST_KEY = 160
+_EMPTY: Json = {}
+
+
+class GlobalState:
+    """State in memory, written through to SQL before it counts."""
+
+    def __init__(self, records: Records) -> None:
+        self._records = records
+        self._docs: dict[str, Json] = {}
+        self._ahead: dict[str, tuple[Json, int]] = {}
+        """Documents with staged changes that are not applied yet, and how many of those there are."""
+
+    async def load(self) -> None:
+        """Everything from SQL; again at each take-over."""
+        rows = await self._records.read(_rows)
+        self._docs = {key: msgspec.json.decode(doc) for key, doc in rows}
+        self._ahead = {}
+
+    def get(self, key: str) -> Json:
+        """The document at `key`, empty where there is none. Callers never modify it."""
+        return self._docs.get(key, _EMPTY)
+
+    def latest(self, key: str) -> Json:
+        """As `get`, with what is staged but not yet committed: what counters must go on from."""
+        return self._ahead[key][0] if key in self._ahead else self.get(key)
+
+    def under(self, prefix: str) -> dict[str, Json]:
+        """The documents whose path begins with `prefix/`, by the rest of their paths."""
+        start = f"{prefix}/"
+        return {key[len(start) :]: doc for key, doc in self._docs.items() if key.startswith(start)}
+
+    async def merge(self, key: str, changes: Mapping[str, Any]) -> None:
+        """Set `changes` at `key`; committed on return. Raises Unavailable."""
+        await unbroken(self._merge(key, changes))
+
+    async def _merge(self, key: str, changes: Mapping[str, Any]) -> None:
+        write = self.staged(key, changes)
+        try:
+            await self._records.write(write)
+        except BaseException:
+            self.withdraw(key)
+            raise
+        self.apply(key, changes)
+
+    async def delete(self, key: str) -> None:
+        """Remove what is at `key`; committed on return. Raises Unavailable."""
+        await unbroken(self._delete(key))
+
+    async def _delete(self, key: str) -> None:
+        await self._records.write(self.deletion(key))
+        self.forget(key)
+
+    def staged(self, key: str, changes: Mapping[str, Any]) -> Write:
+        """A write of `changes` for somebody else's transaction, then `apply` or `withdraw` with it.
+
+        Hand it to the records without awaiting anything in between: rows are written in the order in which
+        they are handed over, and a later one contains the earlier ones' changes.
+        """
+        if len(key) > _LONGEST_KEY:
+            raise BadParameter(f"State path is longer than {_LONGEST_KEY} characters")
+        doc = {**self.latest(key), **changes}
+        try:
+            write = Write(_PUT, {"key": key, "doc": msgspec.json.encode(doc)})
+        except (TypeError, ValueError, OverflowError, RecursionError) as error:
+            raise BadParameter(f"State of {key} cannot be stored: {error}") from None
+        self._ahead[key] = (doc, self._ahead[key][1] + 1 if key in self._ahead else 1)
+        return write
+
+    def apply(self, key: str, changes: Mapping[str, Any]) -> None:
+        """A staged change is committed."""
+        self._docs[key] = {**self.get(key), **changes}
+        self.withdraw(key)
+
+    def withdraw(self, key: str) -> None:
+        """A staged change is over, committed or not."""
+        doc, count = self._ahead.get(key, (_EMPTY, 1))
+        if count > 1:
+            self._ahead[key] = (doc, count - 1)
+        else:
+            self._ahead.pop(key, None)
+
+    @staticmethod
+    def deletion(key: str) -> Write:
+        """The removal of `key` for somebody else's transaction; `forget` it afterwards."""
+        return Write(_DELETE, {"gone": key})
+
+    def forget(self, key: str) -> None:
+        self._docs.pop(key, None)
+        self._ahead.pop(key, None)
+
+
+def _rows(connection: sa.Connection) -> list[tuple[str, bytes]]:
+    return [(row.key, row.doc) for row in connection.execute(sa.select(table.c.key, table.c.doc))]

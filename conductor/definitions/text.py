@@ -1,0 +1,143 @@
+"""Names and texts of definitions: IDs, titles, icons, notes, and checks of single parameters.
+
+Follows contract api/README.md §11 and structures/common.yaml. Every failure is a BadParameter.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from conductor.definitions.json_values import Json, text_of, truthy, type_name
+from conductor.errors import BadParameter
+
+RESERVED_WORDS = frozenset(
+    [
+        "constructor",
+        "__defineGetter__",
+        "__defineSetter__",
+        "hasOwnProperty",
+        "__lookupGetter__",
+        "__lookupSetter__",
+        "isPrototypeOf",
+        "propertyIsEnumerable",
+        "toString",
+        "valueOf",
+        "__proto__",
+        "toLocaleString",
+        "0",
+    ]
+)
+ID = re.compile(r"[a-z0-9_]+")
+WORD = re.compile(r"\w+", re.ASCII)
+NOT_BLANK = re.compile(r".*\S.*", re.DOTALL)
+
+_ICON = re.compile(r"[\w\-]+", re.ASCII)
+_LONGEST_ID = 128  # the width of the SQL column
+_STRIPPED = ("notes", "label", "message")
+_SHOWN = 80  # characters of a client's value that an error text repeats
+
+
+def shown(value: Any) -> str:
+    """A client's value as an error text may repeat it: short, on one line."""
+    text = " ".join(text_of(value).split())
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
+
+
+def stripped(text: str) -> str:
+    """`text` without every run from a `<` to the next `>`."""
+    if "<" not in text or ">" not in text:
+        return text
+    kept: list[str] = []
+    place = 0
+    while (start := text.find("<", place)) >= 0:
+        end = text.find(">", start)
+        if end < 0:
+            break
+        kept.append(text[place:start])
+        place = end + 1
+    kept.append(text[place:])
+    return "".join(kept)
+
+
+def has_markup(value: Any) -> bool:
+    return isinstance(value, str) and ("<" in value or ">" in value)
+
+
+def is_word(value: Any) -> bool:
+    return isinstance(value, str) and WORD.fullmatch(value) is not None
+
+
+def is_text(value: Any) -> bool:
+    """A string with something to read in it and no HTML characters."""
+    return isinstance(value, str) and bool(value.strip()) and not has_markup(value)
+
+
+def is_icon(value: Any) -> bool:
+    return isinstance(value, str) and (not value or _ICON.fullmatch(value) is not None)
+
+
+def check_id(value: Any) -> str:
+    """The ID of a definition as a client sends it: `^[a-z0-9_]+$`, not reserved."""
+    if value is None:
+        raise BadParameter("Missing parameter: id")
+    if not isinstance(value, str):
+        raise BadParameter(f"Invalid ID parameter: {shown(value)} (not a string)")
+    if value in RESERVED_WORDS:
+        raise BadParameter(f"Invalid ID parameter: {value} (reserved word)")
+    if not ID.fullmatch(value) or len(value) > _LONGEST_ID:
+        raise BadParameter("Malformed parameter: id")
+    return value
+
+
+def check_record(record: Mapping[str, Any]) -> Json:
+    """A shallow copy of a request with notes, label and message stripped of HTML (§11, rules 1-5)."""
+    copy: Json = {}
+    for key, value in record.items():
+        if key in RESERVED_WORDS:
+            raise BadParameter(f"Invalid parameter: {key} (illegal key)")
+        copy[key] = value
+    if "title" in copy:
+        if not isinstance(copy["title"], str):
+            raise BadParameter("Malformed title parameter: Not a string")
+        if has_markup(copy["title"]):
+            raise BadParameter("Malformed title parameter: Cannot contain HTML metacharacters")
+    icon = copy.get("icon")
+    if icon is not None and not isinstance(icon, str):
+        raise BadParameter("Malformed icon parameter: Not a string")
+    if not is_icon(icon or ""):
+        raise BadParameter("Malformed icon parameter: Contains illegal characters")
+    for key in _STRIPPED:
+        if truthy(copy.get(key)):
+            copy[key] = stripped(text_of(copy[key]))
+    return copy
+
+
+def require(record: Mapping[str, Any], key: str, pattern: re.Pattern[str]) -> None:
+    """`key` is there and its text form matches the whole of `pattern`."""
+    if key not in record:
+        raise BadParameter(f"Missing parameter: {key}")
+    if not pattern.fullmatch(text_of(record[key])):
+        raise BadParameter(f"Malformed parameter: {key}")
+
+
+def require_text(record: Mapping[str, Any], key: str) -> None:
+    """`key` is a string that is not blank."""
+    require(record, key, NOT_BLANK)
+    if not isinstance(record[key], str):
+        raise BadParameter(f"Parameter is not type string: {key}")
+
+
+def check_types(record: Mapping[str, Any], types: Mapping[str, str]) -> None:
+    """Optional keys that are sent have the type named for them (`array`, or a type name); null passes."""
+    for key, expected in types.items():
+        value = record.get(key)
+        if value is None:
+            continue
+        if expected == "array":
+            fits = isinstance(value, list)
+        elif expected == "object":
+            fits = isinstance(value, dict)
+        else:
+            fits = type_name(value) == expected
+        if not fits:
+            raise BadParameter(f"Malformed parameter type: {key} ({expected})")
