@@ -78,6 +78,12 @@ class Account:
         if not self.sees_groups((group_id,)):
             raise AccessDenied(f"{_PREFIX} group ID {group_id}.")
 
+    def require_groups(self, groups: Iterable[str]) -> None:
+        """Any of an item's groups suffices."""
+        listed = list(groups)
+        if not self.sees_groups(listed):
+            raise AccessDenied(f"{_PREFIX} group ID {', '.join(map(str, listed)) or '(none)'}.")
+
     def require_targets(self, targets: Iterable[str]) -> None:
         listed = list(targets)
         if not self.sees_targets(listed):

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from conductor.access.account import Account
 from conductor.access.keys import ApiKeys
-from conductor.access.passwords import Passwords
 from conductor.access.rights import Catalogue, effective
 from conductor.access.sessions import Session, Sessions
 from conductor.access.users import Json, Users
 from conductor.errors import NoSession, Refusal
+from conductor.settings import Settings
 from shared.clock import now
 from shared.protocol.tokens import matches
 
@@ -31,24 +31,13 @@ class Credentials:
 class Accounts:
     """Answers who is calling. Sessions and keys are looked up in memory where possible."""
 
-    def __init__(
-        self,
-        *,
-        users: Users,
-        sessions: Sessions,
-        keys: ApiKeys,
-        passwords: Passwords,
-        catalogue: Catalogue,
-        max_failed_logins: int,
-        use_csrf: bool,
-    ) -> None:
+    def __init__(self, users: Users, sessions: Sessions, catalogue: Catalogue, settings: Settings) -> None:
         self.users = users
         self.sessions = sessions
-        self.keys = keys
-        self.passwords = passwords
+        self.keys = ApiKeys(catalogue)
         self._catalogue = catalogue
-        self._max_failed_logins = max_failed_logins
-        self._use_csrf = use_csrf
+        self._max_failed_logins = settings.User.max_failed_logins_per_hour
+        self._use_csrf = settings.User.use_csrf
         self._accounts: dict[str, Account] = {}
         self._versions = (-1, -1)
         self._counting = asyncio.Lock()
@@ -69,6 +58,13 @@ class Accounts:
         if credentials.api_key:
             return self.keys.account(credentials.api_key)
         raise NoSession
+
+    async def api_key(self, plain: str) -> Account | None:
+        """The account of an API key given outside the usual places; None for a bad one. Counts the call."""
+        try:
+            return self.keys.account(plain)
+        except NoSession:
+            return None
 
     def check_csrf(self, session: Session, token: str) -> None:
         if self._use_csrf and session.csrf_token and not matches(token, session.csrf_token):
@@ -114,7 +110,7 @@ class Accounts:
         """
         user = self.users.get(username)
         stored = str(user.get("password", "")) if user else ""
-        right = await self.passwords.verify(password, stored, str(user.get("salt", "")) if user else "")
+        right = await self.users.passwords.verify(password, stored, str(user.get("salt", "")) if user else "")
         user = self.users.get(username)  # it may have changed meanwhile
         if user is None:
             raise Refusal("login", _VAGUE)

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from conductor.records.store import Records, Write, insert_new
 from conductor.records.tables import sessions as table
+from conductor.settings import Settings
 from shared.clock import now
 from shared.ids import hex_id
 
@@ -53,9 +54,9 @@ def expiry(moment: float, days: int) -> int:
 class Sessions:
     """Opens, finds and ends sessions; a bounded cache spares the read."""
 
-    def __init__(self, records: Records, *, expire_days: int) -> None:
+    def __init__(self, records: Records, settings: Settings) -> None:
         self._records = records
-        self._expire_days = expire_days
+        self._expire_days = settings.User.session_expire_days
         self._cache: OrderedDict[str, Session] = OrderedDict()
 
     @property

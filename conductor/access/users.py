@@ -90,9 +90,9 @@ def stub(user: Mapping[str, Any]) -> Json:
 class Users:
     """The accounts. `version` grows with every change, for caches of what follows from them."""
 
-    def __init__(self, records: Records, passwords: Passwords) -> None:
+    def __init__(self, records: Records) -> None:
         self._records = records
-        self._passwords = passwords
+        self.passwords = Passwords()
         self._by_key: dict[str, Json] = {}
         self.version = 0
 
@@ -122,11 +122,12 @@ class Users:
         self._by_key.pop(key, None)
         self.version += 1
 
-    async def create_first_admin(self, password: str) -> str | None:
-        """With no account at all, create `admin`.
+    async def ensure_admin(self, password: str) -> str | None:
+        """Read every account and, when there is none, create `admin`.
 
         Uses `password`, or generates one when it is empty; a generated one is returned, to be shown once.
         """
+        await self.load()
         if self._by_key:
             return None
         generated = "" if password else generated_password()
@@ -134,7 +135,7 @@ class Users:
         await self.save(
             {
                 "username": "admin",
-                "password": await self._passwords.hash(password or generated),
+                "password": await self.passwords.hash(password or generated),
                 "salt": "",
                 "full_name": "Administrator",
                 "email": "admin@localhost",

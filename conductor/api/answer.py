@@ -9,7 +9,7 @@ from conductor.api.call import Call
 from conductor.api.compression import Compression, accepted
 
 SERVER = "OpsOrbit"
-_JSON = {hdrs.CONTENT_TYPE: "application/json", hdrs.SERVER: SERVER}
+_JSON: dict[str, str] = {"Content-Type": "application/json", "Server": SERVER}
 _PRETTY = ("", "0", "false")
 
 
@@ -34,7 +34,7 @@ class Answers:
 
     @staticmethod
     def json(body: bytes, status: int, headers: Mapping[str, str] | None = None) -> web.Response:
-        return web.Response(body=body, status=status, headers={**_JSON, **headers} if headers else _JSON)
+        return web.Response(body=body, status=status, headers=_JSON | dict(headers or {}))
 
     @staticmethod
     def page_not_found() -> web.Response:

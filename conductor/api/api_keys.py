@@ -1,13 +1,14 @@
 """API keys: administrators only, and the plain key is shown exactly once. Contract api/api_keys.yaml."""
 
-from collections.abc import Mapping
 from typing import Any
 
+from conductor.access.accounts import Accounts
 from conductor.access.keys import ApiKeys
 from conductor.api.call import Call, Json
 from conductor.api.definitions import ById, DefinitionCalls, Particulars
 from conductor.api.endpoint import Auth, Endpoint
 from conductor.definitions.kind import Kind
+from conductor.definitions.kinds import KINDS
 from conductor.definitions.repository import Definitions
 
 
@@ -24,7 +25,5 @@ class ApiKeyCalls(DefinitionCalls):
         return result
 
 
-def endpoints(
-    definitions: Definitions, kinds: Mapping[str, Kind], keys: ApiKeys
-) -> tuple[Endpoint[Any], ...]:
-    return ApiKeyCalls(kinds["api_keys"], definitions, keys).endpoints()
+def endpoints(definitions: Definitions, accounts: Accounts) -> tuple[Endpoint[Any], ...]:
+    return ApiKeyCalls(KINDS["api_keys"], definitions, accounts.keys).endpoints()

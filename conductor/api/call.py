@@ -1,6 +1,7 @@
 """One request as a handler sees it."""
 
 import uuid
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,6 +33,9 @@ class UploadedFile(NamedTuple):
     mtime: float
 
 
+Authenticate = Callable[["Call"], Awaitable[Account]]
+
+
 class Call:
     """A request: who calls, with what.
 
@@ -41,6 +45,7 @@ class Call:
     """
 
     __slots__ = (
+        "_authenticate",
         "_correlation_id",
         "_ips",
         "_public_ip_offset",
@@ -57,8 +62,14 @@ class Call:
     )
 
     def __init__(
-        self, request: web.BaseRequest, path_rest: str, versioned: bool, public_ip_offset: int | None
+        self,
+        request: web.BaseRequest,
+        path_rest: str,
+        versioned: bool,
+        authenticate: Authenticate,
+        public_ip_offset: int | None = None,
     ) -> None:
+        self._authenticate = authenticate
         self.request = request
         self.path_rest = path_rest
         self.versioned = versioned
@@ -72,6 +83,11 @@ class Call:
         self._correlation_id = ""
         self._ips: tuple[str, ...] = ()
         self._public_ip_offset = public_ip_offset
+
+    async def require_account(self) -> Account:
+        """For a handler that also takes other tokens: check the credentials as for `Auth.ACCOUNT`."""
+        self.account = await self._authenticate(self)
+        return self.account
 
     @property
     def ips(self) -> tuple[str, ...]:

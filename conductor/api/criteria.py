@@ -1,16 +1,16 @@
-"""Which items a list call asks for: loose equality over top-level properties. Contract api/README.md §10.2."""
+"""Which items a list call asks for: loose equality of top-level properties (api/README.md §10.2)."""
 
 from collections.abc import Mapping
 from typing import Any
 
 
-def matches(doc: Mapping[str, Any], criteria: Mapping[str, Any]) -> bool:
+def matches_criteria(doc: Mapping[str, Any], criteria: Mapping[str, Any]) -> bool:
     """Whether every criterion equals the document's property of that name."""
     return all(loosely_equal(doc.get(key), wanted) for key, wanted in criteria.items())
 
 
 def loosely_equal(stored: Any, wanted: Any) -> bool:
-    """`1`, `"1"` and `true` are equal; `"true"` and `true` are not; an array equals its items joined by commas."""
+    """`1`, `"1"` and `true` are equal, `"true"` and `true` are not; an array is its items, comma-joined."""
     if stored is None or wanted is None:
         return stored is None and wanted is None
     stored, wanted = _primitive(stored), _primitive(wanted)

@@ -11,10 +11,12 @@ from typing import Any
 import msgspec
 
 from conductor.access.account import Account
-from conductor.api import criteria, envelope
+from conductor.api import envelope
 from conductor.api.call import Call, Encoded, Json
+from conductor.api.criteria import matches_criteria
 from conductor.api.endpoint import Auth, DefinitionId, Endpoint, NoParams, Takes
 from conductor.definitions.kind import Kind
+from conductor.definitions.kinds import KINDS
 from conductor.definitions.repository import Definitions
 from conductor.errors import BadParameter, NotFound
 
@@ -150,7 +152,7 @@ class DefinitionCalls:
             return self._whole_list()
         rows = visible(self._definitions, self._kind.plural, call.account)
         if call.params:
-            rows = [doc for doc in rows if criteria.matches(doc, call.params)]
+            rows = [doc for doc in rows if matches_criteria(doc, call.params)]
         return {"rows": rows, "list": {"length": len(rows)}}
 
     async def get(self, call: Call, params: ById) -> Json:
@@ -203,10 +205,8 @@ EventJobs = Callable[[str, Account], tuple[list[Json], int]]
 """The active jobs of an event that the caller may see, without details, and how many more are queued."""
 
 
-def endpoints(
-    definitions: Definitions, kinds: Mapping[str, Kind], event_jobs: EventJobs
-) -> tuple[Endpoint[Any], ...]:
-    """The calls of events, categories, groups and plugins, and of every other kind that is given."""
+def endpoints(definitions: Definitions, event_jobs: EventJobs) -> tuple[Endpoint[Any], ...]:
+    """The calls of every kind but API keys, which have a module of their own."""
 
     def beside_event(call: Call, doc: Json) -> Mapping[str, Any]:
         jobs, queued = event_jobs(doc["id"], call.account)
@@ -217,10 +217,9 @@ def endpoints(
         "categories": Particulars(reorders=True),
         "groups": Particulars(reorders=True),
         "monitors": Particulars(reorders=True),
-        "api_keys": Particulars(reads=Auth.ADMIN),
     }
     made: list[Endpoint[Any]] = []
-    for plural, kind in kinds.items():
+    for plural, kind in KINDS.items():
         if plural != "api_keys":
             made += DefinitionCalls(kind, definitions, particulars.get(plural, Particulars())).endpoints()
     return tuple(made)

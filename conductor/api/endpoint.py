@@ -10,6 +10,18 @@ from aiohttp import web
 
 from conductor.api.call import Call, Encoded
 
+__all__ = [
+    "Auth",
+    "DefinitionId",
+    "Encoded",
+    "Endpoint",
+    "NoParams",
+    "Result",
+    "Takes",
+    "Text",
+    "WordId",
+]
+
 P = TypeVar("P")
 
 Result = Mapping[str, Any] | Encoded | web.StreamResponse

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Protocol
 import structlog
 from aiohttp import hdrs, web
 
+from conductor.access.account import Account
 from conductor.access.accounts import Accounts
 from conductor.api import body, credentials, envelope, multipart, query
 from conductor.api.answer import Answers, preflight
@@ -87,6 +88,7 @@ class Kernel:
         self._pages = pages
         self._upload_folder = upload_folder
         self._answers = Answers()
+        self._public_ip_offset = settings.WebServer.public_ip_offset
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """The answer to any request. Raises nothing but what ends the connection."""
@@ -123,7 +125,7 @@ class Kernel:
     async def _serve(self, request: web.BaseRequest, route: Route, text: str) -> web.StreamResponse:
         """Run an endpoint and turn what comes of it into the answer."""
         started = perf_counter()
-        call = Call(request, route.rest, route.versioned, self._settings.WebServer.public_ip_offset)
+        call = Call(request, route.rest, route.versioned, self._authenticate, self._public_ip_offset)
         code = "0"
         try:
             result = await self._run(call, route, text)
@@ -162,10 +164,10 @@ class Kernel:
             call.query = query.parse(text)
         safe = call.request.method in _SAFE
         if call.request.body_exists and call.request.method != "HEAD":
-            await self._receive(call, endpoint.auth, safe)
+            await self._receive(call, endpoint.auth)
         call.credentials = credentials.shown(call.request, call.body, call.query)
         if endpoint.auth not in _OPEN:
-            call.account = await self._accounts.authenticate(call.credentials, safe_method=safe)
+            call.account = await self._authenticate(call)
             if endpoint.auth is Auth.SESSION and call.account.kind != "user":
                 raise NoSession("This call needs a user session")
             if endpoint.mutates and safe and call.credentials.by_cookie:
@@ -182,14 +184,17 @@ class Kernel:
         params = route.decode(call.params) if route.decode else endpoint.params()
         return await endpoint.handler(call, params)
 
-    async def _receive(self, call: Call, auth: Auth, safe: bool) -> None:
+    async def _authenticate(self, call: Call) -> Account:
+        return await self._accounts.authenticate(call.credentials, safe_method=call.request.method in _SAFE)
+
+    async def _receive(self, call: Call, auth: Auth) -> None:
         """Read the body by its content type; a body of no known type is left to the handler."""
         request = call.request
         limits = self._settings.WebServer
         kind = request.headers.get(hdrs.CONTENT_TYPE, "").lower()
         if "multipart/" in kind:
             if auth not in _OPEN:
-                await self._pre_authenticate(call, safe)
+                await self._pre_authenticate(call)
             call.body = await multipart.receive(
                 request,
                 call.files,
@@ -207,7 +212,7 @@ class Kernel:
                 await body.read(request, limit=limits.max_json_size, idle=limits.timeout)
             )
 
-    async def _pre_authenticate(self, call: Call, safe: bool) -> None:
+    async def _pre_authenticate(self, call: Call) -> None:
         """Credentials in the headers are checked before files are taken in, so that strangers fill no disk.
 
         The CSRF token may still be in the body: it is checked with everything else afterwards.

@@ -1,7 +1,6 @@
 """ping, echo, error and the browser's first configuration. Contract api/misc.yaml."""
 
 import asyncio
-from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
@@ -47,19 +46,12 @@ _pause = decoder(EchoParams)
 
 
 class Misc:
-    """Calls that need no service. `masters` are the conductors known now, by host."""
+    """Calls that need no service."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        leadership: Leadership,
-        version: str,
-        masters: Callable[[], Mapping[str, Any]],
-    ) -> None:
+    def __init__(self, settings: Settings, leadership: Leadership, version: str) -> None:
         self._settings = settings
         self._leadership = leadership
         self._version = version
-        self._masters = masters
 
     async def ping(self, call: Call, params: NoParams) -> Json:
         return {}
@@ -140,6 +132,22 @@ class Misc:
             content, kind = b"app.receiveConfig(" + _encode(body) + b");\n", "text/javascript"
         return web.Response(body=content, headers={hdrs.CONTENT_TYPE: kind, hdrs.SERVER: SERVER, **_NEVER})
 
+    def _masters(self) -> Json:
+        host = self._leadership.primary_host
+        if not host:
+            return {}
+        return {
+            host: {
+                "id": host,
+                "online": True,
+                "master": True,
+                "date": int(now()),
+                "version": self._version,
+                "ping": 0,
+                "stats": {},
+            }
+        }
+
     def endpoints(self) -> tuple[Endpoint[Any], ...]:
         return (
             Endpoint(
@@ -178,6 +186,10 @@ class Misc:
                 primary_only=False,
             ),
         )
+
+
+def endpoints(settings: Settings, leadership: Leadership, version: str) -> tuple[Endpoint[Any], ...]:
+    return Misc(settings, leadership, version).endpoints()
 
 
 def _target(call: Call) -> str:

@@ -23,6 +23,15 @@ from conductor.errors import BadParameter
 
 _CHUNK = 256 * 1024
 _MOST_PARTS = 1_000
+_UNREADABLE = (
+    aiohttp.ClientError,
+    HttpProcessingError,
+    ValueError,
+    LookupError,
+    RuntimeError,
+    EOFError,
+    AssertionError,  # the reader's own way to refuse a misplaced boundary
+)
 
 
 async def receive(
@@ -47,14 +56,7 @@ async def receive(
         await reception.run(reader)
     except TimeoutError:
         raise BodyTooLarge("Request body did not arrive in time") from None
-    except (
-        aiohttp.ClientError,
-        HttpProcessingError,
-        ValueError,
-        LookupError,
-        RuntimeError,
-        EOFError,
-    ) as error:
+    except _UNREADABLE as error:
         raise BadParameter(f"Malformed multipart body: {type(error).__name__}") from None
     fields = reception.fields
     if "json" in fields:

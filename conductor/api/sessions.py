@@ -17,6 +17,7 @@ from conductor.api.credentials import COOKIE
 from conductor.api.definitions import visible
 from conductor.api.endpoint import Auth, Endpoint, NoParams, Takes
 from conductor.api.kernel import Leadership
+from conductor.definitions.kinds import KINDS
 from conductor.definitions.repository import Definitions
 from conductor.errors import NoSession, Refusal
 from conductor.signals import Actor, Signals, UserLoggedIn
@@ -46,6 +47,16 @@ class Login(msgspec.Struct, kw_only=True):
     password: Annotated[str, msgspec.Meta(min_length=1)]
 
 
+def endpoints(
+    accounts: Accounts,
+    definitions: Definitions,
+    signals: Signals,
+    leadership: Leadership,
+    live: Live = lambda account: {},
+) -> tuple[Endpoint[Any], ...]:
+    return SessionCalls(accounts, definitions, signals, leadership, live).endpoints()
+
+
 class SessionCalls:
     """The session endpoints. `live` adds the running state to what a login returns."""
 
@@ -56,14 +67,12 @@ class SessionCalls:
         signals: Signals,
         leadership: Leadership,
         live: Live,
-        kinds: Mapping[str, Any],
     ) -> None:
         self._accounts = accounts
         self._definitions = definitions
         self._signals = signals
         self._leadership = leadership
         self._live = live
-        self._kinds = kinds
 
     def endpoints(self) -> tuple[Endpoint[Any], ...]:
         common: dict[str, Any] = {"namespace": "user", "auth": Auth.NONE, "primary_only": False}
@@ -155,7 +164,7 @@ class SessionCalls:
     def _lists(self, account: Account) -> Json:
         """Every list of definitions; the browser expects each of them, empty or not."""
         lists: Json = {
-            kind: visible(self._definitions, kind, account) if kind in self._kinds else [] for kind in _LISTS
+            kind: visible(self._definitions, kind, account) if kind in KINDS else [] for kind in _LISTS
         }
         keys = self._definitions.all("api_keys")
         lists["api_keys"] = (

@@ -69,7 +69,7 @@ class ActivityLog:
                 await asyncio.sleep(_RETRY_SECONDS)
 
     async def flush(self, timeout: float) -> None:
-        """Return when every row observed so far is stored, or after `timeout` seconds; with or without `run`."""
+        """Return when every row observed so far is stored, or after `timeout` seconds. Needs no `run`."""
         try:
             async with asyncio.timeout(timeout):
                 while self._waiting or self._writing:
