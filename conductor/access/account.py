@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from conductor.access.privileges import ADMIN, title
 from conductor.errors import AccessDenied
+from conductor.records.search.restriction import Restriction
 from conductor.signals import Actor
 
 _PREFIX = "You do not have the required account privileges to access"
@@ -101,6 +102,10 @@ class Account:
     @property
     def limited(self) -> bool:
         return bool(self.categories or self.groups)
+
+    def restriction(self) -> Restriction | None:
+        """The limits as a condition of a search; None for an unlimited caller."""
+        return Restriction(self.categories, self.groups) if self.limited else None
 
     def actor(self, ips: Iterable[str] = (), useragent: str = "") -> Actor:
         return Actor(kind=self.kind or "system", id=self.name, ips=tuple(ips), useragent=useragent)

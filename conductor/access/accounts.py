@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from conductor.access.account import Account
 from conductor.access.keys import ApiKeys
-from conductor.access.rights import Catalogue, effective
+from conductor.access.rights import Catalogue, Roles, effective
 from conductor.access.sessions import Session, Sessions
 from conductor.access.users import Json, Users
 from conductor.errors import NoSession, Refusal
@@ -35,7 +35,7 @@ class Accounts:
         self.users = users
         self.sessions = sessions
         self.keys = ApiKeys(catalogue)
-        self._catalogue = catalogue
+        self._roles = Roles(catalogue)
         self._max_failed_logins = settings.User.max_failed_logins_per_hour
         self._use_csrf = settings.User.use_csrf
         self._accounts: dict[str, Account] = {}
@@ -77,7 +77,7 @@ class Accounts:
             raise Refusal("user", f"User not found: {session.username}")
         if not user.get("active"):
             raise NoSession(f"User account is disabled: {session.username}")
-        versions = (self.users.version, self._catalogue.version("roles"))
+        versions = (self.users.version, self._roles.version)
         if versions != self._versions:
             self._accounts.clear()
             self._versions = versions
@@ -90,7 +90,7 @@ class Accounts:
         return account
 
     def of_user(self, user: Json, session_id: str = "") -> Account:
-        privileges, categories, groups = effective(user, self._catalogue.all("roles"))
+        privileges, categories, groups = effective(user, self._roles.all())
         return Account(
             kind="user",
             name=user["username"],

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from conductor.access.account import Account
-from conductor.access.rights import Catalogue, effective
+from conductor.access.rights import Catalogue, Roles, effective
 from conductor.errors import NoSession, Refusal
 from shared.protocol.tokens import matches
 
@@ -30,6 +30,7 @@ class ApiKeys:
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
+        self._roles = Roles(catalogue)
         self._found: dict[bytes, _Found] = {}
         self._versions: tuple[int, int] = (-1, -1)
         self._usage: dict[str, list[int]] = {}
@@ -40,7 +41,7 @@ class ApiKeys:
         Raises NoSession for an unknown, disabled or expired key, and Refusal `rate` beyond `max_per_sec`.
         """
         moment = time.time()
-        versions = (self._catalogue.version("api_keys"), self._catalogue.version("roles"))
+        versions = (self._catalogue.version("api_keys"), self._roles.version)
         if versions != self._versions:
             self._found.clear()
             self._versions = versions
@@ -77,7 +78,7 @@ class ApiKeys:
                 break
         if match is None:
             raise NoSession("Invalid API Key")
-        privileges, categories, groups = effective(match, self._catalogue.all("roles"))
+        privileges, categories, groups = effective(match, self._roles.all())
         account = Account(
             kind="api_key",
             name=match["id"],

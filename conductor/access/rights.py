@@ -14,6 +14,24 @@ class Catalogue(Protocol):
     def version(self, kind: str) -> int: ...
 
 
+class Roles:
+    """The roles, where the definitions know that kind; else there are none."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue: Catalogue | None = catalogue
+        try:
+            catalogue.version("roles")
+        except KeyError:
+            self._catalogue = None
+
+    def all(self) -> Sequence[Mapping[str, Any]]:
+        return self._catalogue.all("roles") if self._catalogue else ()
+
+    @property
+    def version(self) -> int:
+        return self._catalogue.version("roles") if self._catalogue else 0
+
+
 def effective(
     holder: Mapping[str, Any], roles: Iterable[Mapping[str, Any]]
 ) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:

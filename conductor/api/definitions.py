@@ -4,7 +4,7 @@ Contract api/README.md §10. What the caller may see is decided here; what a doc
 the caller may write it, is decided by the definitions.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,10 +19,16 @@ from conductor.definitions.kind import Kind
 from conductor.definitions.kinds import KINDS
 from conductor.definitions.repository import Definitions
 from conductor.errors import BadParameter, NotFound
+from conductor.signals import Actor
 
 
 class ById(msgspec.Struct, kw_only=True):
     id: DefinitionId
+
+
+class DeleteEvent(ById, kw_only=True):
+    delete_jobs: bool = False
+    """Delete the event's finished jobs too, in the background."""
 
 
 class New(msgspec.Struct, kw_only=True):
@@ -88,6 +94,9 @@ class Particulars:
     """The list call takes criteria."""
     reorders: bool = False
     """It has a multi_update call."""
+    delete_params: type[ById] = ById
+    deleted: Callable[[Call, Any], Awaitable[None]] | None = None
+    """What follows a deletion, given its parameters."""
     beside: Callable[[Call, Json], Mapping[str, Any]] | None = None
     """What the single get returns beside the document."""
 
@@ -122,7 +131,9 @@ class DefinitionCalls:
             self._writing(
                 f"update_{one}", self.update, ById, f"Change top-level properties: {words}", "edit"
             ),
-            self._writing(f"delete_{one}", self.delete, ById, f"Delete: {words}", "delete"),
+            self._writing(
+                f"delete_{one}", self.delete, particulars.delete_params, f"Delete: {words}", "delete"
+            ),
         ]
         if particulars.reorders:
             made.append(
@@ -162,10 +173,11 @@ class DefinitionCalls:
         return {self._kind.singular: doc, **(beside(call, doc) if beside else {})}
 
     async def create(self, call: Call, params: New) -> Json:
-        created = await self._definitions.create(
+        """Answers the stored document, and what is shown only now (an API key's `plain_key`)."""
+        draft = await self._definitions.create_showing(
             self._kind.plural, call.params, actor=call.actor, by=call.account
         )
-        return {self._kind.singular: created}
+        return {self._kind.singular: draft.doc, **draft.shown_once}
 
     async def update(self, call: Call, params: ById) -> Json:
         changes = {key: value for key, value in call.params.items() if key != "id"}
@@ -176,6 +188,8 @@ class DefinitionCalls:
 
     async def delete(self, call: Call, params: ById) -> Json:
         await self._definitions.delete(self._kind.plural, params.id, actor=call.actor, by=call.account)
+        if self._particulars.deleted:
+            await self._particulars.deleted(call, params)
         return {}
 
     async def multi_update(self, call: Call, params: Items) -> Json:
@@ -205,15 +219,27 @@ EventJobs = Callable[[str, Account], tuple[list[Json], int]]
 """The active jobs of an event that the caller may see, without details, and how many more are queued."""
 
 
-def endpoints(definitions: Definitions, event_jobs: EventJobs) -> tuple[Endpoint[Any], ...]:
+DeleteJobs = Callable[[str, Actor], Awaitable[None]]
+"""Starts the deletion of an event's finished jobs, and returns at once."""
+
+
+def endpoints(
+    definitions: Definitions, event_jobs: EventJobs, delete_jobs: DeleteJobs | None = None
+) -> tuple[Endpoint[Any], ...]:
     """The calls of every kind but API keys, which have a module of their own."""
+
+    async def event_deleted(call: Call, params: DeleteEvent) -> None:
+        if params.delete_jobs and delete_jobs:
+            await delete_jobs(params.id, call.actor)
 
     def beside_event(call: Call, doc: Json) -> Mapping[str, Any]:
         jobs, queued = event_jobs(doc["id"], call.account)
         return {"jobs": jobs, "queued": queued}
 
     particulars = {
-        "events": Particulars(by_criteria=True, beside=beside_event),
+        "events": Particulars(
+            by_criteria=True, beside=beside_event, delete_params=DeleteEvent, deleted=event_deleted
+        ),
         "categories": Particulars(reorders=True),
         "groups": Particulars(reorders=True),
         "monitors": Particulars(reorders=True),

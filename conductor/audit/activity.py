@@ -1,7 +1,6 @@
 """The activity log: an observer that stores a row for each signal worth one. Contract platform.md §8."""
 
 import asyncio
-import re
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -11,6 +10,8 @@ import structlog
 
 from conductor.audit.rows import row
 from conductor.errors import Unavailable
+from conductor.records.search import words
+from conductor.records.search.index import ACTIVITY
 from conductor.records.store import Records, Write, insert_new
 from conductor.records.tables import activity, terms
 from conductor.signals import Signal
@@ -19,16 +20,12 @@ from shared.ids import short_id
 
 Json = dict[str, Any]
 
-_INDEX = "activity"
 _BATCH = 500
 _MOST_WAITING = 5_000
 _RETRY_SECONDS = 1.0
-_LONGEST_WORD = 128
 
 _ADD = insert_new(activity)
 _ADD_TERMS = insert_new(terms)
-_DOT_IN_NUMBER = re.compile(r"(?<=\d)\.(?=\d)")
-_WORD = re.compile(r"[a-z0-9_]+")
 
 log = structlog.get_logger(__name__)
 
@@ -113,10 +110,7 @@ def _columns(one: Json) -> Json:
 
 def _terms(one: Json) -> list[Json]:
     """The word index of a row: its action and its keywords."""
-    words = {("action", one["action"])}
-    for keyword in one["keywords"]:
-        text = _DOT_IN_NUMBER.sub("_", keyword.lower())
-        words |= {("keywords", word[:_LONGEST_WORD]) for word in _WORD.findall(text)}
     return [
-        {"index_name": _INDEX, "field": field, "word": word, "record": one["id"]} for field, word in words
+        {"index_name": ACTIVITY.name, "field": field, "word": word, "record": one["id"]}
+        for field, word in words.terms(ACTIVITY, one)
     ]

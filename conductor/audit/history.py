@@ -5,6 +5,8 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
+from conductor.records.search import words
+from conductor.records.search.index import ACTIVITY
 from conductor.records.store import Records
 from conductor.records.tables import activity, terms
 
@@ -29,10 +31,13 @@ async def of_item(
     Raises KeyError for a `sort_by` that is not `_id`, `epoch` or `date`.
     """
     column = _SORTED_BY[sort_by]
-    about = sa.select(terms.c.record).where(
-        terms.c.index_name == "activity", terms.c.field == "keywords", terms.c.word == item_id.lower()
-    )
-    wanted = activity.c.id.in_(about) & activity.c.action.in_(actions)
+    wanted: sa.ColumnElement[bool] = activity.c.action.in_(actions)
+    for word in words.words(item_id, ACTIVITY.fields["keywords"]):
+        wanted &= activity.c.id.in_(
+            sa.select(terms.c.record).where(
+                terms.c.index_name == ACTIVITY.name, terms.c.field == "keywords", terms.c.word == word
+            )
+        )
     rows = (
         sa.select(activity.c.doc)
         .where(wanted)
