@@ -24,7 +24,7 @@ class SettingsError(Exception):
     """The settings cannot be read; the text names the file or variable and the key."""
 
 
-class WebServer(msgspec.Struct, kw_only=True):
+class WebServerSettings(msgspec.Struct, kw_only=True):
     port: int = 5522
     bind: str = "0.0.0.0"  # noqa: S104 - satellites on other hosts dial in
     max_upload_size: int = 1024**3
@@ -37,7 +37,7 @@ class WebServer(msgspec.Struct, kw_only=True):
     public_ip_offset: int | None = None
 
 
-class Users(msgspec.Struct, kw_only=True):
+class UserSettings(msgspec.Struct, kw_only=True):
     session_expire_days: int = 365
     max_failed_logins_per_hour: int = 5
     use_csrf: bool = True
@@ -89,8 +89,8 @@ class Settings(msgspec.Struct, kw_only=True):
     max_jobs_per_min: int = 0
     """Launches a minute; 0 is off."""
     job_env: Json = {}
-    job_universal_limits: Json = {"default": [], "workflow": []}
-    job_universal_actions: Json = {"default": [], "workflow": []}
+    job_universal_limits: Json = msgspec.field(default_factory=lambda: {"default": [], "workflow": []})
+    job_universal_actions: Json = msgspec.field(default_factory=lambda: {"default": [], "workflow": []})
     default_plugin_credentials: dict[str, Plugin] = {}
     idempotency_seconds: float = 86_400.0
     """How long a repeated `Idempotency-Key` returns the first job."""
@@ -102,13 +102,13 @@ class Settings(msgspec.Struct, kw_only=True):
     """Unauthenticated websockets of one address at a time."""
     satellite: Json = {}
     """`satellite.config`: keys pushed to every satellite, over the stock ones."""
-    airgap: Json = {"enabled": False, "whitelist": [], "blacklist": []}
+    airgap: Json = msgspec.field(default_factory=lambda: {"enabled": False, "whitelist": [], "blacklist": []})
 
     # Answers
     ttl: int = 300
     """Seconds a client may keep a search result."""
-    WebServer: WebServer = msgspec.field(default_factory=WebServer)
-    User: Users = msgspec.field(default_factory=Users)
+    WebServer: WebServerSettings = msgspec.field(default_factory=WebServerSettings)
+    User: UserSettings = msgspec.field(default_factory=UserSettings)
 
     # Records
     db_maint: Json = {}

@@ -1,0 +1,36 @@
+"""Which credentials a request shows. Contract access.md §3.5: cookie, headers, body, query, in that order."""
+
+from typing import Any
+
+from aiohttp import web
+
+from conductor.access.accounts import Credentials
+from conductor.api import client
+from conductor.api.params import CREDENTIALS
+from conductor.errors import BadParameter
+
+COOKIE = "session_id"
+
+
+def shown(request: web.BaseRequest, body: dict[str, Any], query: dict[str, Any]) -> Credentials:
+    """The credentials of a request; the keys that carried them are removed from `body` and `query`."""
+    headers = request.headers
+    in_body = [_taken(body, key) for key in CREDENTIALS] if body else ("", "", "")
+    in_query = [_taken(query, key) for key in CREDENTIALS] if query else ("", "", "")
+    cookie = client.cookie(headers["Cookie"], COOKIE) if "Cookie" in headers else ""
+    session_id = cookie or headers.get("X-Session-ID", "") or in_body[1]
+    if session_id:
+        return Credentials(
+            session_id=session_id,
+            csrf_token=headers.get("X-CSRF-Token", "") or in_body[2],
+            by_cookie=bool(cookie),
+        )
+    api_key = headers.get("X-API-Key", "") or in_body[0] or in_query[0]
+    return Credentials(api_key=api_key)
+
+
+def _taken(fields: dict[str, Any], key: str) -> str:
+    value = fields.pop(key, None)
+    if value is None or isinstance(value, str):
+        return value or ""
+    raise BadParameter(f"Parameter is not type string: {key}")

@@ -1,0 +1,251 @@
+"""The CRUD endpoints of every kind of definition, generated from the table of kinds.
+
+Contract api/README.md §10. What the caller may see is decided here; what a document must be, and whether
+the caller may write it, is decided by the definitions.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from conductor.access.account import Account
+from conductor.api import envelope
+from conductor.api.call import Call, Encoded, Json
+from conductor.api.criteria import matches_criteria
+from conductor.api.endpoint import Auth, DefinitionId, Endpoint, NoParams, Takes
+from conductor.definitions.kind import Kind
+from conductor.definitions.kinds import KINDS
+from conductor.definitions.repository import Definitions
+from conductor.errors import BadParameter, NotFound
+from conductor.signals import Actor
+
+
+class ById(msgspec.Struct, kw_only=True):
+    id: DefinitionId
+
+
+class DeleteEvent(ById, kw_only=True):
+    delete_jobs: bool = False
+    """Delete the event's finished jobs too, in the background."""
+
+
+class New(msgspec.Struct, kw_only=True):
+    """A new definition: any properties; those not named here are checked by its kind."""
+
+    id: str | None = None
+
+
+class Items(msgspec.Struct, kw_only=True):
+    """New positions: `{id, sort_order}` each."""
+
+    items: list[dict[str, Any]]
+
+
+class Listed(msgspec.Struct, kw_only=True):
+    length: int
+
+
+class Rows(msgspec.Struct, kw_only=True):
+    code: int
+    rows: list[dict[str, Any]]
+    list: Listed
+
+
+@dataclass(frozen=True, slots=True)
+class Visibility:
+    """Who sees what of a kind. `require` raises AccessDenied, naming what is in the way."""
+
+    sees: Callable[[Account, Json], bool]
+    require: Callable[[Account, Json], None]
+
+
+_OPEN = Visibility(lambda account, doc: True, lambda account, doc: None)
+_VISIBILITY: Mapping[str, Visibility] = {
+    "events": Visibility(Account.sees_event, Account.require_event),
+    "categories": Visibility(
+        lambda account, doc: account.sees_category(doc["id"]),
+        lambda account, doc: account.require_category(doc["id"]),
+    ),
+    "groups": Visibility(
+        lambda account, doc: account.sees_groups((doc["id"],)),
+        lambda account, doc: account.require_group(doc["id"]),
+    ),
+}
+_RETURN_UPDATED = ("events", "plugins")
+
+
+def visible(definitions: Definitions, kind: str, account: Account) -> Sequence[Json]:
+    """The definitions of a kind that the caller may see, in storage order."""
+    docs = definitions.all(kind)
+    if not account.limited or kind not in _VISIBILITY:
+        return docs
+    sees = _VISIBILITY[kind].sees
+    return [doc for doc in docs if sees(account, doc)]
+
+
+@dataclass(frozen=True, slots=True)
+class Particulars:
+    """What one kind does beside the rule."""
+
+    reads: Auth = Auth.ACCOUNT
+    by_criteria: bool = False
+    """The list call takes criteria."""
+    reorders: bool = False
+    """It has a multi_update call."""
+    delete_params: type[ById] = ById
+    deleted: Callable[[Call, Any], Awaitable[None]] | None = None
+    """What follows a deletion, given its parameters."""
+    beside: Callable[[Call, Json], Mapping[str, Any]] | None = None
+    """What the single get returns beside the document."""
+
+
+class DefinitionCalls:
+    """The calls of one kind."""
+
+    def __init__(self, kind: Kind, definitions: Definitions, particulars: Particulars) -> None:
+        self._kind = kind
+        self._definitions = definitions
+        self._particulars = particulars
+        self._visibility = _VISIBILITY.get(kind.plural, _OPEN)
+        self._encoded: tuple[int, Encoded] | None = None
+
+    def endpoints(self) -> tuple[Endpoint[Any], ...]:
+        kind, particulars = self._kind, self._particulars
+        one, many = kind.singular, kind.plural
+        words = one.replace("_", " ")
+        reads = particulars.reads
+        made: list[Endpoint[Any]] = [
+            Endpoint(
+                f"get_{many}",
+                self.get_all,
+                NoParams,
+                f"Every {words} that the caller may see, in storage order",
+                auth=reads,
+                takes=Takes.MERGED if particulars.by_criteria else Takes.NONE,
+                result=Rows,
+            ),
+            Endpoint(f"get_{one}", self.get, ById, f"One {words}", auth=reads),
+            self._writing(f"create_{one}", self.create, New, f"Create: {words}", "create"),
+            self._writing(
+                f"update_{one}", self.update, ById, f"Change top-level properties: {words}", "edit"
+            ),
+            self._writing(
+                f"delete_{one}", self.delete, particulars.delete_params, f"Delete: {words}", "delete"
+            ),
+        ]
+        if particulars.reorders:
+            made.append(
+                self._writing(
+                    f"multi_update_{one}", self.multi_update, Items, f"Reorder several: {words}", "edit"
+                )
+            )
+        return tuple(made)
+
+    def _writing(self, name: str, handler: Any, params: type[Any], summary: str, verb: str) -> Endpoint[Any]:
+        noun = self._kind.privilege
+        return Endpoint(
+            name,
+            handler,
+            params,
+            summary,
+            methods=("POST",),
+            auth=Auth.ACCOUNT if noun else Auth.ADMIN,
+            privilege=f"{verb}_{noun}" if noun else None,
+            takes=Takes.BODY,
+            mutates=True,
+        )
+
+    async def get_all(self, call: Call, params: NoParams) -> Json | Encoded:
+        """For an unlimited caller without criteria the encoded answer is kept until the kind changes."""
+        if not call.params and (not call.account.limited or self._visibility is _OPEN):
+            return self._whole_list()
+        rows = visible(self._definitions, self._kind.plural, call.account)
+        if call.params:
+            rows = [doc for doc in rows if matches_criteria(doc, call.params)]
+        return {"rows": rows, "list": {"length": len(rows)}}
+
+    async def get(self, call: Call, params: ById) -> Json:
+        doc = self._found(params.id)
+        self._visibility.require(call.account, doc)
+        beside = self._particulars.beside
+        return {self._kind.singular: doc, **(beside(call, doc) if beside else {})}
+
+    async def create(self, call: Call, params: New) -> Json:
+        """Answers the stored document, and what is shown only now (an API key's `plain_key`)."""
+        draft = await self._definitions.create_showing(
+            self._kind.plural, call.params, actor=call.actor, by=call.account
+        )
+        return {self._kind.singular: draft.doc, **draft.shown_once}
+
+    async def update(self, call: Call, params: ById) -> Json:
+        changes = {key: value for key, value in call.params.items() if key != "id"}
+        doc = await self._definitions.update(
+            self._kind.plural, params.id, changes, actor=call.actor, by=call.account
+        )
+        return {self._kind.singular: doc} if self._kind.plural in _RETURN_UPDATED else {}
+
+    async def delete(self, call: Call, params: ById) -> Json:
+        await self._definitions.delete(self._kind.plural, params.id, actor=call.actor, by=call.account)
+        if self._particulars.deleted:
+            await self._particulars.deleted(call, params)
+        return {}
+
+    async def multi_update(self, call: Call, params: Items) -> Json:
+        if not params.items:
+            raise BadParameter("Missing parameter: items")
+        await self._definitions.multi_update(
+            self._kind.plural, params.items, actor=call.actor, by=call.account
+        )
+        return {}
+
+    def _found(self, id: str) -> Json:
+        doc = self._definitions.get(self._kind.plural, id)
+        if doc is None:
+            raise NotFound(f"{self._kind.singular.replace('_', ' ').capitalize()} not found: {id}")
+        return doc
+
+    def _whole_list(self) -> Encoded:
+        version = self._definitions.version(self._kind.plural)
+        if self._encoded is None or self._encoded[0] != version:
+            rows = self._definitions.all(self._kind.plural)
+            encoded = Encoded(envelope.succeeded({"rows": rows, "list": {"length": len(rows)}}))
+            self._encoded = (version, encoded)
+        return self._encoded[1]
+
+
+EventJobs = Callable[[str, Account], tuple[list[Json], int]]
+"""The active jobs of an event that the caller may see, without details, and how many more are queued."""
+
+
+DeleteJobs = Callable[[str, Actor], Awaitable[None]]
+"""Starts the deletion of an event's finished jobs, and returns at once."""
+
+
+def endpoints(
+    definitions: Definitions, event_jobs: EventJobs, delete_jobs: DeleteJobs | None = None
+) -> tuple[Endpoint[Any], ...]:
+    """The calls of every kind but API keys, which have a module of their own."""
+
+    async def event_deleted(call: Call, params: DeleteEvent) -> None:
+        if params.delete_jobs and delete_jobs:
+            await delete_jobs(params.id, call.actor)
+
+    def beside_event(call: Call, doc: Json) -> Mapping[str, Any]:
+        jobs, queued = event_jobs(doc["id"], call.account)
+        return {"jobs": jobs, "queued": queued}
+
+    particulars = {
+        "events": Particulars(
+            by_criteria=True, beside=beside_event, delete_params=DeleteEvent, deleted=event_deleted
+        ),
+        "categories": Particulars(reorders=True),
+        "groups": Particulars(reorders=True),
+        "monitors": Particulars(reorders=True),
+    }
+    made: list[Endpoint[Any]] = []
+    for plural, kind in KINDS.items():
+        if plural != "api_keys":
+            made += DefinitionCalls(kind, definitions, particulars.get(plural, Particulars())).endpoints()
+    return tuple(made)

@@ -1,0 +1,267 @@
+"""The one door for HTTP: from a request to an answer, in a fixed order.
+
+Primary → credentials, activity and rate → privilege → parameters → handler (contract api/README.md §6).
+Whatever happens inside, what leaves is an envelope: a Refusal by its code, anything else as `internal`
+with the trace in the log alone.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from time import perf_counter
+from typing import Any, NamedTuple, Protocol
+
+import structlog
+from aiohttp import hdrs, web
+
+from conductor.access.account import Account
+from conductor.access.accounts import Accounts
+from conductor.api import body, credentials, envelope, multipart, query
+from conductor.api.answer import Answers, preflight
+from conductor.api.call import Call, Encoded
+from conductor.api.client import readable
+from conductor.api.endpoint import Auth, Takes
+from conductor.api.metrics import Metrics
+from conductor.api.params import TRANSPORT, check_files, check_writing, merged
+from conductor.api.registry import Registry, Route
+from conductor.errors import AccessDenied, BadParameter, Deposed, NoSession, NotPrimary, Refusal
+from conductor.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+Raw = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+_SAFE = ("GET", "HEAD")
+_OPEN = (Auth.NONE, Auth.TOKEN)
+_FORM = "application/x-www-form-urlencoded"
+_API = "/api/"
+_APP = "/api/app/"
+
+
+class Leadership(Protocol):
+    """Who is primary, as far as this conductor knows."""
+
+    @property
+    def primary(self) -> bool: ...
+
+    @property
+    def primary_host(self) -> str: ...
+
+
+class RawUri(NamedTuple):
+    """A path that is no API call: its handler answers for everything itself.
+
+    A path that ends in a slash stands for all that is below it.
+    """
+
+    path: str
+    handler: Raw
+
+
+class Kernel:
+    """Serves every request; `handle` is the handler of an `aiohttp.web.Server`.
+
+    `raw` goes before the API's names (except below `/api/app/`), so that `/api/v1/` can be one of them;
+    `pages` gets every other path. `sockets` receives websocket upgrades on any path.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        accounts: Accounts,
+        leadership: Leadership,
+        settings: Settings,
+        *,
+        metrics: Metrics | None = None,
+        sockets: Raw | None = None,
+        raw: Sequence[RawUri] = (),
+        pages: Raw | None = None,
+        upload_folder: Path | None = None,
+    ) -> None:
+        self._registry = registry
+        self._accounts = accounts
+        self._leadership = leadership
+        self._settings = settings
+        self.metrics = metrics or Metrics()
+        self._sockets = sockets
+        self._raw = {uri.path: uri.handler for uri in raw if not uri.path.endswith("/")}
+        self._below = tuple(uri for uri in raw if uri.path.endswith("/"))
+        self._pages = pages
+        self._upload_folder = upload_folder
+        self._answers = Answers()
+        self._public_ip_offset = settings.WebServer.public_ip_offset
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """The answer to any request. Raises nothing but what ends the connection."""
+        if hdrs.UPGRADE in request.headers and request.headers[hdrs.UPGRADE].lower() == "websocket":
+            return await self._guarded(self._sockets, request)
+        if request.method == "OPTIONS":
+            return preflight(request)
+        target = request.raw_path
+        if not target.startswith("/"):
+            target = request.rel_url.raw_path_qs  # absolute form, as sent to a proxy
+        path, _, text = target.partition("?")
+        if not path.startswith(_APP):
+            handler = self._raw_handler(path)
+            if handler is not None or not path.startswith(_API):
+                return await self._guarded(handler or self._pages, request)
+        route = self._registry.find(path)
+        if route is None:
+            return self._answers.json(envelope.unsupported(f"Invalid API URL: {readable(path)}"), 200)
+        if route.endpoint is None:
+            name = readable(path).split("/")[3]
+            return self._answers.json(
+                envelope.unsupported(f"Unsupported API: {route.namespace}/api_{name}"), 200
+            )
+        return await self._serve(request, route, text)
+
+    def _raw_handler(self, path: str) -> Raw | None:
+        handler = self._raw.get(path)
+        if handler is None:
+            for uri in self._below:
+                if path.startswith(uri.path):
+                    return uri.handler
+        return handler
+
+    async def _serve(self, request: web.BaseRequest, route: Route, text: str) -> web.StreamResponse:
+        """Run an endpoint and turn what comes of it into the answer."""
+        started = perf_counter()
+        call = Call(request, route.rest, route.versioned, self._authenticate, self._public_ip_offset)
+        code = "0"
+        try:
+            result = await self._run(call, route, text)
+            if isinstance(result, web.StreamResponse):
+                return result
+            repeated = isinstance(result, Encoded)
+            encoded = result.body if isinstance(result, Encoded) else envelope.succeeded(result)
+            return await self._answers.send(call, encoded, repeated=repeated)
+        except Refusal as refusal:
+            code = refusal.code
+            return self._refused(call, route, refusal)
+        except RecursionError:
+            code = "api"
+            return self._refused(call, route, BadParameter("Malformed parameter: nested too deeply"))
+        except Deposed:
+            code = "master"
+            return self._refused(call, route, NotPrimary(self._leadership.primary_host))
+        except ConnectionError:
+            raise  # the client has gone: there is nobody to answer
+        except Exception:
+            code = "internal"
+            log.exception("endpoint failed", endpoint=route.label, correlation=call.correlation_id)
+            return self._refused(call, route, Refusal("internal", "Internal server error"))
+        finally:
+            if call.files:
+                multipart.remove(call.files)
+            self.metrics.observe(route.label, code, perf_counter() - started)
+
+    async def _run(self, call: Call, route: Route, text: str) -> Any:
+        """The checks in their order, then the handler."""
+        endpoint = route.endpoint
+        assert endpoint is not None  # noqa: S101 - `handle` answers unknown names itself
+        if endpoint.primary_only and not self._leadership.primary:
+            raise NotPrimary(self._leadership.primary_host)
+        if text:
+            call.query = query.parse(text)
+        safe = call.request.method in _SAFE
+        if call.request.body_exists and call.request.method != "HEAD":
+            await self._receive(call, endpoint.auth)
+        call.credentials = credentials.shown(call.request, call.body, call.query)
+        if endpoint.auth not in _OPEN:
+            call.account = await self._authenticate(call)
+            if endpoint.auth is Auth.SESSION and call.account.kind != "user":
+                raise NoSession("This call needs a user session")
+            if endpoint.mutates and safe and call.credentials.by_cookie:
+                raise NoSession("This call changes something: send it as POST")
+            if endpoint.auth is Auth.ADMIN:
+                call.account.require_admin()
+            if endpoint.privilege is not None:
+                call.account.require(endpoint.privilege)
+        self._merge(call, endpoint.takes)
+        if endpoint.mutates:
+            check_writing(call.params)
+        if call.files:
+            check_files(call.files, empty_allowed=endpoint.empty_files)
+        params = route.decode(call.params) if route.decode else endpoint.params()
+        return await endpoint.handler(call, params)
+
+    async def _authenticate(self, call: Call) -> Account:
+        return await self._accounts.authenticate(call.credentials, safe_method=call.request.method in _SAFE)
+
+    async def _receive(self, call: Call, auth: Auth) -> None:
+        """Read the body by its content type; a body of no known type is left to the handler."""
+        request = call.request
+        limits = self._settings.WebServer
+        kind = request.headers.get(hdrs.CONTENT_TYPE, "").lower()
+        if "multipart/" in kind:
+            if auth not in _OPEN:
+                await self._pre_authenticate(call)
+            call.body = await multipart.receive(
+                request,
+                call.files,
+                folder=self._upload_folder,
+                limit=limits.max_upload_size,
+                field_limit=limits.max_json_size,
+                idle=limits.timeout,
+            )
+        elif _FORM in kind:
+            call.body = body.parse_form(
+                await body.read(request, limit=limits.max_json_size, idle=limits.timeout)
+            )
+        elif body.is_json(kind):
+            call.body = body.parse_json(
+                await body.read(request, limit=limits.max_json_size, idle=limits.timeout)
+            )
+
+    async def _pre_authenticate(self, call: Call) -> None:
+        """Credentials in the headers are checked before files are taken in, so that strangers fill no disk.
+
+        The CSRF token may still be in the body: it is checked with everything else afterwards.
+        """
+        early = credentials.shown(call.request, {}, {})
+        if early.session_id:
+            await self._accounts.authenticate(early, safe_method=True)
+        elif early.api_key:
+            self._accounts.keys.account(early.api_key)
+
+    @staticmethod
+    def _merge(call: Call, takes: Takes) -> None:
+        if takes is Takes.BODY:
+            call.params = call.body
+        elif takes is not Takes.NONE:
+            asked = call.query
+            if asked and any(key in asked for key in TRANSPORT):
+                asked = {key: value for key, value in asked.items() if key not in TRANSPORT}
+            weaker, stronger = (call.body, asked) if takes is Takes.MERGED else (asked, call.body)
+            call.params = merged(weaker, stronger)
+
+    def _refused(self, call: Call, route: Route, refusal: Refusal) -> web.Response:
+        endpoint = route.endpoint
+        if isinstance(refusal, NotPrimary) and refusal.host and self._settings.redirect_master_requests:
+            scheme = "https" if call.secure else "http"
+            return self._answers.redirect(f"{scheme}://{refusal.host}{call.request.raw_path}")
+        if isinstance(refusal, AccessDenied):
+            log.info("access denied", endpoint=route.label, account=call.account.name)
+        shown = route.namespace != "user" and (
+            route.versioned or (endpoint is not None and endpoint.status_always)
+        )
+        response = self._answers.json(
+            envelope.refused(refusal), envelope.status(refusal.code, shown=shown), call.headers
+        )
+        if isinstance(refusal, body.BodyTooLarge):
+            response.force_close()
+        return response
+
+    async def _guarded(self, handler: Raw | None, request: web.BaseRequest) -> web.StreamResponse:
+        """Run a raw handler; what it throws becomes a bare status."""
+        if handler is None:
+            return self._answers.page_not_found()
+        try:
+            return await handler(request)
+        except Refusal as refusal:
+            shown = envelope.status(refusal.code, shown=True)
+            return self._answers.json(envelope.refused(refusal), shown)
+        except (ConnectionError, web.HTTPException):
+            raise
+        except Exception:
+            log.exception("handler failed", path=readable(request.raw_path.partition("?")[0]))
+            return self._answers.json(envelope.refused(Refusal("internal", "Internal server error")), 500)

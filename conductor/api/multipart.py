@@ -1,0 +1,151 @@
+"""Multipart bodies: fields into parameters, file parts streamed to temporary files.
+
+Contract api/README.md §2: of several files under one field name the first is kept. The caller removes the
+files, also after a failure: they are appended to its list as soon as they exist.
+"""
+
+import asyncio
+import os
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import aiohttp
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from conductor.api import query
+from conductor.api.body import BodyTooLarge, parse_embedded
+from conductor.api.call import UploadedFile
+from conductor.api.client import readable
+from conductor.errors import BadParameter
+
+_CHUNK = 256 * 1024
+_MOST_PARTS = 1_000
+_UNREADABLE = (
+    aiohttp.ClientError,
+    HttpProcessingError,
+    ValueError,
+    LookupError,
+    RuntimeError,
+    EOFError,
+    AssertionError,  # the reader's own way to refuse a misplaced boundary
+)
+
+
+async def receive(
+    request: web.BaseRequest,
+    files: list[UploadedFile],
+    *,
+    folder: Path | None,
+    limit: int,
+    field_limit: int,
+    idle: float,
+) -> dict[str, Any]:
+    """The fields of the body; file parts are appended to `files`.
+
+    `limit` bounds the whole body and `field_limit` its fields, in bytes. A string field `json` is parsed
+    and merged over the others.
+    """
+    if (request.content_length or 0) > limit:
+        raise BodyTooLarge(f"Request body is too large (at most {limit} bytes)")
+    reception = _Reception(files, folder, limit, field_limit, idle)
+    try:
+        reader = aiohttp.MultipartReader(request.headers, request.content)
+        await reception.run(reader)
+    except TimeoutError:
+        raise BodyTooLarge("Request body did not arrive in time") from None
+    except _UNREADABLE as error:
+        raise BadParameter(f"Malformed multipart body: {type(error).__name__}") from None
+    fields = reception.fields
+    if "json" in fields:
+        fields |= parse_embedded(fields.pop("json"))
+    return fields
+
+
+class _Reception:
+    """One body's way in: counts what has come so far."""
+
+    def __init__(
+        self, files: list[UploadedFile], folder: Path | None, limit: int, field_limit: int, idle: float
+    ) -> None:
+        self.fields: dict[str, Any] = {}
+        self._files = files
+        self._folder = folder
+        self._limit = limit
+        self._field_limit = field_limit
+        self._idle = idle
+        self._size = 0
+        self._field_size = 0
+
+    async def run(self, reader: aiohttp.MultipartReader) -> None:
+        parts = 0
+        while True:
+            async with asyncio.timeout(self._idle):
+                part = await reader.next()
+            if part is None:
+                return
+            parts += 1
+            if parts > _MOST_PARTS:
+                raise BodyTooLarge(f"Too many parts (at most {_MOST_PARTS})")
+            if not isinstance(part, aiohttp.BodyPartReader):
+                raise BadParameter("Malformed multipart body: nested multipart")
+            name = readable(part.name or "")
+            if part.filename is None:
+                await self._field(part, name)
+            else:
+                await self._file(part, name, readable(part.filename))
+
+    async def _field(self, part: aiohttp.BodyPartReader, name: str) -> None:
+        value = bytearray()
+        while chunk := await self._chunk(part):
+            self._field_size += len(chunk)
+            if self._field_size > self._field_limit:
+                raise BodyTooLarge(f"Request fields are too large (at most {self._field_limit} bytes)")
+            value += chunk
+        query.add(self.fields, name, value.decode(errors="replace"))
+
+    async def _file(self, part: aiohttp.BodyPartReader, name: str, filename: str) -> None:
+        if any(file.field == name for file in self._files):
+            while await self._chunk(part):
+                pass
+            return
+        handle, temporary = tempfile.mkstemp(prefix="upload-", dir=self._folder)
+        file = UploadedFile(
+            field=name,
+            path=Path(temporary),
+            type=readable(part.headers.get("Content-Type", "application/octet-stream")),
+            name=filename.replace("\\", "/").rpartition("/")[2].replace("\0", ""),
+            size=0,
+            mtime=time.time(),
+        )
+        position = len(self._files)
+        self._files.append(file)
+        with os.fdopen(handle, "wb") as stream:
+            size = await self._copy(part, stream)
+        self._files[position] = file._replace(size=size)
+
+    async def _copy(self, part: aiohttp.BodyPartReader, stream: BinaryIO) -> int:
+        size = 0
+        while chunk := await self._chunk(part):
+            size += len(chunk)
+            if len(chunk) < _CHUNK // 4:
+                stream.write(chunk)  # into the stream's buffer or the page cache: a thread would cost more
+            else:
+                await asyncio.to_thread(stream.write, chunk)
+        return size
+
+    async def _chunk(self, part: aiohttp.BodyPartReader) -> bytes:
+        async with asyncio.timeout(self._idle):
+            chunk = await part.read_chunk(_CHUNK)
+        self._size += len(chunk)
+        if self._size > self._limit:
+            raise BodyTooLarge(f"Request body is too large (at most {self._limit} bytes)")
+        return chunk
+
+
+def remove(files: list[UploadedFile]) -> None:
+    """Remove the temporary files that the handler has not moved away."""
+    for file in files:
+        file.path.unlink(missing_ok=True)

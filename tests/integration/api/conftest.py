@@ -1,0 +1,151 @@
+"""A real HTTP server over a real SQLite database, with the endpoints of this room."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from conductor.access.accounts import Accounts
+from conductor.access.sessions import Sessions
+from conductor.access.users import Users
+from conductor.api import api_keys, definitions as definition_calls, event_history, misc, sessions
+from conductor.api.endpoint import Endpoint
+from conductor.api.health import Health
+from conductor.api.kernel import Kernel, RawUri
+from conductor.api.metrics import Metrics
+from conductor.api.openapi import OpenApi
+from conductor.api.registry import Registry
+from conductor.audit.activity import ActivityLog
+from conductor.definitions.repository import Definitions
+from conductor.definitions.writer import House
+from conductor.records.store import Records
+from conductor.settings import Settings
+from conductor.signals import SYSTEM, Signals
+
+PASSWORD = "open sesame"
+
+
+@dataclass
+class Seat:
+    """Who is primary, as a test wants it."""
+
+    primary: bool = True
+    primary_host: str = "one.example"
+
+
+@dataclass
+class Served:
+    url: str
+    client: aiohttp.ClientSession
+    records: Records
+    definitions: Definitions
+    users: Users
+    accounts: Accounts
+    activity: ActivityLog
+    signals: Signals
+    seat: Seat
+    kernel: Kernel
+    settings: Settings
+    admin_key: str = ""
+    uploads: Path = field(default_factory=Path)
+
+    async def call(self, name: str, body: Any = None, *, key: str | None = None, v: str = "/v1", **query: str):
+        """(HTTP status, envelope) of a call with the administrator's key, or `key`."""
+        headers = {"X-API-Key": self.admin_key if key is None else key}
+        method = "GET" if body is None else "POST"
+        async with self.client.request(
+            method, f"{self.url}/api/app/{name}{v}", json=body, params=query, headers=headers
+        ) as response:
+            return response.status, await response.json()
+
+    async def key(self, **properties: Any) -> str:
+        """The plain key of a new API key."""
+        made = await self.definitions.create_showing(
+            "api_keys", {"title": "A key", **properties}, actor=SYSTEM, by=House("admin")
+        )
+        return str(made.shown_once["plain_key"])
+
+
+@asynccontextmanager
+async def serving(folder: Path, more: tuple[Endpoint[Any], ...] = ()) -> AsyncIterator[Served]:
+    settings = Settings()
+    settings.WebServer.max_json_size = 256 * 1024
+    settings.WebServer.max_upload_size = 1024 * 1024
+    settings.WebServer.timeout = 5.0
+    records = await Records.open(f"sqlite:///{folder / 'test.db'}")
+    signals, seat, metrics = Signals(), Seat(), Metrics()
+    definitions = Definitions(records, signals)
+    users = Users(records)
+    accounts = Accounts(users, Sessions(records, settings), definitions, settings)
+    await definitions.load()
+    await users.ensure_admin(PASSWORD)
+    activity = ActivityLog(records)
+    signals.subscribe("activity", activity.observe)
+
+    def event_jobs(event_id: str, account: Any) -> tuple[list[dict[str, Any]], int]:
+        return [{"id": "j1", "event": event_id}], 2
+
+    registry = Registry(
+        (
+            *misc.endpoints(settings, seat, "0.0.0"),
+            *sessions.endpoints(accounts, definitions, signals, seat),
+            *api_keys.endpoints(definitions, accounts),
+            *definition_calls.endpoints(definitions, event_jobs),
+            *event_history.endpoints(definitions, records, settings.ttl),
+            *more,
+        )
+    )
+    uploads = folder / "uploads"
+    uploads.mkdir()
+    health = Health(seat, metrics, {"database": lambda: _ready(records)})
+    raw: tuple[RawUri, ...] = (*health.uris(), OpenApi(registry.endpoints, "0.0.0").uri())
+    kernel = Kernel(
+        registry, accounts, seat, settings, metrics=metrics, raw=raw, upload_folder=uploads
+    )
+    runner = web.ServerRunner(web.Server(kernel.handle, access_log=None), shutdown_timeout=1.0)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    port = runner.addresses[0][1]
+    background = [asyncio.create_task(signals.run()), asyncio.create_task(activity.run())]
+    jar = aiohttp.CookieJar(unsafe=True)
+    async with aiohttp.ClientSession(cookie_jar=jar, auto_decompress=True) as client:
+        served = Served(
+            f"http://127.0.0.1:{port}",
+            client,
+            records,
+            definitions,
+            users,
+            accounts,
+            activity,
+            signals,
+            seat,
+            kernel,
+            settings,
+            uploads=uploads,
+        )
+        served.admin_key = await served.key(privileges={"admin": True})
+        try:
+            yield served
+        finally:
+            for task in background:
+                task.cancel()
+            await asyncio.gather(*background, return_exceptions=True)
+    await runner.cleanup()
+    await records.close()
+
+
+async def _ready(records: Records) -> bool:
+    return await records.read(lambda sql: sql.exec_driver_sql("SELECT 1").scalar()) == 1
+
+
+@pytest.fixture
+async def served(tmp_path: Path) -> AsyncIterator[Served]:
+    async with serving(tmp_path) as one:
+        yield one
