@@ -140,7 +140,7 @@ class Config:
         try:
             write_private(self.path, msgspec.json.format(msgspec.json.encode(self._document), indent=1))
         except OSError as error:
-            log.error("settings were not saved", path=str(self.path), error=str(error))
+            log.warning("settings were not saved", path=str(self.path), error=str(error))
 
     def _effective(self) -> Settings:
         try:

@@ -12,15 +12,15 @@ _VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)\})", re.ASCII)
 _BLANK = " \t\r\n"
 
 
-class BadCommandLine(ValueError):
+class CommandLineError(ValueError):
     """The quotes do not match, or there is no command at all."""
 
 
 def arguments(command: str, environment: Mapping[str, str]) -> list[str]:
-    """Raises BadCommandLine."""
+    """Raises CommandLineError."""
     executable, *rest = command.split(maxsplit=1) or [""]
     if not executable:
-        raise BadCommandLine("The command is empty")
+        raise CommandLineError("The command is empty")
     return [executable, *_words(rest[0] if rest else "", environment)]
 
 
@@ -40,7 +40,7 @@ def _words(text: str, environment: Mapping[str, str]) -> list[str]:
         if character == "'":
             end = text.find("'", place + 1)
             if end < 0:
-                raise BadCommandLine("A single quote is not closed")
+                raise CommandLineError("A single quote is not closed")
             word += text[place + 1 : end]
             place = end + 1
         elif character == '"':
@@ -69,7 +69,7 @@ def _quoted(text: str, place: int, environment: Mapping[str, str]) -> tuple[str,
         else:
             piece, place = _plain(text, place, environment)
             result += piece
-    raise BadCommandLine("A double quote is not closed")
+    raise CommandLineError("A double quote is not closed")
 
 
 def _plain(text: str, place: int, environment: Mapping[str, str]) -> tuple[str, int]:

@@ -7,6 +7,7 @@ taken in an earlier boot may have run, whatever its directory says, and is repor
 """
 
 import asyncio
+import errno
 import os
 import queue
 import threading
@@ -23,7 +24,6 @@ _sync = getattr(os, "fdatasync", os.fsync)
 log = structlog.get_logger(__name__)
 
 Committed = Callable[[OSError | None], None]
-
 
 
 class Journal:
@@ -90,17 +90,18 @@ class Journal:
                 return
 
     def _write(self, batch: list[tuple[bytes, Committed]]) -> None:
-        failure = None
+        failure: OSError | None = None
         callbacks = [committed for _, committed in batch if committed is not _nothing]
         try:
             content = b"".join(line for line, _ in batch)
             written = os.write(self._descriptor, content)
-            if written != len(content):
+            if written == len(content):
+                self._size += written
+                if callbacks:
+                    _sync(self._descriptor)
+            else:
                 os.ftruncate(self._descriptor, self._size)
-                raise OSError(28, "No space left on device")
-            self._size += written
-            if callbacks:
-                _sync(self._descriptor)
+                failure = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             if self._size > _REWRITE_BYTES:
                 self._rewrite(list(self._live.items()))
         except OSError as error:

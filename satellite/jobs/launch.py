@@ -10,7 +10,7 @@ Json = dict[str, Any]
 _ID = re.compile(r"[a-z0-9_]{1,64}")
 
 
-class BadLaunch(ValueError):
+class LaunchError(ValueError):
     """The launch names no job that could be run or reported; it is dropped."""
 
 
@@ -35,15 +35,15 @@ class Launch(msgspec.Struct, kw_only=True):
 
 
 def parse_launch(data: Json) -> Launch:
-    """Raises BadLaunch. The ID becomes part of paths, so its alphabet is checked here."""
+    """Raises LaunchError. The ID becomes part of paths, so its alphabet is checked here."""
     try:
         launch = msgspec.convert(data, Launch)
     except msgspec.ValidationError as error:
-        raise BadLaunch(str(error)) from None
+        raise LaunchError(str(error)) from None
     job_id = launch.job.get("id")
     if not isinstance(job_id, str) or not _ID.fullmatch(job_id):
-        raise BadLaunch("the job has no valid ID")
+        raise LaunchError("the job has no valid ID")
     if launch.attempt < 1:
-        raise BadLaunch("attempts count from 1")
+        raise LaunchError("attempts count from 1")
     launch.job.pop("type", None)
     return launch

@@ -69,10 +69,11 @@ class Output:
             self._lines.translate(bytes(partial), position)
         self._stdout_done, self._stderr_done, self.size = done, errors_done, size
 
-    def read(self, *, ended: bool = False) -> bool:
+    def read(self, *, ended: bool = False, still: bool = False) -> bool:
         """Derive what is new. True: there was more than one read takes, call again.
 
-        With `ended` no process writes any more: the last line counts without its newline.
+        With `ended` the last line counts without its newline. With `still` nobody can write any more, so
+        that the same reading always gives the same log.
         """
         if self._unwritten is not None:
             self._append(*self._unwritten)
@@ -84,7 +85,7 @@ class Output:
             return more
         done = self._stdout_done + len(block)
         errors_done = self._stderr_done + len(errors)
-        if ended and not more and self._log < 0 and len(text) <= _IN_MEMORY_BYTES:
+        if still and not more and self._log < 0 and len(text) <= _IN_MEMORY_BYTES:
             self._memory, self.size = text, len(text)
             self._stdout_done, self._stderr_done = done, errors_done
         else:

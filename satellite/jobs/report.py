@@ -8,8 +8,6 @@ from shared.protocol.updates import PLUGIN_KEYS, allowed
 
 _MERGED = ("data", "serverData", "workflowData")
 _REDRAWN = frozenset({"status", "perf", "table", "html", "markdown", "text", "push"})
-_WHOLE_AT_END = frozenset({"data", "serverData", "workflowData", "push", "files", "complete", "code"})
-"""Keys that travel in the result, once, and never in an update."""
 _PUSHABLE = frozenset({"tags", "actions", "limits"})
 _ECHO_MARKS = ("type", "state")
 _NO_FILES = "WARNING: Output files are not supported by this satellite, they were left on the host"
@@ -35,10 +33,11 @@ class PluginReport:
         """Merge one message; returns warnings for the job's meta log."""
         if self.closed or any(message.get(mark) for mark in _ECHO_MARKS):
             return []
-        warnings: list[str] = []
-        for key in _MERGED:
-            if key in message and not isinstance(message[key], dict):
-                warnings.append(f"WARNING: Invalid syntax: Not an object: {key}")
+        warnings = [
+            f"WARNING: Invalid syntax: Not an object: {key}"
+            for key in _MERGED
+            if key in message and not isinstance(message[key], dict)
+        ]
         if "push" in message:
             warnings += self._push(message["push"])
         if "files" in message:

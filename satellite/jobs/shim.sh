@@ -28,8 +28,9 @@ if [ -p "$state/out" ]; then
 	(exec "$@") >"$state/out" 2>"$state/err" 3>&-
 	status=$?
 	until wait; do :; done
-	echo "$status" >"$state/exit"
 else
 	(exec "$@") 2>&3 3>&-
-	echo "$?" >"$state/exit"
+	status=$?
 fi
+echo "$status" >"$state/exit"
+exit "$status"
