@@ -167,7 +167,13 @@ class Attempt:
             self._begin_again()
             return
         self._has_stdin = True
-        self._open_output()
+        try:
+            self._open_output()
+        except OSError:
+            # After a power loss the journal can know an attempt whose directory never reached the disk.
+            self._lost = True
+            self._conclude(ending.lost_result())
+            return
         assert self.output is not None  # noqa: S101
         self.output.recover()
         if self.directory.read_exit() is not None:
@@ -180,7 +186,6 @@ class Attempt:
         elif same_boot and witness is not None and self._alive(witness):
             self._go_on(witness)
         else:
-            self.pid = witness.pid if witness else 0
             self._ended()
 
     def _begin_again(self) -> None:

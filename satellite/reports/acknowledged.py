@@ -67,6 +67,14 @@ class AcknowledgedReports:
         attempt.shipping.acknowledge(ack.size, attempt.log_size, rewind=ack.rewind)
         self.log_grew(attempt)
 
+    def repeat(self, attempt: Attempt) -> None:
+        """It was launched again although we know it: say what is known."""
+        if attempt.phase is Phase.FINISHED:
+            self._send_result(attempt)
+        elif attempt.phase is Phase.RUNNING:
+            self._noted.pop(attempt.key, None)
+            self._send_update(attempt, {})
+
     def forget(self, key: AttemptKey) -> None:
         self._noted.pop(key, None)
 
