@@ -1,0 +1,47 @@
+"""Who we are and where the conductor is (contract satellite_protocol.md §1.1, §2). Pure."""
+
+import random
+from typing import Any
+
+from satellite.settings import Settings
+from shared.protocol.tokens import nonce_token
+
+
+class RefusedError(Exception):
+    """The conductor answered `auth_failure`; the text is its description."""
+
+
+class ReconnectError(Exception):
+    """The conductor wants us elsewhere: `host` is set for a redirect, empty for a plain retry."""
+
+    def __init__(self, host: str = "") -> None:
+        super().__init__(host)
+        self.host = host
+
+
+class NoCredentialsError(Exception):
+    """Neither an `auth_token` nor a `secret_key` is configured."""
+
+
+def choose_host(settings: Settings, redirect: str) -> str:
+    """The fixed host; else, once, where we were sent; else any conductor."""
+    return settings.host or redirect or random.choice(settings.hosts or ["localhost"])  # noqa: S311
+
+
+def hello(settings: Settings, hostname: str, info: dict[str, Any]) -> dict[str, Any]:
+    """The one-time `initial` properties cannot replace what identifies us."""
+    return {
+        **(settings.initial or {}),
+        "id": settings.server_id,
+        "hostname": settings.hostname or hostname,
+        "info": info,
+    }
+
+
+def join_token(settings: Settings, nonce: str) -> str:
+    """Raises NoCredentialsError."""
+    if settings.auth_token:
+        return settings.auth_token
+    if settings.secret_key:
+        return nonce_token(nonce, settings.secret_key)
+    raise NoCredentialsError

@@ -1,0 +1,155 @@
+"""Every attempt this host holds: the only way in for commands, ticks and reports."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+
+import structlog
+
+from satellite import processes
+from satellite.jobs.attempt import Attempt, Phase
+from satellite.jobs.host import Host
+from satellite.jobs.launch import AttemptKey, Launch
+from satellite.jobs.watch import ExitWatch
+from satellite.reports import Reports, Silence
+from shared.clock import Seconds, monotonic
+from shared.protocol.messages import HeldState, MetaRow
+
+_TICK: Seconds = 0.05
+_SECOND: Seconds = 1.0
+
+log = structlog.get_logger(__name__)
+
+
+class HeldJobs:
+    """Holds attempts from launch to acknowledgement and passes on what happens to them to the reports."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._watch = ExitWatch(host.loop)
+        self._attempts: dict[AttemptKey, Attempt] = {}
+        self._busy: set[Attempt] = set()
+        """Those not finished: the ones a tick has to look at."""
+        self._work = asyncio.Event()
+        self._reports: Reports = Silence()
+        self.refuse_launches = False
+
+    def __len__(self) -> int:
+        return len(self._attempts)
+
+    def __iter__(self) -> Iterator[Attempt]:
+        return iter(list(self._attempts.values()))
+
+    def get(self, key: AttemptKey) -> Attempt | None:
+        return self._attempts.get(key)
+
+    def latest(self, job_id: str) -> Attempt | None:
+        """The newest attempt of a job, for the base protocol, which does not count them."""
+        return max(
+            (a for a in self._attempts.values() if a.key.id == job_id),
+            key=lambda attempt: attempt.key.attempt,
+            default=None,
+        )
+
+    # Commands
+
+    def launch(self, launch: Launch) -> Attempt | None:
+        """Start an attempt; None, and nothing happens, if it is known already."""
+        if launch.key in self._attempts or self.refuse_launches:
+            return None
+        attempt = Attempt(launch, self._host, self._watch, self)
+        self._hold(attempt)
+        attempt.begin()
+        return attempt
+
+    def discard(self, attempt: Attempt) -> None:
+        """Its result is acknowledged."""
+        self._attempts.pop(attempt.key, None)
+        self._busy.discard(attempt)
+        attempt.discard()
+
+    # Start, stop and connection
+
+    def recover(self, journalled: dict[AttemptKey, bool]) -> None:
+        """Take up what an earlier satellite left. `journalled`: taken, and whether in this boot."""
+        for key, same_boot in journalled.items():
+            attempt = Attempt(Launch(job={"id": key.id}, attempt=key.attempt), self._host, self._watch, self)
+            record = attempt.directory.read_record()
+            if record is None and same_boot and not attempt.directory.has_started():
+                # The set-up never ended: to the conductor it never arrived, and it launches it again.
+                attempt.discard()
+                continue
+            if record is not None:
+                launch = Launch(job=record.job, details=record.details, attempt=key.attempt)
+                attempt = Attempt(launch, self._host, self._watch, self)
+                attempt.directory.read_record()
+            self._hold(attempt)
+            try:
+                attempt.recover(same_boot)
+            except OSError as error:
+                log.warning("attempt was not recovered", job=key.id, error=str(error))
+            log.info("job found again", job=key.id, attempt=key.attempt, state=attempt.state)
+
+    def attach(self, reports: Reports) -> None:
+        """A connection is joined."""
+        self._reports = reports
+        reports.resume(self)
+
+    def detach(self) -> None:
+        """The connection is gone: jobs go on, their reports wait."""
+        self._reports.close()
+        self._reports = Silence()
+
+    def release(self) -> None:
+        """The satellite stops; its jobs do not."""
+        for attempt in self:
+            attempt.release()
+
+    # Time
+
+    async def run(self) -> None:
+        """Tick until cancelled; asleep while no job runs."""
+        next_second = monotonic() + _SECOND
+        while True:
+            if not self._busy:
+                self._work.clear()
+                await self._work.wait()
+                next_second = monotonic() + _SECOND
+            await asyncio.sleep(_TICK)
+            for attempt in list(self._busy):
+                attempt.tick()
+            self._watch.poll()
+            if monotonic() >= next_second:
+                next_second = monotonic() + _SECOND
+                self._second()
+
+    def _second(self) -> None:
+        at = monotonic()
+        running = [a for a in self._busy if a.phase is Phase.RUNNING and at - a.started >= _SECOND]
+        usage = {}
+        if running:
+            table = processes.table()
+            uptime = time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else at
+            for attempt in running:
+                usage[attempt.key] = attempt.usage.sample(table, attempt.pid, at, uptime)
+                attempt.second()
+        self._reports.second(self, usage)
+
+    # What attempts announce
+
+    def log_grew(self, attempt: Attempt) -> None:
+        self._reports.log_grew(attempt)
+
+    def noted(self, attempt: Attempt, row: MetaRow) -> None:
+        self._reports.noted(attempt, row)
+
+    def finished(self, attempt: Attempt) -> None:
+        self._busy.discard(attempt)
+        if attempt.state is HeldState.LOST:
+            log.warning("job was lost", job=attempt.key.id, attempt=attempt.key.attempt)
+        self._reports.finished(attempt)
+
+    def _hold(self, attempt: Attempt) -> None:
+        self._attempts[attempt.key] = attempt
+        self._busy.add(attempt)
+        self._work.set()

@@ -1,0 +1,127 @@
+"""The satellite's composition root: builds every part, starts and stops them in order."""
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Coroutine, Iterable
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from satellite import logs
+from satellite.connection import Parts
+from satellite.handshake import NoCredentialsError
+from satellite.jobs.held import HeldJobs
+from satellite.jobs.host import Host
+from satellite.jobs.journal import Journal, read_boot_id
+from satellite.jobs.spawn import install_shim
+from satellite.link import Link
+from satellite.monitors.host_info import HostInfo
+from satellite.monitors.sampler import Sampler
+from satellite.plugins.scripts import PluginScripts
+from satellite.settings import Config, SettingsError
+
+log = structlog.get_logger(__name__)
+
+
+def main() -> None:
+    """Entry point of `opsorbit-satellite`. Exit status 0 after a signal, 1 when it cannot start."""
+    arguments = _arguments()
+    data = arguments.data_dir.absolute()
+    try:
+        config = Config.load(arguments.config or data / "config.json")
+    except SettingsError as error:
+        sys.exit(str(error))
+    logs.configure(config.settings.log_level)
+    try:
+        _make_folders(data)
+    except OSError as error:
+        sys.exit(f"Cannot use {error.filename}: {error.strerror}")
+    sys.exit(_loop(run(data, config)))
+
+
+async def run(data: Path, config: Config) -> int:
+    """Serve until a signal. Jobs go on when it returns; a second signal exits at once."""
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, _stop, stopping)
+    install_shim(data)
+    journal = Journal(data / "jobs" / "journal", read_boot_id())
+    scripts = PluginScripts(data / "temp" / "plugins")
+    scripts.open()
+    link = Link(config)
+    jobs = HeldJobs(Host(data, config, journal, scripts, link.base_url))
+    sampler = Sampler(config, link, jobs)
+    jobs.recover(journal.open())
+    parts = Parts(config, jobs, scripts, sampler, HostInfo(config))
+    tasks = [
+        asyncio.create_task(stopping.wait(), name="stop"),
+        asyncio.create_task(link.run(parts), name="link"),
+        asyncio.create_task(jobs.run(), name="jobs"),
+        asyncio.create_task(sampler.run(), name="samples"),
+    ]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        return _outcome(done)
+    finally:
+        jobs.refuse_launches = True
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        jobs.release()
+        journal.close()
+        log.info("stopped; running jobs go on", jobs=len(jobs))
+
+
+def _outcome(done: Iterable[asyncio.Task[Any]]) -> int:
+    for task in done:
+        error = task.exception()
+        if isinstance(error, NoCredentialsError):
+            log.error("neither auth_token nor secret_key is configured")
+            return 1
+        if error is not None:
+            log.error("stopped by an error", part=task.get_name(), exc_info=error)
+            return 1
+    return 0
+
+
+def _stop(stopping: asyncio.Event) -> None:
+    if stopping.is_set():
+        os._exit(1)
+    stopping.set()
+
+
+def _loop(coroutine: Coroutine[Any, Any, int]) -> int:
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run(coroutine)
+    return uvloop.run(coroutine)
+
+
+def _make_folders(data: Path) -> None:
+    """Jobs of other users pass through to their own directories, and see nothing else."""
+    data.mkdir(parents=True, exist_ok=True)
+    (data / "jobs").mkdir(exist_ok=True)
+    (data / "jobs").chmod(0o711)
+    if os.getuid() == 0:
+        data.chmod(0o711)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="opsorbit-satellite", description="Runs jobs for an OpsOrbit conductor."
+    )
+    parser.add_argument("--data-dir", type=Path, default=Path("/var/lib/opsorbit-satellite"))
+    parser.add_argument(
+        "--config", type=Path, default=None, help="settings file (default: config.json in the data directory)"
+    )
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,123 @@
+"""When samples are taken and sent (contract monitor_data.md §1).
+
+Collected in one thread of its own, so that neither the loop nor two samples ever wait for each other; a hung
+network file system then stops the samples and nothing else.
+"""
+
+import asyncio
+import hashlib
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol
+
+import structlog
+
+from satellite.jobs.held import HeldJobs
+from satellite.monitors.network import hostname
+from satellite.monitors.plugins import MonitorPluginRuns
+from satellite.monitors.samples import Samples
+from satellite.settings import Config
+from shared.clock import Seconds, now
+
+_AFTER_JOIN: Seconds = 1.0
+_SPREAD = 29
+_MOST_SERVERS = 1000
+
+log = structlog.get_logger(__name__)
+
+
+class Sender(Protocol):
+    servers: int
+    joined: asyncio.Event
+
+    def send(self, cmd: str, data: Any) -> None: ...
+
+
+class Sampler:
+    def __init__(self, config: Config, link: Sender, jobs: HeldJobs) -> None:
+        self._config = config
+        self._link = link
+        self._jobs = jobs
+        self._samples = Samples()
+        self._plugins = MonitorPluginRuns(config)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="samples")
+        self._hash = int(hashlib.md5(hostname().encode(), usedforsecurity=False).hexdigest()[:8], 16)
+
+    def replace(self, *, groups: Any = None, commands: Any = None) -> None:
+        self._plugins.replace(groups=groups, commands=commands)
+
+    def request_test(self, request: dict[str, Any]) -> None:
+        self._plugins.request_test(request)
+
+    async def test(self, request: dict[str, Any]) -> None:
+        """Run one monitor plugin now and send what came of it."""
+        result, errors = await self._plugins.test(request.get("plugin_id"))
+        self._link.send("monitorPluginTestResult", {**request, "result": result, "stderr": errors})
+
+    async def run(self) -> None:
+        """Sample until cancelled."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._every_second())
+                group.create_task(self._every_minute())
+                group.create_task(self._plugins.run(self.test))
+        finally:
+            self._thread.shutdown(wait=False, cancel_futures=True)
+
+    async def _every_second(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await self._link.joined.wait()
+            await asyncio.sleep(1 - time.time() % 1)
+            settings = self._config.settings
+            if not (settings.monitoring_enabled and settings.quickmon_enabled):
+                continue
+            try:
+                sample = await loop.run_in_executor(self._thread, self._samples.quick)
+                commands = await self._plugins.results(quick=True)
+            except (OSError, ValueError) as error:
+                log.warning("quick sample failed", error=str(error))
+                continue
+            if commands is not None:
+                sample["commands"] = commands
+            spread = self._hash % max(min(self._link.servers, _MOST_SERVERS), 1)
+            await asyncio.sleep(spread / 1000)
+            self._link.send("quickmon", sample)
+
+    async def _every_minute(self) -> None:
+        while True:
+            await self._link.joined.wait()
+            if not len(self._jobs):
+                await asyncio.sleep(_AFTER_JOIN)
+                await self._minute()
+            while self._link.joined.is_set():
+                await asyncio.sleep(60 - time.time() % 60)
+                date = now()
+                width = max(min(self._link.servers, _MOST_SERVERS), 1) * _SPREAD
+                await asyncio.sleep(1 + self._hash % width / 1000)
+                await self._minute(date)
+
+    async def _minute(self, date: float | None = None) -> None:
+        loop = asyncio.get_running_loop()
+        settings = self._config.settings
+        held = {attempt.pid: attempt.key.id for attempt in self._jobs}
+        try:
+            if settings.monitoring_enabled:
+                commands = await self._plugins.results()
+                data = await loop.run_in_executor(self._thread, self._samples.minute, held, commands)
+            else:
+                data = self._samples.dummy(held)
+        except (OSError, ValueError) as error:
+            log.warning("minute sample failed", error=str(error))
+            return
+        data["jobs"] = len(self._jobs)
+        self._link.send(
+            "monitor",
+            {
+                "version": "1.0",
+                "date": date or now(),
+                "server": settings.server_id,
+                "hostname": settings.hostname or hostname(),
+                "data": data,
+            },
+        )

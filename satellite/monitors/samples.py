@@ -1,0 +1,102 @@
+"""Putting samples together (contract monitor_data.md §3, §4). Called in a thread."""
+
+import os
+import platform
+import time
+from typing import Any
+
+from satellite import processes
+from satellite.monitors import disks, network, system
+from satellite.monitors.cpu import CpuLoad
+from satellite.monitors.memory import read_memory
+from satellite.monitors.process_list import ProcessList
+from shared.clock import monotonic
+
+
+class Samples:
+    def __init__(self) -> None:
+        self._quick_cpu = CpuLoad()
+        self._minute_cpu = CpuLoad()
+        self._disks = disks.DiskTraffic()
+        self._network = network.Network()
+        self._processes = ProcessList()
+        self._own = _OwnUsage()
+
+    def quick(self) -> dict[str, Any]:
+        traffic = disks.disk_counters()
+        return {
+            "mem": read_memory(),
+            "cpu": self._quick_cpu.sample(),
+            "fs": {"rx": traffic["rx"], "wx": traffic["wx"]},
+            "net": network.totals(),
+        }
+
+    def minute(self, jobs: dict[int, str], commands: dict[str, Any] | None) -> dict[str, Any]:
+        """`jobs`: session leader → job ID; `commands`: results of monitor plugins, None without any."""
+        began = monotonic()
+        now = time.time()
+        uptime = now - system.boot_time()
+        memory = read_memory()
+        connections = network.connections()
+        interfaces, traffic = self._network.sample(connections)
+        io, fs = self._disks.sample()
+        sample = self._always(jobs) | {
+            "os": system.operating_system(),
+            "memory": memory,
+            "cpu": system.processor() | self._minute_cpu.sample(),
+            "mounts": disks.mounts(),
+            "interfaces": interfaces,
+            "conns": connections,
+            "processes": self._processes.sample(uptime, now, memory.get("total", 0), jobs),
+            "stats": {"io": io, "fs": fs, "network": traffic},
+        }
+        if commands is not None:
+            sample["commands"] = commands
+        sample["metrics"] = {
+            "scale": 1000,
+            "perf": {"total": int((monotonic() - began) * 1000)},
+            "counters": {},
+        }
+        return sample
+
+    def dummy(self, jobs: dict[int, str]) -> dict[str, Any]:
+        """§3.12: monitoring is switched off."""
+        empty: dict[str, Any] = {
+            key: {}
+            for key in (
+                "os", "memory", "cpu", "mounts", "interfaces", "processes", "commands", "graphics", "docker",
+            )
+        }  # fmt: skip
+        return self._always(jobs) | empty | {"stats": {"io": {}, "fs": {}, "network": {}}, "dummy": True}
+
+    def _always(self, jobs: dict[int, str]) -> dict[str, Any]:
+        return {
+            "uptime_sec": round(time.time() - system.boot_time(), 2),
+            "arch": system.architecture(),
+            "platform": system.platform_name(),
+            "release": platform.release(),
+            "load": list(os.getloadavg()),
+            "jobs": len(jobs),
+            "process": self._own.sample(),
+        }
+
+
+class _OwnUsage:
+    """`process`: the satellite itself; CPU is percent of one core since the last sample."""
+
+    def __init__(self) -> None:
+        self._started = time.time()
+        self._cpu = time.process_time()
+        self._at = monotonic()
+
+    def sample(self) -> dict[str, Any]:
+        cpu, at = time.process_time(), monotonic()
+        percent = 100 * (cpu - self._cpu) / max(at - self._at, 0.01)
+        self._cpu, self._at = cpu, at
+        own = processes.read(os.getpid())
+        return {
+            "pid": os.getpid(),
+            "started": round(self._started, 3),
+            "mem": own.rss if own else 0,
+            "cpu": round(percent, 2),
+        }
