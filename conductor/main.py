@@ -10,11 +10,11 @@ import fcntl
 import secrets
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import structlog
 import uvloop
@@ -26,7 +26,7 @@ from conductor.access.sessions import Sessions
 from conductor.access.users import Users
 from conductor.api import (
     api_keys,
-    definitions as definitions_api,
+    event_history,
     job_logs,
     job_stream,
     jobs,
@@ -34,17 +34,21 @@ from conductor.api import (
     run_event,
     satellites,
     servers,
-    sessions as sessions_api,
 )
+from conductor.api import definitions as definitions_api
+from conductor.api import sessions as sessions_api
+from conductor.api.health import Health
 from conductor.api.kernel import Kernel
+from conductor.api.metrics import Metrics
 from conductor.api.office import Office
+from conductor.api.openapi import OpenApi
 from conductor.api.registry import Registry
 from conductor.audit.activity import ActivityLog
 from conductor.definitions.repository import Definitions
-from conductor.definitions.state import GlobalState
 from conductor.fleet.enrolment import Enrolment
 from conductor.fleet.roster import Roster
 from conductor.fleet.sockets import Sockets
+from conductor.jobs.deletion import Deletion
 from conductor.leadership import Leadership
 from conductor.live.connection import connect
 from conductor.live.embedded import EmbeddedRedis, RedisMissing
@@ -56,7 +60,7 @@ from conductor.records.files import Files
 from conductor.records.job_archive import JobArchive
 from conductor.records.store import Records
 from conductor.settings import Settings, SettingsError, load
-from conductor.signals import Signals
+from conductor.signals import Actor, Signals
 from conductor.term import Primary
 
 STOP_SECONDS = 5.0
@@ -119,12 +123,14 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
         files = Files.open(settings.files_url or (data_dir / "files").as_uri())
         archive = JobArchive(records)
         stored_servers = Documents(records, tables.servers)
-        samples = Samples(Documents(records, tables.samples))
+        samples = Samples(records)
 
         signals = Signals()
-        signals.subscribe("activity log", ActivityLog(records).observe)
-        definitions = Definitions(records, signals)
-        state = GlobalState(records)
+        activity = ActivityLog(records)
+        signals.subscribe("activity log", activity.observe)
+        office = Office()
+        definitions = Definitions(records, signals, active_jobs=office.count_of_event)
+        deletion = Deletion(archive, files, signals)
         users = Users(records)
         accounts = Accounts(users, Sessions(records, settings), definitions, settings)
 
@@ -136,30 +142,48 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
             ttl=settings.lease_seconds,
             margin=settings.lease_margin_seconds,
         )
-        roster = Roster(version("opsorbit"))
-        office = Office()
+        release = version("opsorbit")
+        roster = Roster(release)
         sockets = Sockets(roster, samples, settings, signals, leadership)
+
+        async def delete_jobs_of(event_id: str, actor: Actor) -> None:
+            office.engine.in_background(deletion.delete_of_event(event_id, actor))
+
+        async def records_answer() -> bool:
+            return await records.read(lambda connection: connection.exec_driver_sql("SELECT 1").scalar() == 1)
+
         registry = Registry(
             (
-                *misc.endpoints(settings),
-                *sessions_api.endpoints(accounts, definitions, settings, signals),
-                *api_keys.endpoints(definitions),
-                *definitions_api.endpoints(definitions, office, archive, records),
+                *misc.endpoints(settings, leadership, release),
+                *sessions_api.endpoints(accounts, definitions, signals, leadership),
+                *api_keys.endpoints(definitions, accounts),
+                *definitions_api.endpoints(definitions, office.jobs_of_event, delete_jobs_of),
+                *event_history.endpoints(definitions, records, settings.ttl),
                 *run_event.endpoints(office, definitions),
-                *jobs.endpoints(office, archive, files, settings, signals),
+                *jobs.endpoints(office, archive, deletion, settings),
                 *job_logs.endpoints(office, archive, files, settings),
                 *job_stream.endpoints(office, archive, settings),
                 *servers.endpoints(roster, stored_servers, samples),
                 *satellites.endpoints(office, Enrolment(redis, names, settings), roster, accounts, settings),
             )
         )
-        kernel = Kernel(registry, accounts, leadership, settings, sockets=sockets.accept)
+        metrics = Metrics([lambda: _gauges(office, roster, signals)])
+        health = Health(leadership, metrics, {"redis": redis.ping, "database": records_answer})
+        kernel = Kernel(
+            registry,
+            accounts,
+            leadership,
+            settings,
+            metrics=metrics,
+            sockets=sockets.accept,
+            raw=(*health.uris(), OpenApi(registry.endpoints, release).uri()),
+            upload_folder=data_dir / "uploads",
+        )
         primary = Primary(
             redis=redis,
             keys=names,
             leadership=leadership,
             definitions=definitions,
-            state=state,
             users=users,
             archive=archive,
             files=files,
@@ -174,11 +198,13 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
         )
 
         for running, name in (
+            (activity.run(), "activity log"),
             (signals.run(), "signals"),
             (samples.run(), "samples"),
             (sockets.heartbeat(), "heartbeat"),
         ):
             await stack.enter_async_context(_task(running, name))
+        stack.push_async_callback(activity.flush, STOP_SECONDS)
         stack.push_async_callback(signals.settled, STOP_SECONDS)
         stack.push_async_callback(leadership.release)
         await stack.enter_async_context(_task(leadership.run(primary.serve), "leadership"))
@@ -201,9 +227,9 @@ async def _listening(kernel: Kernel, settings: Settings) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _task(running: "asyncio._CoroutineLike[None]", name: str) -> AsyncIterator[None]:
+async def _task(running: Coroutine[Any, Any, None], name: str) -> AsyncIterator[None]:
     """A task of ours, owned by the stack: cancelled and awaited on leaving."""
-    task = asyncio.create_task(running, name=name)  # type: ignore[arg-type]
+    task = asyncio.create_task(running, name=name)
     task.add_done_callback(_note_failure)
     try:
         yield
@@ -236,6 +262,14 @@ def _own(file: Path) -> str:
         fresh.write_text(secrets.token_hex(32))
         fresh.replace(file)
     return file.read_text().strip()
+
+
+def _gauges(office: Office, roster: Roster, signals: Signals) -> dict[str, float]:
+    return {
+        "active_jobs": float(office.count()),
+        "online_servers": float(len(roster.online)),
+        "dropped_signals": float(signals.dropped),
+    }
 
 
 def _show_password(password: str) -> None:

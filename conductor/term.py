@@ -11,7 +11,6 @@ from conductor.access.users import Users
 from conductor.api.office import Office
 from conductor.definitions.defaults import seed
 from conductor.definitions.repository import Definitions
-from conductor.definitions.state import GlobalState
 from conductor.fleet.joining import Joining
 from conductor.fleet.members import Members
 from conductor.fleet.roster import Roster
@@ -50,7 +49,6 @@ class Primary:
         keys: Keys,
         leadership: Leadership,
         definitions: Definitions,
-        state: GlobalState,
         users: Users,
         archive: JobArchive,
         files: Files,
@@ -67,7 +65,6 @@ class Primary:
         self._keys = keys
         self._leadership = leadership
         self._definitions = definitions
-        self._state = state
         self._users = users
         self._archive = archive
         self._files = files
@@ -83,8 +80,7 @@ class Primary:
     async def serve(self, epoch: int) -> None:
         """Read everything, open for callers and satellites, and act until cancelled."""
         await self._definitions.load()
-        await self._state.load()
-        await seed(self._definitions, self._state)
+        await seed(self._definitions)
         generated = await self._users.ensure_admin(self._settings.admin_password)
         if generated:
             self._announce_password(generated)
@@ -95,7 +91,7 @@ class Primary:
             self._archive,
             self._files,
             self._definitions,
-            self._state,
+            self._definitions.state,
             self._roster,
             self._settings,
             self._signals,

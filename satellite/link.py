@@ -54,7 +54,7 @@ class Link:
                 try:
                     await self._connect(parts, session, backoff)
                 except RefusedError as error:
-                    log.error("the conductor refused us", host=self._host, description=str(error))  # noqa: TRY400
+                    log.error("the conductor refused us", host=self._host, description=str(error))
                     wait = refusals
                 except ReconnectError as error:
                     log.info("sent away by the conductor", host=self._host, to=error.host)

@@ -8,7 +8,15 @@ import msgspec
 
 from conductor.errors import NotPrimary, Refusal
 
-_STATUS = {"api": 400, "session": 401, "access": 403, "rate": 429, "notfound": 404, "internal": 500}
+_STATUS = {
+    "api": 400,
+    "session": 401,
+    "access": 403,
+    "rate": 429,
+    "notfound": 404,
+    "internal": 500,
+    "satellite": 403,
+}
 _REFUSED = 400
 _TAG = re.compile(r"<[^<>]*>")
 

@@ -98,11 +98,28 @@ def endpoints(
         return {"text": window.decode(errors="replace")}
 
     return (
-        Endpoint(name="get_job_log", handler=get_job_log, params=JobLog, summary="The log of an ended job as text."),
-        Endpoint(name="view_job_log", handler=view_job_log, params=JobLogByToken, auth=Auth.TOKEN,
-                 summary="A job's log, partial while it runs, by token."),
-        Endpoint(name="download_job_log", handler=download_job_log, params=JobLogByToken, auth=Auth.TOKEN,
-                 summary="A job's log as an attachment, by token."),
-        Endpoint(name="tail_live_job_log", handler=tail_live_job_log, params=Tail, result=TailText,
-                 summary="The last lines of a running job's log."),
-    )  # fmt: skip
+        Endpoint(
+            name="get_job_log", handler=get_job_log, params=JobLog, summary="The log of an ended job as text."
+        ),
+        Endpoint(
+            name="view_job_log",
+            handler=view_job_log,
+            params=JobLogByToken,
+            auth=Auth.TOKEN,
+            summary="A job's log, partial while it runs, by token.",
+        ),
+        Endpoint(
+            name="download_job_log",
+            handler=download_job_log,
+            params=JobLogByToken,
+            auth=Auth.TOKEN,
+            summary="A job's log as an attachment, by token.",
+        ),
+        Endpoint(
+            name="tail_live_job_log",
+            handler=tail_live_job_log,
+            params=Tail,
+            result=TailText,
+            summary="The last lines of a running job's log.",
+        ),
+    )

@@ -61,9 +61,14 @@ def endpoints(office: Office, archive: JobArchive, settings: Settings) -> tuple[
         return response
 
     return (
-        Endpoint(name="stream_job", handler=stream_job, params=StreamJob, auth=Auth.TOKEN,
-                 summary="Follow a job: events start, update and end."),
-    )  # fmt: skip
+        Endpoint(
+            name="stream_job",
+            handler=stream_job,
+            params=StreamJob,
+            auth=Auth.TOKEN,
+            summary="Follow a job: events start, update and end.",
+        ),
+    )
 
 
 async def _follow(response: web.StreamResponse, engine: JobEngine, job: ActiveJob) -> dict[str, Any] | None:

@@ -10,12 +10,10 @@ from conductor.api.criteria import matches_criteria
 from conductor.api.endpoint import Encoded, Endpoint, Takes
 from conductor.api.office import Office
 from conductor.errors import BadParameter, NotFound, Refusal
-from conductor.jobs.finisher import log_key
+from conductor.jobs.deletion import Deletion
 from conductor.live.book import ActiveJob
-from conductor.records.files import Files
 from conductor.records.job_archive import JobArchive
 from conductor.settings import Settings
-from conductor.signals import JobDeleted, Signals
 from shared.protocol import tokens
 
 _PAGING = frozenset({"offset", "limit", "sort_by", "sort_dir"})
@@ -83,7 +81,7 @@ def merged(job: ActiveJob) -> dict[str, Any]:
 
 
 def endpoints(
-    office: Office, archive: JobArchive, files: Files, settings: Settings, signals: Signals
+    office: Office, archive: JobArchive, deletion: Deletion, settings: Settings
 ) -> tuple[Endpoint[Any], ...]:
     async def get_active_jobs(call: Call, params: ActiveJobs) -> Mapping[str, Any]:
         criteria = {key: value for key, value in call.params.items() if key not in _PAGING}
@@ -121,9 +119,9 @@ def endpoints(
             raise BadParameter(f"Too many ids (most is {_MAX_IDS})")
         verbose = params.verbose not in (False, 0, "", "0", "false")
         book = office.engine.book
-        found = {job_id: merged(job) for job_id in wanted if (job := book.get(job_id))}
+        found = {job_id: merged(active) for job_id in wanted if (active := book.get(job_id))}
         found |= await archive.get_many([job_id for job_id in wanted if job_id not in found], verbose=True)
-        rows = []
+        rows: list[dict[str, Any]] = []
         for job_id in wanted:
             job = found.get(job_id)
             if job is None or not call.account.sees_job(job):
@@ -149,10 +147,7 @@ def endpoints(
         if job is None:
             raise Refusal("job", f"Job not found: {params.id}")
         call.account.require_job(job)
-        await archive.delete(params.id)
-        await files.delete(log_key(params.id))
-        await files.delete_under(f"files/jobs/{params.id}/")
-        signals.publish(JobDeleted(job_id=params.id, actor=call.actor, correlation_id=call.correlation_id))
+        await deletion.delete(params.id, call.actor, call.correlation_id)
         return {}
 
     async def search_jobs(call: Call, params: SearchJobs) -> Mapping[str, Any]:
@@ -171,17 +166,42 @@ def endpoints(
         return {"rows": page.rows, "list": {"length": page.total}}
 
     return (
-        Endpoint(name="get_active_jobs", handler=get_active_jobs, params=ActiveJobs, result=Rows,
-                 summary="Jobs that have not ended, by criteria."),
+        Endpoint(
+            name="get_active_jobs",
+            handler=get_active_jobs,
+            params=ActiveJobs,
+            result=Rows,
+            summary="Jobs that have not ended, by criteria.",
+        ),
         Endpoint(name="get_job", handler=get_job, params=GetJob, summary="One job, active or ended."),
-        Endpoint(name="get_jobs", handler=get_jobs, params=GetJobs, summary="Several jobs in the order asked for."),
-        Endpoint(name="abort_job", handler=abort_job, params=JobId, summary="End a job before its time.",
-                 privilege="abort_jobs", mutates=True),
-        Endpoint(name="delete_job", handler=delete_job, params=JobId, summary="Delete an ended job with its log.",
-                 privilege="delete_jobs", mutates=True),
-        Endpoint(name="search_jobs", handler=search_jobs, params=SearchJobs, result=Rows, takes=Takes.MERGED,
-                 summary="Ended jobs by the search language."),
-    )  # fmt: skip
+        Endpoint(
+            name="get_jobs", handler=get_jobs, params=GetJobs, summary="Several jobs in the order asked for."
+        ),
+        Endpoint(
+            name="abort_job",
+            handler=abort_job,
+            params=JobId,
+            summary="End a job before its time.",
+            privilege="abort_jobs",
+            mutates=True,
+        ),
+        Endpoint(
+            name="delete_job",
+            handler=delete_job,
+            params=JobId,
+            summary="Delete an ended job with its log.",
+            privilege="delete_jobs",
+            mutates=True,
+        ),
+        Endpoint(
+            name="search_jobs",
+            handler=search_jobs,
+            params=SearchJobs,
+            result=Rows,
+            takes=Takes.MERGED,
+            summary="Ended jobs by the search language.",
+        ),
+    )
 
 
 def _words(value: Sequence[str] | str) -> list[str]:

@@ -1,5 +1,8 @@
 """What handlers need of the primary's present term."""
 
+from typing import Any
+
+from conductor.access.account import Account
 from conductor.errors import NotPrimary
 from conductor.jobs.engine import JobEngine
 
@@ -22,3 +25,16 @@ class Office:
         if self._engine is None:
             raise NotPrimary
         return self._engine
+
+    def jobs_of_event(self, event_id: str, account: Account) -> tuple[list[dict[str, Any]], int]:
+        """The event's active jobs that the caller may see, and how many of them are queued."""
+        jobs = [job.job for job in self.engine.book.of_event(event_id) if account.sees_job(job.job)]
+        return jobs, sum(job["state"] == "queued" for job in jobs)
+
+    def count_of_event(self, event_id: str) -> int:
+        """Active jobs of an event in any state."""
+        return self.engine.book.count_of_event(event_id)
+
+    def count(self) -> int:
+        """All active jobs; 0 between terms."""
+        return len(self._engine.book) if self._engine else 0

@@ -9,8 +9,9 @@ import msgspec
 from conductor.api.call import Call
 from conductor.api.endpoint import Endpoint, Takes
 from conductor.api.office import Office
-from conductor.definitions.event_rules import validate_event
-from conductor.definitions.params import complete_params
+from conductor.definitions.event_rules import check_event
+from conductor.definitions.locked import for_run
+from conductor.definitions.params import check_values, complete_params
 from conductor.definitions.repository import Definitions
 from conductor.errors import AccessDenied, BadParameter, Refusal
 from conductor.jobs.compose import OVERRIDES, Order
@@ -130,9 +131,14 @@ def _merged(
     if isinstance(overrides.get("targets"), str):
         overrides["targets"] = [target.strip() for target in overrides["targets"].split(",")]
     merged = {**event, **overrides}
-    merged["params"] = complete_params(
-        given if isinstance(given, dict) else {}, event, merged, definitions, by=call.account
+    params = complete_params(
+        given if isinstance(given, dict) else {}, event.get("params") or {}, merged.get("fields")
     )
+    if not call.account.admin:
+        plugin = definitions.get("plugins", str(merged.get("plugin")))
+        kept = event if merged.get("plugin") == event.get("plugin") else {**event, "params": {}}
+        params = for_run(params, kept, plugin)
+    merged["params"] = params
     targets = merged["params"].get(RESERVED_OVERRIDE_TARGET)
     if targets:
         call.account.require_targets(targets if isinstance(targets, list) else str(targets).split(","))
@@ -140,7 +146,12 @@ def _merged(
         call.account.require_targets(list(overrides["targets"] or ()))
     if "plugin" in overrides and not call.account.may("edit_events"):
         raise AccessDenied("Only those who may edit events can run one with another plugin.")
-    validate_event(merged, definitions, by=call.account)
+    if overrides:
+        check_event(merged, definitions)
+    else:  # the stored event is valid: only this run's parameters are new
+        plugin = definitions.get("plugins", str(merged.get("plugin")))
+        check_values(merged["params"], plugin.get("params") if plugin else None, "Event Plugin")
+    check_values(merged["params"], merged.get("fields"), "Event")
     return merged
 
 

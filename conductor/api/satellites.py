@@ -1,7 +1,7 @@
 """What satellites ask over HTTP: enrolment, and the end of a job in the base protocol.
 
-Contract api/satellite.yaml, satellite_protocol.md §5.3. `satellite/*` answers errors with 4xx and 5xx although
-its URLs carry no version, since its callers pipe the answer into files and shells.
+Contract api/satellite.yaml, satellite_protocol.md §5.3. `satellite/*` answers errors with 4xx and 5xx
+although its URLs carry no version, since its callers pipe the answer into files and shells.
 """
 
 from collections.abc import Mapping
@@ -14,14 +14,13 @@ from conductor.access.accounts import Accounts
 from conductor.api.call import Call
 from conductor.api.endpoint import Auth, Endpoint, Takes
 from conductor.api.office import Office
-from conductor.errors import BadParameter, NotPrimary, Refusal
+from conductor.errors import BadParameter, Refusal
 from conductor.fleet.enrolment import DEFAULT_SECONDS, Enrolment
 from conductor.fleet.roster import Roster
 from conductor.settings import Settings
 from shared.protocol import tokens
 
 _INITIAL = ("title", "icon", "groups", "enabled")
-_STATUS = {"api": 400, "access": 403, "session": 401, "satellite": 403, "master": 500}
 
 
 class NewToken(msgspec.Struct, kw_only=True):
@@ -65,15 +64,6 @@ def endpoints(
         }
 
     async def satellite(call: Call, params: SatelliteFile) -> web.Response:
-        try:
-            return await satellite_file(call, params)
-        except Refusal as refusal:
-            body: dict[str, Any] = {"code": refusal.code, "description": refusal.description}
-            if isinstance(refusal, NotPrimary):
-                body["host"] = refusal.host
-            return web.json_response(body, status=_STATUS.get(refusal.code, 500))
-
-    async def satellite_file(call: Call, params: SatelliteFile) -> web.Response:
         if call.path_rest.strip("/") != "config":
             raise Refusal("satellite", "This version serves the satellite's configuration alone.")
         if not params.t:
@@ -117,11 +107,31 @@ def endpoints(
         raise Refusal("auth", "Authentication failure")
 
     return (
-        Endpoint(name="get_satellite_token", handler=get_satellite_token, params=NewToken, result=Token,
-                 privilege="add_servers", mutates=True,
-                 summary="A token with which a new satellite fetches its configuration."),
-        Endpoint(name="satellite", handler=satellite, params=SatelliteFile, auth=Auth.TOKEN, methods=("GET",),
-                 summary="satellite/config: the configuration of one new satellite."),
-        Endpoint(name="finish_job", handler=finish_job, params=FinishJob, auth=Auth.TOKEN, takes=Takes.BODY,
-                 methods=("POST",), summary="A satellite's final report of a job (base protocol)."),
-    )  # fmt: skip
+        Endpoint(
+            name="get_satellite_token",
+            handler=get_satellite_token,
+            params=NewToken,
+            result=Token,
+            privilege="add_servers",
+            mutates=True,
+            summary="A token with which a new satellite fetches its configuration.",
+        ),
+        Endpoint(
+            name="satellite",
+            handler=satellite,
+            params=SatelliteFile,
+            auth=Auth.TOKEN,
+            methods=("GET",),
+            status_always=True,
+            summary="satellite/config: the configuration of one new satellite.",
+        ),
+        Endpoint(
+            name="finish_job",
+            handler=finish_job,
+            params=FinishJob,
+            auth=Auth.TOKEN,
+            takes=Takes.BODY,
+            methods=("POST",),
+            summary="A satellite's final report of a job (base protocol).",
+        ),
+    )

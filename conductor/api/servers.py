@@ -40,10 +40,22 @@ def endpoints(roster: Roster, stored: Documents, samples: Samples) -> tuple[Endp
         return {"server": server, "data": sample, "online": params.id in roster.online}
 
     return (
-        Endpoint(name="get_active_servers", handler=get_active_servers, params=NoParams,
-                 summary="Servers that are online."),
-        Endpoint(name="get_active_server", handler=get_active_server, params=ServerId,
-                 summary="One server that is online."),
-        Endpoint(name="get_server", handler=get_server, params=ServerId,
-                 summary="One server, online or not, with its last minute sample."),
-    )  # fmt: skip
+        Endpoint(
+            name="get_active_servers",
+            handler=get_active_servers,
+            params=NoParams,
+            summary="Servers that are online.",
+        ),
+        Endpoint(
+            name="get_active_server",
+            handler=get_active_server,
+            params=ServerId,
+            summary="One server that is online.",
+        ),
+        Endpoint(
+            name="get_server",
+            handler=get_server,
+            params=ServerId,
+            summary="One server, online or not, with its last minute sample.",
+        ),
+    )

@@ -1,5 +1,6 @@
-"""Enrolment: short-lived tokens with which a new satellite fetches its configuration (contract api/satellite.yaml).
+"""Enrolment: short-lived tokens with which a new satellite fetches its configuration.
 
+Contract api/satellite.yaml.
 Tokens are kept in Redis, so that they outlive a restart and a fail-over, and expire by themselves.
 """
 

@@ -63,7 +63,7 @@ class Joining:
         token = str(data.get("token") or "")
         secret = self._settings.secret_key
         expected = (tokens.server_token(visitor.server_id, secret), tokens.nonce_token(visitor.nonce, secret))
-        if not any([tokens.matches(token, one) for one in expected]):
+        if not any(tokens.matches(token, one) for one in expected):
             hostname = servers.clean_hostname(visitor.hello.get("hostname"))
             self._refuse(
                 connection,

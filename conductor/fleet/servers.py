@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from conductor.definitions.patterns import host_matches
+from conductor.definitions import groups as group_rules
 
 Record = dict[str, Any]
 
@@ -55,9 +55,7 @@ def regroup(record: Record, groups: Sequence[Mapping[str, Any]]) -> list[str]:
             return kept
         record["autoGroup"] = True
     hostname = str(record["hostname"])
-    return [
-        str(group["id"]) for group in groups if host_matches(str(group.get("hostname_match", "")), hostname)
-    ]
+    return [str(group["id"]) for group in groups if group_rules.matches(dict(group), hostname)]
 
 
 def keywords(record: Mapping[str, Any]) -> str:

@@ -64,7 +64,7 @@ def admit(job: Mapping[str, Any], others: Siblings) -> Admission:
     )
 
 
-def enqueue(job: Mapping[str, Any], others: Siblings, reason: str, *, retry_ok: bool) -> Admission:
+def enqueue(job: Mapping[str, Any], others: Siblings, reason: str, *, retry_ok: bool) -> Queue | Abort:
     """Queue the job where its queue limit has room, else refuse it with the reason."""
     longest = limits.amount(limits.first(job, "queue"))
     if job["state"] == "queued":

@@ -56,7 +56,8 @@ def composed(
     event = order.event
     test = bool(event.get("test"))
     _check(event, category, plugin, test=test)
-    assert category is not None and plugin is not None  # noqa: S101 - checked above
+    assert category is not None  # noqa: S101 - checked above
+    assert plugin is not None  # noqa: S101
     job = {key: value for key, value in event.items() if key not in _EVENT_ONLY and key not in _FROM_PLUGIN}
     job.update(
         id=job_id,
@@ -88,7 +89,7 @@ def composed(
     )
     if limits.amount(limits.first(job, "queue")) > 0 and limits.first(job, "job") is None:
         raise _refused("A queue limit needs a concurrency limit beside it.")
-    details = {key: job.pop(key) for key in ("input", "workflowData") if key in job}
+    details: dict[str, Any] = {key: job.pop(key) for key in ("input", "workflowData") if key in job}
     return job, details
 
 

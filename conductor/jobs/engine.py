@@ -144,6 +144,10 @@ class JobEngine:
                 note(job, self._host, text, now)
                 self.book.mark(job)
 
+    def in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        """Work that a call has begun and need not wait for; it ends with the term."""
+        self._spawn(work)
+
     # Inside
 
     def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:

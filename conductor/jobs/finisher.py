@@ -83,10 +83,11 @@ class Finisher:
             while True:
                 try:
                     await self._settle(job)
-                    return
                 except Unavailable as error:
                     log.warning("a finished job waits for its stores", job=job.id, error=str(error))
                     await asyncio.sleep(_RETRY_SECONDS)
+                else:
+                    return
         finally:
             self._ending.discard(job.id)
 
@@ -114,7 +115,7 @@ class Finisher:
             complete=True,
         )
         plan = outcome.retry(job.job)
-        job.outcome = {"retry": [ids.short_id("j"), plan.count, plan.delay] if plan else None}
+        job.outcome = {"retry": [ids.short_id("j"), plan.number, plan.delay] if plan else None}
 
     async def _settle(self, job: ActiveJob) -> None:
         plan = (job.outcome or {}).get("retry")

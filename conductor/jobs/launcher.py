@@ -1,9 +1,7 @@
 """Launch: from an order to a job that is promised."""
 
-import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import Any
 
 from conductor.definitions.repository import Definitions
 from conductor.errors import Refusal

@@ -23,7 +23,7 @@ _DROPPED_AT_END = ("remote", "redraw", "status", "until", "procs", "conns", "ret
 class Retry(NamedTuple):
     """The job is to run again under a new ID, after `delay` seconds."""
 
-    count: int
+    number: int
     delay: float
 
 
@@ -57,7 +57,7 @@ def retried_job(
         id=job_id,
         state="retry_delay" if plan.delay else "ready",
         started=now,
-        retry_count=plan.count,
+        retry_count=plan.number,
         retry_prev=job["id"],
         log_file_size=0,
         limits=[{k: v for k, v in limit.items() if k not in _FIRED} for limit in job.get("limits") or ()],

@@ -21,7 +21,7 @@ class Fleet(NamedTuple):
     """Group definitions by ID."""
     load: Mapping[str, float]
     """Sum of the weights of the active jobs on each server."""
-    count: Mapping[str, int]
+    busy: Mapping[str, int]
     """Number of active jobs on each server."""
 
 
@@ -157,6 +157,6 @@ _ALGORITHMS: dict[str, Callable[[Sequence[str], Fleet], str]] = {
     "prefer_last": _most(lambda server_id, fleet: _name(fleet.servers[server_id])),
     "least_cpu": _least(lambda server_id, fleet: _reading(fleet.servers[server_id], "cpu", "avgLoad")),
     "least_mem": _least(lambda server_id, fleet: _reading(fleet.servers[server_id], "memory", "active")),
-    "fewest_jobs": _least(lambda server_id, fleet: fleet.count.get(server_id, 0)),
+    "fewest_jobs": _least(lambda server_id, fleet: fleet.busy.get(server_id, 0)),
 }
 """Every algorithm this version knows; random and round_robin are chosen in `place`."""

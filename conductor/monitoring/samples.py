@@ -7,7 +7,9 @@ from typing import Any
 import structlog
 
 from conductor.errors import Unavailable
+from conductor.records import tables
 from conductor.records.documents import Documents
+from conductor.records.store import Records
 from shared import clock
 
 Record = dict[str, Any]
@@ -23,8 +25,9 @@ log = structlog.get_logger(__name__)
 class Samples:
     """Takes samples as they come and writes the minute samples together, twice a second."""
 
-    def __init__(self, stored: Documents) -> None:
-        self._stored = stored
+    def __init__(self, records: Records) -> None:
+        self._records = records
+        self._stored = Documents(records, tables.samples)
         self._minute: dict[str, Record] = {}
         self._unwritten: set[str] = set()
         self._quick: dict[str, deque[Record]] = {}
@@ -32,7 +35,7 @@ class Samples:
         """Minute samples taken since the start."""
 
     def minute(self, server: Record, message: Record) -> None:
-        """Keep a server's minute sample and refresh the live part of its record. A second one in a minute is dropped."""
+        """Keep a server's minute sample and refresh the live part of its record; the first of a minute counts."""
         data = message.get("data")
         if not isinstance(data, dict):
             return
@@ -89,7 +92,7 @@ class Samples:
                 if (sample := self._minute.get(server_id))
             ]
             try:
-                await self._stored.records.write(*writes)
+                await self._records.write(*writes)
             except Unavailable as error:
                 self._unwritten |= unwritten
                 log.warning("samples wait for the database", error=str(error))

@@ -14,7 +14,8 @@ from aiohttp import web
 from conductor.access.accounts import Accounts
 from conductor.access.sessions import Sessions
 from conductor.access.users import Users
-from conductor.api import api_keys, definitions as definition_calls, event_history, misc, sessions
+from conductor.api import api_keys, event_history, misc, sessions
+from conductor.api import definitions as definition_calls
 from conductor.api.endpoint import Endpoint
 from conductor.api.health import Health
 from conductor.api.kernel import Kernel, RawUri
