@@ -14,7 +14,8 @@ from aiohttp import web
 from conductor.access.accounts import Accounts
 from conductor.access.sessions import Sessions
 from conductor.access.users import Users
-from conductor.api import api_keys, definitions as definition_calls, event_history, misc, sessions
+from conductor.api import api_keys, event_history, misc, sessions
+from conductor.api import definitions as definition_calls
 from conductor.api.endpoint import Endpoint
 from conductor.api.health import Health
 from conductor.api.kernel import Kernel, RawUri
@@ -55,7 +56,9 @@ class Served:
     admin_key: str = ""
     uploads: Path = field(default_factory=Path)
 
-    async def call(self, name: str, body: Any = None, *, key: str | None = None, v: str = "/v1", **query: str):
+    async def call(
+        self, name: str, body: Any = None, *, key: str | None = None, v: str = "/v1", **query: str
+    ) -> tuple[int, dict[str, Any]]:
         """(HTTP status, envelope) of a call with the administrator's key, or `key`."""
         headers = {"X-API-Key": self.admin_key if key is None else key}
         method = "GET" if body is None else "POST"
@@ -105,9 +108,7 @@ async def serving(folder: Path, more: tuple[Endpoint[Any], ...] = ()) -> AsyncIt
     uploads.mkdir()
     health = Health(seat, metrics, {"database": lambda: _ready(records)})
     raw: tuple[RawUri, ...] = (*health.uris(), OpenApi(registry.endpoints, "0.0.0").uri())
-    kernel = Kernel(
-        registry, accounts, seat, settings, metrics=metrics, raw=raw, upload_folder=uploads
-    )
+    kernel = Kernel(registry, accounts, seat, settings, metrics=metrics, raw=raw, upload_folder=uploads)
     runner = web.ServerRunner(web.Server(kernel.handle, access_log=None), shutdown_timeout=1.0)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
