@@ -48,6 +48,11 @@ async def read(request: web.BaseRequest, *, limit: int, idle: float) -> bytes:
     chunks: list[bytes] = []
     size = 0
     try:
+        if request.content.is_eof():  # it came with the headers, as most do: nothing to wait for
+            whole = request.content.read_nowait()
+            if len(whole) > limit:
+                raise Unreadable(f"Request body is too large (at most {limit} bytes)")
+            return whole
         async with asyncio.timeout(idle) as deadline:
             loop = asyncio.get_running_loop()
             while chunk := await request.content.readany():
