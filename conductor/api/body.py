@@ -4,7 +4,6 @@ A body that cannot be read is a BadParameter: bad input is never a failure of th
 """
 
 import asyncio
-import zlib
 from typing import Any
 
 import aiohttp
@@ -21,8 +20,21 @@ _DEEPEST = 200  # levels of arrays and objects: what is stored is encoded again,
 _decode = msgspec.json.Decoder().decode
 
 
-class BodyTooLarge(BadParameter):
+class Unreadable(BadParameter):
     """The rest of the body is not read: the connection must be closed after the answer."""
+
+
+BROKEN = (
+    aiohttp.ClientError,
+    HttpProcessingError,
+    web.RequestPayloadError,
+    ValueError,
+    LookupError,
+    RuntimeError,
+    EOFError,
+    AssertionError,  # the multipart reader's own way to refuse a misplaced boundary
+)
+"""What reading a body may throw when the client's bytes are at fault."""
 
 
 def is_json(content_type: str) -> bool:
@@ -32,23 +44,34 @@ def is_json(content_type: str) -> bool:
 async def read(request: web.BaseRequest, *, limit: int, idle: float) -> bytes:
     """The whole body, decompressed. A pause of more than `idle` seconds ends it."""
     if (request.content_length or 0) > limit:
-        raise BodyTooLarge(f"Request body is too large (at most {limit} bytes)")
+        raise Unreadable(f"Request body is too large (at most {limit} bytes)")
     chunks: list[bytes] = []
     size = 0
     try:
+        if request.content.is_eof():  # it came with the headers, as most do: nothing to wait for
+            whole = request.content.read_nowait()
+            if len(whole) > limit:
+                raise Unreadable(f"Request body is too large (at most {limit} bytes)")
+            return whole
         async with asyncio.timeout(idle) as deadline:
             loop = asyncio.get_running_loop()
             while chunk := await request.content.readany():
                 size += len(chunk)
                 if size > limit:
-                    raise BodyTooLarge(f"Request body is too large (at most {limit} bytes)")
+                    raise Unreadable(f"Request body is too large (at most {limit} bytes)")
                 chunks.append(chunk)
                 deadline.reschedule(loop.time() + idle)
     except TimeoutError:
-        raise BodyTooLarge("Request body did not arrive in time") from None
-    except (aiohttp.ClientError, HttpProcessingError, zlib.error, ValueError, EOFError) as error:
-        raise BadParameter(f"Malformed request body: {type(error).__name__}") from None
+        raise Unreadable("Request body did not arrive in time") from None
+    except BROKEN:
+        abandon(request)
+        raise Unreadable("Malformed request body") from None
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def abandon(request: web.BaseRequest) -> None:
+    """Read no more of a broken body: aiohttp would drain it and log the client's mistake as ours."""
+    request.content.feed_eof()
 
 
 def parse_json(body: bytes) -> dict[str, Any]:

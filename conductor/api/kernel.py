@@ -247,7 +247,7 @@ class Kernel:
         response = self._answers.json(
             envelope.refused(refusal), envelope.status(refusal.code, shown=shown), call.headers
         )
-        if isinstance(refusal, body.BodyTooLarge):
+        if isinstance(refusal, body.Unreadable):
             response.force_close()
         return response
 

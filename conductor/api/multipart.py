@@ -13,25 +13,15 @@ from typing import Any, BinaryIO
 
 import aiohttp
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
 
 from conductor.api import query
-from conductor.api.body import BodyTooLarge, parse_embedded
+from conductor.api.body import BROKEN, Unreadable, abandon, parse_embedded
 from conductor.api.call import UploadedFile
 from conductor.api.client import readable
 from conductor.errors import BadParameter
 
 _CHUNK = 256 * 1024
 _MOST_PARTS = 1_000
-_UNREADABLE = (
-    aiohttp.ClientError,
-    HttpProcessingError,
-    ValueError,
-    LookupError,
-    RuntimeError,
-    EOFError,
-    AssertionError,  # the reader's own way to refuse a misplaced boundary
-)
 
 
 async def receive(
@@ -49,15 +39,16 @@ async def receive(
     and merged over the others.
     """
     if (request.content_length or 0) > limit:
-        raise BodyTooLarge(f"Request body is too large (at most {limit} bytes)")
+        raise Unreadable(f"Request body is too large (at most {limit} bytes)")
     reception = _Reception(files, folder, limit, field_limit, idle)
     try:
         reader = aiohttp.MultipartReader(request.headers, request.content)
         await reception.run(reader)
     except TimeoutError:
-        raise BodyTooLarge("Request body did not arrive in time") from None
-    except _UNREADABLE as error:
-        raise BadParameter(f"Malformed multipart body: {type(error).__name__}") from None
+        raise Unreadable("Request body did not arrive in time") from None
+    except BROKEN:
+        abandon(request)
+        raise Unreadable("Malformed multipart body") from None
     fields = reception.fields
     if "json" in fields:
         fields |= parse_embedded(fields.pop("json"))
@@ -88,7 +79,7 @@ class _Reception:
                 return
             parts += 1
             if parts > _MOST_PARTS:
-                raise BodyTooLarge(f"Too many parts (at most {_MOST_PARTS})")
+                raise Unreadable(f"Too many parts (at most {_MOST_PARTS})")
             if not isinstance(part, aiohttp.BodyPartReader):
                 raise BadParameter("Malformed multipart body: nested multipart")
             name = readable(part.name or "")
@@ -102,7 +93,7 @@ class _Reception:
         while chunk := await self._chunk(part):
             self._field_size += len(chunk)
             if self._field_size > self._field_limit:
-                raise BodyTooLarge(f"Request fields are too large (at most {self._field_limit} bytes)")
+                raise Unreadable(f"Request fields are too large (at most {self._field_limit} bytes)")
             value += chunk
         query.add(self.fields, name, value.decode(errors="replace"))
 
@@ -141,7 +132,7 @@ class _Reception:
             chunk = await part.read_chunk(_CHUNK)
         self._size += len(chunk)
         if self._size > self._limit:
-            raise BodyTooLarge(f"Request body is too large (at most {self._limit} bytes)")
+            raise Unreadable(f"Request body is too large (at most {self._limit} bytes)")
         return chunk
 
 

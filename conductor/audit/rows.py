@@ -39,6 +39,8 @@ def row(signal: Signal, *, id: str, epoch: int) -> Json | None:
     if describe is None:
         return None
     specific = describe(signal)
+    if specific is None:
+        return None
     actor = signal.actor
     keywords = [word for word in specific.pop("keywords", ()) if word]
     made: Json = {"id": id, "epoch": epoch, **specific}
@@ -136,11 +138,13 @@ def _notice(signal: Notice) -> Json:
     return made
 
 
-def _leadership(signal: LeadershipChanged) -> Json:
+def _leadership(signal: LeadershipChanged) -> Json | None:
+    if not signal.primary:
+        return None
     return {"action": "master_primary", "description": signal.host, "host": signal.host}
 
 
-_DESCRIBED: Mapping[type[Signal], Callable[[Any], Json]] = {
+_DESCRIBED: Mapping[type[Signal], Callable[[Any], Json | None]] = {
     DefinitionChanged: _definition,
     UserLoggedIn: _login,
     JobAborted: _aborted,

@@ -56,7 +56,9 @@ class Served:
     admin_key: str = ""
     uploads: Path = field(default_factory=Path)
 
-    async def call(self, name: str, body: Any = None, *, key: str | None = None, v: str = "/v1", **query: str):
+    async def call(
+        self, name: str, body: Any = None, *, key: str | None = None, v: str = "/v1", **query: str
+    ) -> tuple[int, dict[str, Any]]:
         """(HTTP status, envelope) of a call with the administrator's key, or `key`."""
         headers = {"X-API-Key": self.admin_key if key is None else key}
         method = "GET" if body is None else "POST"
@@ -106,9 +108,7 @@ async def serving(folder: Path, more: tuple[Endpoint[Any], ...] = ()) -> AsyncIt
     uploads.mkdir()
     health = Health(seat, metrics, {"database": lambda: _ready(records)})
     raw: tuple[RawUri, ...] = (*health.uris(), OpenApi(registry.endpoints, "0.0.0").uri())
-    kernel = Kernel(
-        registry, accounts, seat, settings, metrics=metrics, raw=raw, upload_folder=uploads
-    )
+    kernel = Kernel(registry, accounts, seat, settings, metrics=metrics, raw=raw, upload_folder=uploads)
     runner = web.ServerRunner(web.Server(kernel.handle, access_log=None), shutdown_timeout=1.0)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
