@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -19,6 +20,14 @@ _JOINED_ROWS = 1000
 _TIMEOUT = 30.0
 
 Document = tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SearchPage:
+    rows: list[Any]
+    """Records in order: encoded (msgspec.Raw), or dicts where properties were selected."""
+    total: int
+    """How many match in all."""
 
 
 class Finder:
