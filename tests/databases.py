@@ -4,6 +4,7 @@ Import the fixtures into the conftest of a folder that needs them.
 """
 
 import secrets
+import tempfile
 import warnings
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -47,15 +48,21 @@ class PostgresServer:
         with self._admin.connect() as connection:
             return int(connection.exec_driver_sql(question, (sa.make_url(url).database,)).scalar_one())
 
+    def close(self) -> None:
+        self.server.cleanup()
+
     def _url(self, database: str) -> sa.URL:
         return sa.make_url(self.server.get_uri()).set(drivername="postgresql+psycopg", database=database)
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
-    server = PostgresServer(tmp_path_factory.mktemp("postgres"))
-    yield server
-    server.server.cleanup()
+def postgres() -> Iterator[PostgresServer]:
+    # Not below pytest's own folder: as root the server runs as another user, and each pytest that starts
+    # closes that folder to others.
+    with tempfile.TemporaryDirectory(prefix="opsorbit-postgres-") as folder:
+        server = PostgresServer(Path(folder))
+        yield server
+        server.close()
 
 
 @pytest.fixture(params=ENGINES)

@@ -5,17 +5,17 @@ most readers pass them on without decoding.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 
 from conductor.records.byte_cache import ByteCache
-from conductor.records.search.finder import Finder
+from conductor.records.search.finder import Finder, SearchPage
 from conductor.records.search.index import JOBS
 from conductor.records.search.language import parse
 from conductor.records.search.restriction import Restriction, restricted
+from conductor.records.search.words import term_rows
 from conductor.records.search.words import terms as terms_of
 from conductor.records.store import Records, Write, insert_new
 from conductor.records.tables import jobs, terms
@@ -40,6 +40,8 @@ HEAVY = frozenset(
 )
 """Properties that lists leave out unless asked (contract search.md §1)."""
 
+__all__ = ["HEAVY", "JobArchive", "Restriction", "SearchPage"]
+
 _CACHE_BYTES = 16 * 1024**2
 _IDS_TOGETHER = 500
 
@@ -61,14 +63,6 @@ _WHOLES = sa.select(jobs.c.id, jobs.c.summary, jobs.c.heavy).where(
 _EXISTING = sa.select(jobs.c.id).where(jobs.c.id.in_(sa.bindparam("ids", expanding=True)))
 
 
-@dataclass(frozen=True, slots=True)
-class SearchPage:
-    rows: list[Any]
-    """Records in order: encoded (msgspec.Raw), or dicts where properties were selected."""
-    total: int
-    """How many match in all."""
-
-
 class JobArchive:
     """All changes of finished jobs go through one of these, which knows what it has cached."""
 
@@ -86,7 +80,7 @@ class JobArchive:
         row = _row(job)
         with self._finder.changing():
             return await self._records.write_if(
-                Write(_INSERT, row), Write(_INSERT_TERMS, _term_rows(job)), *also
+                Write(_INSERT, row), Write(_INSERT_TERMS, term_rows(JOBS, job["id"], job)), *also
             )
 
     async def get(self, job_id: str) -> Json | None:
@@ -129,7 +123,7 @@ class JobArchive:
             lambda old: Write(_REPLACE, {**row, "job": job["id"], "old": old}),
             lambda old: [
                 *_term_deletions(job["id"], terms_of(JOBS, msgspec.json.decode(old)) - new),
-                Write(_INSERT_TERMS, _term_rows(job)),
+                Write(_INSERT_TERMS, term_rows(JOBS, job["id"], job)),
             ],
         )
 
@@ -211,14 +205,6 @@ def _row(job: Mapping[str, Any]) -> Json:
         "summary": msgspec.json.encode({key: value for key, value in job.items() if key not in HEAVY}),
         "heavy": msgspec.json.encode({key: job[key] for key in HEAVY if key in job}),
     }
-
-
-def _term_rows(job: Mapping[str, Any]) -> list[dict[str, str]]:
-    record = job["id"]
-    return [
-        {"index_name": JOBS.name, "field": field, "word": word, "record": record}
-        for field, word in terms_of(JOBS, job)
-    ]
 
 
 def _term_deletions(record: str, old: set[tuple[str, str]]) -> list[Write]:

@@ -3,13 +3,14 @@
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
 from conductor.records.search.index import Index
-from conductor.records.search.plan import RARE, Plan
-from conductor.records.search.tree import EVERYTHING, And, Nothing, OneRecord, SearchError, Tree, Word
+from conductor.records.search.plan import RARE, Lead, Plan
+from conductor.records.search.tree import And, Nothing, OneRecord, SearchError, Tree
 from conductor.records.store import Records
 
 _TOTALS = 256
@@ -19,6 +20,14 @@ _JOINED_ROWS = 1000
 _TIMEOUT = 30.0
 
 Document = tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SearchPage:
+    rows: list[Any]
+    """Records in order: encoded (msgspec.Raw), or dicts where properties were selected."""
+    total: int
+    """How many match in all."""
 
 
 class Finder:
@@ -59,13 +68,13 @@ class Finder:
         changes, quiet = self._changes, not self._changing
 
         def query(connection: sa.Connection) -> tuple[list[Document], int]:
-            rare = self._rare(connection, tree, sort)
+            lead = self._lead(connection, tree, sort)
             total = known
             if total is None:
-                total = int(connection.execute(self._plan.count(tree, rare)).scalar_one())
+                total = int(connection.execute(self._plan.count(tree, lead)).scalar_one())
             if total <= offset:
                 return [], total
-            ids = self._plan.page(tree, rare, sort, descending, offset, limit)
+            ids = self._plan.page(tree, lead, sort, descending, offset, limit)
             return self._documents(connection, ids, sort, descending, columns, limit), total
 
         documents, total = await self._records.read(query, timeout=_TIMEOUT)
@@ -85,16 +94,13 @@ class Finder:
             raise SearchError(f"Cannot find sorter: {sort_by}")
         return column
 
-    def _rare(self, connection: sa.Connection, tree: Tree, sort: str | None) -> Tree | None:
-        """The rarest condition to start from, None if there is no rare one."""
-        if tree is EVERYTHING or (sort is None and isinstance(tree, Word)):
-            return None  # the order wanted is the order at hand
+    def _lead(self, connection: sa.Connection, tree: Tree, sort: str | None) -> Lead:
         leaders = self._plan.leaders(tree)
-        if not leaders:
-            return None
+        if not leaders or (sort is None and leaders == [tree]):
+            return Lead(tuple(leaders), rare=False)  # nothing to choose from
         counts = connection.execute(self._plan.estimate(leaders)).one()
-        count, place = min((count, place) for place, count in enumerate(counts))
-        return leaders[place] if count < RARE else None
+        ranked = sorted(zip(counts, range(len(leaders)), strict=True))
+        return Lead(tuple(leaders[place] for _, place in ranked), rare=ranked[0][0] < RARE)
 
     def _documents(
         self,

@@ -1,9 +1,9 @@
 """A tree as SQL: which condition leads, and how the others are checked.
 
-The word index is sorted by field, word and record, so that the records of one word come in ID order. With
-a rare condition (fewer than RARE records) its records are collected and the rest is checked on those.
-Where all are common, the records are walked in the order wanted and each is checked, which ends after a
-page. The database's own planner has no statistics that would tell the two apart.
+The word index is sorted by field, word and record, so that the records of one word come in ID order: the
+rarest word is walked in that order and the rest checked on each, which ends after a page. For another
+order, the records of a rare condition (fewer than RARE) are collected and sorted; where all are common, the
+table is walked in the order wanted. The database's own planner has no statistics to choose by.
 
 Every value is a bind parameter.
 """
@@ -19,7 +19,8 @@ from conductor.records.search.tree import And, Everything, Not, Nothing, OneReco
 from conductor.records.search.words import bucket, number_word
 from conductor.records.tables import terms
 
-RARE = 512
+RARE = 4096
+"""Records that are collected and sorted without a second thought: some milliseconds."""
 
 Condition = sa.ColumnElement[bool]
 
@@ -33,6 +34,25 @@ class _Source:
     rows: Any
     record: sa.ColumnElement[str]
     conditions: list[Condition]
+
+
+@dataclass(frozen=True, slots=True)
+class Lead:
+    """The conditions to start from, rarest first, and whether the first is rare."""
+
+    leaders: tuple[Tree, ...]
+    rare: bool
+
+    @property
+    def collected(self) -> Tree | None:
+        return self.leaders[0] if self.rare else None
+
+    @property
+    def word(self) -> Word | None:
+        """The rarest word, unless something else is rare and this is not."""
+        if self.rare and not isinstance(self.leaders[0], Word):
+            return None
+        return next((leader for leader in self.leaders if isinstance(leader, Word)), None)
 
 
 class Plan:
@@ -57,19 +77,27 @@ class Plan:
             counts.append(sa.select(sa.func.count()).select_from(some).scalar_subquery())
         return sa.select(*counts)
 
-    def count(self, tree: Tree, rare: Tree | None) -> sa.Select[Any]:
-        """How many records match; `rare`: the leader to start from, None when all are common."""
-        source = self._collected(tree, rare) if rare else self._listed(tree) or self._walked(tree, None)
+    def count(self, tree: Tree, lead: Lead) -> sa.Select[Any]:
+        """How many records match."""
+        spans = any(isinstance(leader, Span) for leader in lead.leaders)
+        if lead.word and (lead.rare or not spans):
+            source = self._listed(tree, lead.word)
+        elif lead.collected:
+            source = self._collected(tree, lead.collected)
+        else:
+            source = self._walked(tree, None)
         return sa.select(sa.func.count()).select_from(source.rows).where(*source.conditions)
 
     def page(
-        self, tree: Tree, rare: Tree | None, sort: str | None, descending: bool, offset: int, limit: int
+        self, tree: Tree, lead: Lead, sort: str | None, descending: bool, offset: int, limit: int
     ) -> sa.Select[Any]:
         """The IDs of one page in order. `sort`: a column; None is the ID, by which equal ones go too."""
-        if rare:
-            source = self._collected(tree, rare)
+        if sort is None and lead.word:
+            source = self._listed(tree, lead.word)
+        elif lead.collected:
+            source = self._collected(tree, lead.collected)
         else:
-            source = (self._listed(tree) if sort is None else None) or self._walked(tree, sort or "")
+            source = self._walked(tree, sort or "")
         rows, order = source.rows, [source.record]
         if sort is not None:
             order.insert(0, self._table.c[sort])
@@ -90,14 +118,10 @@ class Plan:
         rest = [part for part in _parts(tree) if part is not rare]
         return _Source(found, found.c[0], [self._condition(part, found.c[0]) for part in rest])
 
-    def _listed(self, tree: Tree) -> _Source | None:
-        """The records of one word, in ID order; None if no word leads or the table is needed anyway."""
-        parts = _parts(tree)
-        word = next((part for part in parts if isinstance(part, Word)), None)
-        if word is None or any(isinstance(part, Span) for part in parts):
-            return None
+    def _listed(self, tree: Tree, word: Word) -> _Source:
+        """The records of one word, in ID order."""
         listed = terms.alias()
-        rest = [self._condition(part, listed.c.record) for part in parts if part is not word]
+        rest = [self._condition(part, listed.c.record) for part in _parts(tree) if part is not word]
         return _Source(listed, listed.c.record, [*self._is_word(listed, word.field, [word.word]), *rest])
 
     def _walked(self, tree: Tree, order: str | None) -> _Source:

@@ -49,6 +49,14 @@ def terms(index: Index, record: Mapping[str, Any]) -> set[tuple[str, str]]:
     return found
 
 
+def term_rows(index: Index, id: str, record: Mapping[str, Any]) -> list[dict[str, str]]:
+    """The rows of the table `terms` for one record."""
+    return [
+        {"index_name": index.name, "field": field, "word": word, "record": id}
+        for field, word in terms(index, record)
+    ]
+
+
 def words(value: Any, field: Field) -> list[str]:
     """The words of one value in order, with repetitions; those that are too long are left out."""
     if type(value) is list and all(type(item) is str for item in value) and not field.whole:
