@@ -23,7 +23,7 @@ class Deletion:
         """Record first, so that nobody finds a job whose log has gone; then log and output files."""
         await self._archive.delete(job_id)
         await self._files.delete(log_key(job_id))
-        await self._files.delete_under(f"files/jobs/{job_id}/")
+        await self._files.delete_under(f"files/jobs/{job_id}")
         self._signals.publish(JobDeleted(job_id=job_id, actor=actor, correlation_id=correlation_id))
 
     async def delete_of_event(self, event_id: str, actor: Actor) -> None:

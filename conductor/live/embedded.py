@@ -86,6 +86,8 @@ class EmbeddedRedis:
                     await self._process.wait()
         except TimeoutError:
             log.warning("redis does not stop", pid=pid)
+        if self._socket.parent != self._directory.resolve():
+            shutil.rmtree(self._socket.parent, ignore_errors=True)
 
     async def _spawn(self) -> None:
         self._socket.unlink(missing_ok=True)

@@ -148,7 +148,7 @@ async def test_an_abort_ends_the_whole_process_tree(client: Client) -> None:
 
 
 async def test_a_time_limit_aborts(client: Client) -> None:
-    limits = [{"type": "time", "enabled": True, "duration": 1}]
+    limits = [{"type": "time", "enabled": True, "duration": 1, "abort": True}]
     job_id = await start(client, "sleep 600", limits=limits)
     job = await finished(client, job_id)
     assert job["code"] == "abort"
