@@ -3,7 +3,6 @@
 `validate_event` is what a launch asks of the event merged with a request; saving asks the same.
 """
 
-import importlib
 import re
 from typing import Any
 
@@ -18,6 +17,7 @@ from conductor.definitions.triggers import check_triggers
 from conductor.definitions.workflow_graph import check_workflow, data_of, nodes_of
 from conductor.definitions.writer import Writer
 from conductor.errors import BadParameter
+from shared.expressions import ExpressionError, compile_expression
 
 WORKFLOW = "workflow"
 WORKFLOW_PLUGIN = "_workflow"
@@ -109,11 +109,9 @@ def _check_expression(expression: Any) -> None:
         return
     if not isinstance(expression, str):
         raise BadParameter("Malformed event parameter: expression")
-    # Loaded here since the grammar is heavy and most events have no expression.
-    expressions = importlib.import_module("shared.expressions")
     try:
-        expressions.compile_expression(expression)
-    except expressions.ExpressionError as error:
+        compile_expression(expression)
+    except ExpressionError as error:
         raise BadParameter(f"Failed to compile target expression: {error}") from None
 
 
