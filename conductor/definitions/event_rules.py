@@ -127,14 +127,20 @@ def _check_tags(tags: Any, library: Library) -> None:
             raise BadParameter(f"Unknown tag: {tag}")
 
 
-def require_access(event: Json, library: Library, by: Writer) -> None:
-    """The caller may use the event's category and targets, and all that its workflow's nodes name.
-
-    Sub-workflows are looked into once each. Raises AccessDenied, or BadParameter for a missing event.
-    Jobs that nodes replay are left to the caller (`workflow_graph.replayed_jobs`).
-    """
+def require_own_access(event: Json, by: Writer) -> None:
+    """The caller may use the event's own category and targets. Raises AccessDenied."""
     by.require_category(_string(event.get("category")))
     by.require_targets(_strings(event.get("targets")))
+
+
+def require_access(event: Json, library: Library, by: Writer, *, tolerant: bool = False) -> None:
+    """The caller may use the event's category and targets, and all that its workflow's nodes name.
+
+    Sub-workflows are looked into once each. Raises AccessDenied, and BadParameter for a missing event unless
+    `tolerant`: a workflow that lost one must stay editable. Jobs that nodes replay are left to the caller
+    (`workflow_graph.replayed_jobs`).
+    """
+    require_own_access(event, by)
     if not is_workflow(event) or by.admin:
         return
     seen = {event.get("id")}
@@ -147,6 +153,10 @@ def require_access(event: Json, library: Library, by: Writer) -> None:
                 by.require_targets(_strings(data.get("targets")))
             elif node.get("type") == "event":
                 nested = _nested(data, library)
+                if nested is None:
+                    if tolerant:
+                        continue
+                    raise BadParameter(f"Unknown Event ID: {shown(data.get('event'))}")
                 by.require_category(_string(nested.get("category")))
                 by.require_targets(_strings(nested.get("targets")))
                 if targets := _strings(data.get("targets")):
@@ -156,12 +166,9 @@ def require_access(event: Json, library: Library, by: Writer) -> None:
                     waiting.append(nested.get("workflow"))
 
 
-def _nested(data: Json, library: Library) -> Json:
+def _nested(data: Json, library: Library) -> Json | None:
     id = data.get("event")
-    event = library.get("events", id) if isinstance(id, str) else None
-    if event is None:
-        raise BadParameter(f"Unknown Event ID: {shown(id)}")
-    return event
+    return library.get("events", id) if isinstance(id, str) else None
 
 
 def _string(value: Any) -> str:

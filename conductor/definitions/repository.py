@@ -137,7 +137,7 @@ class Definitions:
             if stored is None:
                 raise Refusal(rules.code, f"{_noun(rules)} not found: {id}")
             context = self._context(by)
-            rules.authorise(stored, context)
+            (rules.authorise_delete or rules.authorise)(stored, context)
             rules.guard_delete(stored, context)
             await unbroken(self._remove(rules, id))
             self._announce(kind, "delete", stored, (), actor)
