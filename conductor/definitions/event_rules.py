@@ -3,7 +3,6 @@
 `validate_event` is what a launch asks of the event merged with a request; saving asks the same.
 """
 
-import importlib
 import re
 from typing import Any
 
@@ -18,6 +17,7 @@ from conductor.definitions.triggers import check_triggers
 from conductor.definitions.workflow_graph import check_workflow, data_of, nodes_of
 from conductor.definitions.writer import Writer
 from conductor.errors import BadParameter
+from shared.expressions import ExpressionError, compile_expression
 
 WORKFLOW = "workflow"
 WORKFLOW_PLUGIN = "_workflow"
@@ -109,11 +109,9 @@ def _check_expression(expression: Any) -> None:
         return
     if not isinstance(expression, str):
         raise BadParameter("Malformed event parameter: expression")
-    # Loaded here since the grammar is heavy and most events have no expression.
-    expressions = importlib.import_module("shared.expressions")
     try:
-        expressions.compile_expression(expression)
-    except expressions.ExpressionError as error:
+        compile_expression(expression)
+    except ExpressionError as error:
         raise BadParameter(f"Failed to compile target expression: {error}") from None
 
 
@@ -129,14 +127,20 @@ def _check_tags(tags: Any, library: Library) -> None:
             raise BadParameter(f"Unknown tag: {tag}")
 
 
-def require_access(event: Json, library: Library, by: Writer) -> None:
-    """The caller may use the event's category and targets, and all that its workflow's nodes name.
-
-    Sub-workflows are looked into once each. Raises AccessDenied, or BadParameter for a missing event.
-    Jobs that nodes replay are left to the caller (`workflow_graph.replayed_jobs`).
-    """
+def require_own_access(event: Json, by: Writer) -> None:
+    """The caller may use the event's own category and targets. Raises AccessDenied."""
     by.require_category(_string(event.get("category")))
     by.require_targets(_strings(event.get("targets")))
+
+
+def require_access(event: Json, library: Library, by: Writer, *, tolerant: bool = False) -> None:
+    """The caller may use the event's category and targets, and all that its workflow's nodes name.
+
+    Sub-workflows are looked into once each. Raises AccessDenied, and BadParameter for a missing event unless
+    `tolerant`: a workflow that lost one must stay editable. Jobs that nodes replay are left to the caller
+    (`workflow_graph.replayed_jobs`).
+    """
+    require_own_access(event, by)
     if not is_workflow(event) or by.admin:
         return
     seen = {event.get("id")}
@@ -149,6 +153,10 @@ def require_access(event: Json, library: Library, by: Writer) -> None:
                 by.require_targets(_strings(data.get("targets")))
             elif node.get("type") == "event":
                 nested = _nested(data, library)
+                if nested is None:
+                    if tolerant:
+                        continue
+                    raise BadParameter(f"Unknown Event ID: {shown(data.get('event'))}")
                 by.require_category(_string(nested.get("category")))
                 by.require_targets(_strings(nested.get("targets")))
                 if targets := _strings(data.get("targets")):
@@ -158,12 +166,9 @@ def require_access(event: Json, library: Library, by: Writer) -> None:
                     waiting.append(nested.get("workflow"))
 
 
-def _nested(data: Json, library: Library) -> Json:
+def _nested(data: Json, library: Library) -> Json | None:
     id = data.get("event")
-    event = library.get("events", id) if isinstance(id, str) else None
-    if event is None:
-        raise BadParameter(f"Unknown Event ID: {shown(id)}")
-    return event
+    return library.get("events", id) if isinstance(id, str) else None
 
 
 def _string(value: Any) -> str:

@@ -9,6 +9,7 @@ from conductor.definitions.event_rules import (
     check_event,
     is_workflow,
     require_access,
+    require_own_access,
 )
 from conductor.definitions.json_values import Json, truthy
 from conductor.definitions.kind import Context, Kind
@@ -110,7 +111,11 @@ def _lock_workflow(changes: Json, stored: Json, merged: Json, context: Context) 
 
 
 def _authorise(doc: Json, context: Context) -> None:
-    require_access(doc, context.library, context.by)
+    require_access(doc, context.library, context.by, tolerant=True)
+
+
+def _authorise_delete(doc: Json, context: Context) -> None:
+    require_own_access(doc, context.by)
 
 
 def _guard_delete(doc: Json, context: Context) -> None:
@@ -133,5 +138,6 @@ EVENTS = Kind(
     prepare=_prepare,
     revise=_revise,
     authorise=_authorise,
+    authorise_delete=_authorise_delete,
     guard_delete=_guard_delete,
 )

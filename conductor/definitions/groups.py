@@ -6,7 +6,7 @@ from typing import Any
 from conductor.definitions.actions import check_actions
 from conductor.definitions.json_values import Json
 from conductor.definitions.kind import Context, Kind
-from conductor.definitions.patterns import Pattern
+from conductor.definitions.patterns import check_pattern, found_in
 from conductor.definitions.text import check_types, require_text
 from conductor.errors import BadParameter, Refusal
 
@@ -16,12 +16,7 @@ _TYPES = {"max_jobs_per_server": "number", "sort_order": "number"}
 def matches(group: Json, hostname: str) -> bool:
     """Whether a server of this name belongs to the group by itself; a bad stored pattern matches nothing."""
     pattern = group.get("hostname_match")
-    if not isinstance(pattern, str):
-        return False
-    try:
-        return Pattern.of(pattern).found_in(hostname)
-    except BadParameter:
-        return False
+    return isinstance(pattern, str) and found_in(hostname, pattern)
 
 
 def _prepare(doc: Json, context: Context) -> Mapping[str, Any]:
@@ -47,7 +42,7 @@ def _check(doc: Json, context: Context) -> None:
     check_types(doc, _TYPES)
     if "hostname_match" in doc:
         try:
-            Pattern.of(doc["hostname_match"])
+            check_pattern(doc["hostname_match"])
         except BadParameter as error:
             raise Refusal("group", f"Invalid hostname match: {error.description}") from None
     if "alert_actions" in doc:

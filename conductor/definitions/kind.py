@@ -76,6 +76,8 @@ class Kind:
     """Validates and completes (stored, changes)."""
     authorise: Callable[[Json, Context], None] = _always
     """The caller may touch this document; asked of the old and the new state."""
+    authorise_delete: Callable[[Json, Context], None] | None = None
+    """The caller may delete this document, where that is not what `authorise` says."""
     authorise_all: Callable[[Context], None] = _anybody
     """The caller may reorder the whole list."""
     guard_delete: Callable[[Json, Context], None] = _always

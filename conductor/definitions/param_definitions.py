@@ -10,7 +10,7 @@ from typing import Any
 
 from conductor.definitions.json_values import Json, is_number, number_of, truthy
 from conductor.definitions.params import OVERRIDE_PREFIX, RESERVED_OVERRIDES
-from conductor.definitions.patterns import Pattern
+from conductor.definitions.patterns import check_pattern
 from conductor.definitions.text import RESERVED_WORDS, has_markup, is_text
 from conductor.errors import BadParameter
 
@@ -117,7 +117,7 @@ def _check_regex(regex: Any, prefix: str) -> None:
     if not isinstance(regex, str):
         raise BadParameter(f"{prefix}: Invalid regular expression")
     try:
-        Pattern.of(regex)
+        check_pattern(regex)
     except BadParameter as error:
         raise BadParameter(f"{prefix}: {error.description}") from None
 

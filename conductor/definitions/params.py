@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from conductor.definitions.json_values import Json, copied, number_of, text_of, truthy
-from conductor.definitions.patterns import Pattern
+from conductor.definitions.patterns import found_in
 from conductor.definitions.text import shown
 from conductor.errors import BadParameter
 
@@ -72,7 +72,7 @@ def check_values(values: Mapping[str, Any], fields: Any, prefix: str) -> None:
                 raise BadParameter(f"{prefix}: Parameter '{field['id']}' is required.")
             continue
         regex, range_ = field.get("regex"), field.get("range")
-        if truthy(regex) and not (isinstance(regex, str) and Pattern.of(regex).found_in(text)):
+        if truthy(regex) and not (isinstance(regex, str) and found_in(text, regex)):
             raise BadParameter(f"{prefix}: Parameter '{field['id']}' value is invalid.")
         if truthy(range_) and not in_range(value, range_):
             raise BadParameter(f"{prefix}: Parameter '{field['id']}' value is invalid ({shown(range_)}).")

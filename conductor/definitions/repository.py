@@ -7,6 +7,7 @@ here, since they depend on the stored document.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -105,9 +106,10 @@ class Definitions:
                 raise Refusal(rules.code, f"That {_noun(rules)} ID already exists: {item['id']}")
             if rules.sort_ordered:
                 item["sort_order"] = drafts.next_order(shelf.all())
-            await self._commit(rules, [item], self._state_of(rules, item["id"], draft.state), fresh=True)
+            state = self._state_of(rules, item["id"], draft.state)
+            [item] = await self._commit(rules, [item], state, fresh=True)
             self._announce(kind, "create", item, draft.updated, actor)
-        return draft
+        return replace(draft, doc=item)
 
     async def update(self, kind: str, id: str, changes: Json, *, actor: Actor, by: Writer) -> Json:
         """Shallow-merge `changes` into an item; returns it whole. Raises Refusals."""
@@ -119,9 +121,9 @@ class Definitions:
             if stored is None:
                 raise Refusal(rules.unknown_code or rules.code, f"{_noun(rules)} not found: {id}")
             draft = drafts.change(rules, stored, changes, self._context(by), int(now()))
-            await self._commit(rules, [draft.doc], self._state_of(rules, id, draft.state))
-            self._announce(kind, "update", draft.doc, draft.updated, actor)
-        return draft.doc
+            [item] = await self._commit(rules, [draft.doc], self._state_of(rules, id, draft.state))
+            self._announce(kind, "update", item, draft.updated, actor)
+        return item
 
     async def delete(self, kind: str, id: str, *, actor: Actor, by: Writer) -> Json:
         """Remove an item and its global state; returns what it was. Raises Refusals."""
@@ -135,7 +137,7 @@ class Definitions:
             if stored is None:
                 raise Refusal(rules.code, f"{_noun(rules)} not found: {id}")
             context = self._context(by)
-            rules.authorise(stored, context)
+            (rules.authorise_delete or rules.authorise)(stored, context)
             rules.guard_delete(stored, context)
             await unbroken(self._remove(rules, id))
             self._announce(kind, "delete", stored, (), actor)
@@ -176,7 +178,7 @@ class Definitions:
                     known = self._shelves[name].get(item["id"]) is not None
                     place = self._shelves[name].position(item["id"]) if known else position
                     position += not known
-                    writes.append(_put(self.kinds[name], item, place))
+                    writes.append(_put(self.kinds[name], item["id"], place, _encoded(self.kinds[name], item)))
 
             if writes:
                 await unbroken(self._store_all(docs, writes))
@@ -202,10 +204,17 @@ class Definitions:
 
     async def _commit(
         self, kind: Kind, docs: Sequence[Json], state: tuple[str, Json] | None = None, *, fresh: bool = False
-    ) -> None:
+    ) -> Sequence[Json]:
+        """Returns the documents as SQL has them, which share nothing with what a caller sent."""
         shelf = self._shelves[kind.plural]
-        writes = [_put(kind, doc, shelf.position(doc["id"])) for doc in docs]
-        await unbroken(self._store(kind, docs, writes, state, fresh))
+        rows = [_encoded(kind, doc) for doc in docs]
+        stored: list[Json] = [msgspec.json.decode(row) for row in rows]
+        writes = [
+            _put(kind, doc["id"], shelf.position(doc["id"]), row)
+            for doc, row in zip(stored, rows, strict=True)
+        ]
+        await unbroken(self._store(kind, stored, writes, state, fresh))
+        return stored
 
     async def _store(
         self,
@@ -261,14 +270,18 @@ class Definitions:
         )
 
 
-def _put(kind: Kind, doc: Json, position: int) -> Write:
+def _encoded(kind: Kind, doc: Json) -> bytes:
     try:
         encoded = msgspec.json.encode(doc)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise BadParameter(f"{_noun(kind)} cannot be stored: {error}") from None
     if len(encoded) > MAX_BYTES:
         raise BadParameter(f"{_noun(kind)} is larger than {MAX_BYTES} bytes")
-    return Write(_PUT, {"kind": kind.plural, "id": doc["id"], "position": position, "doc": encoded})
+    return encoded
+
+
+def _put(kind: Kind, id: str, position: int, encoded: bytes) -> Write:
+    return Write(_PUT, {"kind": kind.plural, "id": id, "position": position, "doc": encoded})
 
 
 def _noun(kind: Kind) -> str:

@@ -81,11 +81,11 @@ class GlobalState:
             raise BadParameter(f"State path is longer than {_LONGEST_KEY} characters")
         doc = {**self.latest(key), **changes}
         try:
-            write = Write(_PUT, {"key": key, "doc": msgspec.json.encode(doc)})
+            encoded = msgspec.json.encode(doc)
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
             raise BadParameter(f"State of {key} cannot be stored: {error}") from None
         self._ahead[key] = (doc, self._ahead[key][1] + 1 if key in self._ahead else 1)
-        return write
+        return Write(_PUT, {"key": key, "doc": encoded})
 
     def apply(self, key: str, changes: Mapping[str, Any]) -> None:
         """A staged change is committed."""

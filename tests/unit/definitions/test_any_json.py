@@ -42,7 +42,7 @@ VALUES = st.recursive(
 
 RICH_EVENT: Json = {
     **EVENT,
-    "expression": "",
+    "expression": "info.os == 1",
     "tags": ["important"],
     "stagger": 1,
     "triggers": [
@@ -62,9 +62,9 @@ RICH_EVENT: Json = {
         {"type": "email", "enabled": True, "condition": "error", "users": ["a"]},
     ],
     "fields": [
-        {"id": "f", "type": "text", "regex": "^.", "range": "0-9/1"},
-        {"id": "t", "type": "toolset", "data": {"tools": [
-            {"id": "a", "title": "A", "fields": [{"id": "z", "title": "Z", "type": "text"}]}
+        {"id": "f", "title": "F", "type": "text", "regex": "^.", "range": "0-9/1"},
+        {"id": "t", "title": "T", "type": "toolset", "data": {"tools": [
+            {"id": "a", "title": "A", "fields": [{"id": "z", "title": "Z", "type": "text", "value": ""}]}
         ]}},
     ],
     "update_state": {"cursor": 1},
@@ -138,3 +138,10 @@ def test_an_update_of_any_imported_record(data: st.DataObject) -> None:
 def test_orders(items: Any) -> None:
     with suppress(Refusal):
         drafts.orders(items)
+
+
+@pytest.mark.parametrize(
+    ("kind", "number"), [(kind, n) for kind in SAMPLES for n in range(len(SAMPLES[kind]))]
+)
+def test_the_samples_themselves_are_good(kind: str, number: int) -> None:
+    assert drafts.new(KINDS[kind], SAMPLES[kind][number], context(Books(), ADMIN), NOW).doc["title"]

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from conductor.definitions import drafts
-from conductor.definitions.json_values import Json
+from conductor.definitions.event_rules import require_access
+from conductor.definitions.json_values import Json, copied
 from conductor.definitions.kinds import KINDS
 from conductor.errors import AccessDenied, BadParameter, Refusal
 from tests.unit.definitions.samples import ADMIN, EVENT, NOW, WORKFLOW, Books, Caller, context
@@ -306,6 +307,18 @@ class TestEvents:
         assert (
             new("events", outer, limited, books).doc["category"] == "mine"
         )  # a graph that holds itself ends
+
+    def test_a_workflow_that_lost_an_event_can_be_repaired(self) -> None:
+        limited = Caller(categories=["general"])
+        broken = {**copied(WORKFLOW), "id": "e3", "plugin": "_workflow", "targets": []}
+        books = Books()
+        del books.kinds["events"]["e1"]
+        with pytest.raises(BadParameter, match="Unknown Event ID: e1"):
+            change("events", broken, {"title": "New"}, limited, books)
+        with pytest.raises(BadParameter, match="Unknown Event ID: e1"):
+            require_access(broken, books, limited)
+        empty = {"nodes": [], "connections": []}
+        assert change("events", broken, {"workflow": empty}, limited, books).doc["workflow"] == empty
 
 
 @pytest.mark.parametrize(
