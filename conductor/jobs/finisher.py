@@ -118,14 +118,12 @@ class Finisher:
         job.outcome = {"retry": [ids.short_id("j"), plan.number, plan.delay] if plan else None}
 
     async def _settle(self, job: ActiveJob) -> None:
-        plan = (job.outcome or {}).get("retry")
-        await self._keep_log(job)
-        faults.reach("conductor.files")
+        decided = job.outcome or {}
+        plan = decided.get("retry")
+        if not decided.get("complete"):
+            await self._complete(job, plan)
+            job.outcome = {**decided, "complete": True}
         follow_ups = self._follow_ups(job, plan)
-        job.set(tags=self._tags(job, retried=bool(plan)))
-        if plan:
-            job.set(retried=True, jobs=[{"id": plan[0], "reason": "retry"}])
-        note(job, self._host, _last_words(job.job), job.job["completed"])
         await self._book.save(job)
         faults.reach("conductor.finishing")
         record = self._record(job)
@@ -135,9 +133,16 @@ class Finisher:
         faults.reach("conductor.settled")
         self._tell(job, record, follow_ups)
 
+    async def _complete(self, job: ActiveJob, plan: list[Any] | None) -> None:
+        """What the record needs beside the result. Not done again after a death: the live log is gone by then."""
+        await self._keep_log(job)
+        faults.reach("conductor.files")
+        job.set(tags=self._tags(job, retried=bool(plan)))
+        if plan:
+            job.set(retried=True, jobs=[{"id": plan[0], "reason": "retry"}])
+        note(job, self._host, _last_words(job.job), job.job["completed"])
+
     async def _keep_log(self, job: ActiveJob) -> None:
-        if "log_file_size" in job.details:
-            return  # done before a death
         data = self._logs.read(job.id)
         if len(data) > self._inline:
             packed = await asyncio.to_thread(gzip.compress, data, 6)
