@@ -109,20 +109,21 @@ async def serve(settings: Settings, data_dir: Path) -> None:
 async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
     """All parts, started; stopped in reverse order on leaving."""
     async with contextlib.AsyncExitStack() as stack:
-        redis_url = settings.redis_url
-        if not redis_url:
-            embedded = EmbeddedRedis(data_dir / "redis", strict=settings.durability == "strict")
-            await embedded.start()
+        strict = settings.durability == "strict"
+        database_url = settings.database_url or f"sqlite:///{data_dir / 'opsorbit.db'}"
+        embedded = None if settings.redis_url else EmbeddedRedis(data_dir / "redis", strict=strict)
+        if embedded:
             stack.push_async_callback(embedded.stop)
+            opened = await asyncio.gather(Records.open(database_url, strict=strict), embedded.start())
+            records = opened[0]
             await stack.enter_async_context(_task(embedded.watch(), "embedded redis"))
-            redis_url = embedded.url
-        redis = connect(redis_url)
+        else:
+            records = await Records.open(database_url, strict=strict)
+        stack.push_async_callback(records.close)
+        redis = connect(embedded.url if embedded else settings.redis_url)
         stack.push_async_callback(redis.aclose)
         names = keys(settings.redis_prefix)
 
-        database_url = settings.database_url or f"sqlite:///{data_dir / 'opsorbit.db'}"
-        records = await Records.open(database_url, strict=settings.durability == "strict")
-        stack.push_async_callback(records.close)
         files = Files.open(settings.files_url or (data_dir / "files").as_uri())
         archive = JobArchive(records)
         stored_servers = Documents(records, tables.servers)

@@ -79,11 +79,9 @@ class Primary:
 
     async def serve(self, epoch: int) -> None:
         """Read everything, open for callers and satellites, and act until cancelled."""
-        await self._definitions.load()
-        await seed(self._definitions)
-        generated = await self._users.ensure_admin(self._settings.admin_password)
-        if generated:
-            self._announce_password(generated)
+        async with asyncio.TaskGroup() as loading:  # the first password's hash takes a while
+            loading.create_task(self._load_definitions())
+            loading.create_task(self._load_users())
         book = JobBook(self._redis, self._keys, epoch, holds_lease=lambda: self._leadership.holds_lease)
         await book.load()
         engine = JobEngine(
@@ -114,6 +112,15 @@ class Primary:
             self._office.close()
             await self._sockets.close_all()
             self._announce(epoch, primary=False)
+
+    async def _load_definitions(self) -> None:
+        await self._definitions.load()
+        await seed(self._definitions)
+
+    async def _load_users(self) -> None:
+        generated = await self._users.ensure_admin(self._settings.admin_password)
+        if generated:
+            self._announce_password(generated)
 
     def _announce(self, epoch: int, *, primary: bool) -> None:
         host = self._settings.host_id()

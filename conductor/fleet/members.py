@@ -7,11 +7,14 @@ from conductor.fleet import servers
 from conductor.fleet.joining import Joining
 from conductor.fleet.roster import Roster
 
-_CHECK_SECONDS = 0.2
+_CHECK_SECONDS = 1.0
 
 
 class Members:
-    """Watches the versions of plugins and groups, since a burst of edits needs telling once."""
+    """Watches the versions of plugins and groups, since a burst of edits needs telling once.
+
+    Before a job is launched its satellite is told at once: it must not run yesterday's script.
+    """
 
     def __init__(self, roster: Roster, joining: Joining, definitions: Definitions) -> None:
         self._roster = roster
@@ -22,14 +25,19 @@ class Members:
 
     async def run(self) -> None:
         """Until cancelled."""
+        self._roster.before_launch = self.tell_plugins
         while True:
             await asyncio.sleep(_CHECK_SECONDS)
-            if self._plugins != (version := self._definitions.version("plugins")):
-                self._plugins = version
-                self._roster.tell_all("update", self._joining.lists())
+            self.tell_plugins()
             if self._groups != (version := self._definitions.version("groups")):
                 self._groups = version
                 await self._regroup()
+
+    def tell_plugins(self) -> None:
+        """Send every satellite the plugins if they have changed."""
+        if self._plugins != (version := self._definitions.version("plugins")):
+            self._plugins = version
+            self._roster.tell_all("update", self._joining.lists())
 
     async def _regroup(self) -> None:
         groups = self._definitions.all("groups")

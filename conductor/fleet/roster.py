@@ -1,6 +1,6 @@
 """Who is online, and the messages to them: the fleet's side of the jobs room's port."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -34,6 +34,8 @@ class Roster:
         self._recent: dict[str, Record] = {}
         self._expected: dict[str, Record] = {}
         self._expected_until = 0.0
+        self.before_launch: Callable[[], None] = _nothing
+        """Called before each launch, to tell satellites what they must know by then."""
 
     # Who is there
 
@@ -110,6 +112,7 @@ class Roster:
         record = self._records.get(server_id)
         if record is None:
             return
+        self.before_launch()
         given = {
             **details,
             "serverData": record.get("userData") or {},
@@ -136,3 +139,7 @@ class Roster:
     def ask_for_copy(self, server_id: str, job_id: str, attempt: int) -> None:
         if self.lists_its_jobs(server_id):
             self.tell(server_id, "send_copy", SendCopy(id=job_id, attempt=attempt))
+
+
+def _nothing() -> None:
+    """Nobody wants to be called."""

@@ -28,7 +28,6 @@ from conductor.signals import SYSTEM, Actor, JobAborted, Signals
 from shared import clock
 
 TICK_SECONDS = 1.0
-LOG_FLUSH_SECONDS = 0.05
 
 log = structlog.get_logger(__name__)
 
@@ -99,7 +98,7 @@ class JobEngine:
             await self._resume()
             self.ready.set()
             group.create_task(self._tick(), name="job tick")
-            group.create_task(self._flush_logs(), name="log flush")
+            group.create_task(self.reports.flush(), name="log flush")
 
     # What the API asks for
 
@@ -174,11 +173,6 @@ class JobEngine:
 
     def _end(self, job: ActiveJob, result: Mapping[str, Any]) -> None:
         self._spawn(self._finisher.finish(job, result))
-
-    async def _flush_logs(self) -> None:
-        while True:
-            await asyncio.sleep(LOG_FLUSH_SECONDS)
-            self.reports.flush()
 
     async def _tick(self) -> None:
         while True:

@@ -3,6 +3,7 @@
 A satellite may speak of the jobs launched on it and of no others; what it says passes the allow-list.
 """
 
+import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
@@ -22,6 +23,9 @@ from shared.protocol.messages import HeldJob, JobCopy, JobLog, JobResult, JobUpd
 from shared.protocol.updates import SATELLITE_KEYS, allowed
 
 Spawn = Callable[[Coroutine[Any, Any, None]], None]
+
+LOG_FLUSH_SECONDS = 0.05
+"""How long output is gathered before it is written and acknowledged."""
 
 _STATES_FROM_AGENTS = frozenset({"finishing"})
 
@@ -48,6 +52,7 @@ class Reports:
         self._followers = followers
         self._spawn = spawn
         self._waiting_results: dict[str, JobResult] = {}
+        self._gathered = asyncio.Event()
 
     # Acknowledged reports of our own satellites
 
@@ -68,6 +73,7 @@ class Reports:
             return
         if end > size:
             self._logs.append(job.id, message.data[size - message.offset :])
+            self._gathered.set()
         job.job["updated"] = clock.now()
         self._followers.changed(job.id)
         waiting = self._waiting_results.get(job.id)
@@ -147,7 +153,8 @@ class Reports:
     def base_output(self, server_id: str, job_id: str, text: str) -> None:
         job = self._own(server_id, job_id)
         if job is not None:
-            self._logs.append(job.id, text.encode(errors="surrogateescape"))
+            self._logs.append(job.id, text.encode(errors="replace"))
+            self._gathered.set()
             job.job["updated"] = clock.now()
             self._followers.changed(job.id)
 
@@ -178,8 +185,15 @@ class Reports:
     def forget(self, job_id: str) -> None:
         self._waiting_results.pop(job_id, None)
 
-    def flush(self) -> None:
-        """Hand gathered output to the operating system and acknowledge it."""
+    async def flush(self) -> None:
+        """Hand gathered output to the operating system and acknowledge it, many times a second, until cancelled."""
+        while True:
+            await self._gathered.wait()
+            await asyncio.sleep(LOG_FLUSH_SECONDS)
+            self._gathered.clear()
+            self._write_gathered()
+
+    def _write_gathered(self) -> None:
         for job_id, size in self._logs.flush().items():
             job = self._book.get(job_id)
             if job is not None and not self._finisher.is_ending(job_id):

@@ -118,6 +118,7 @@ class JobBook:
         self._jobs: dict[str, ActiveJob] = {}
         self._by_event: dict[str, set[str]] = {}
         self._marked: set[str] = set()
+        self._any_marked = asyncio.Event()
         self._writer = BookWriter(redis, keys, epoch, holds_lease=holds_lease, everything=self._everything)
 
     # Reading
@@ -186,6 +187,7 @@ class JobBook:
     def mark(self, job: ActiveJob) -> None:
         """Something changed that can be lost without harm; it is written with the next flush."""
         self._marked.add(job.id)
+        self._any_marked.set()
 
     async def settle(self, job: ActiveJob, follow_ups: Sequence[ActiveJob] = ()) -> None:
         """The archive has the job: it leaves the book, and what follows it enters, in one step."""
@@ -213,7 +215,9 @@ class JobBook:
 
     async def _flush(self) -> None:
         while True:
+            await self._any_marked.wait()
             await asyncio.sleep(FLUSH_SECONDS)
+            self._any_marked.clear()
             marked, self._marked = self._marked, set()
             jobs = [job for job_id in marked if (job := self._jobs.get(job_id))]
             if jobs:

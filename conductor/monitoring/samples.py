@@ -30,6 +30,7 @@ class Samples:
         self._stored = Documents(records, tables.samples)
         self._minute: dict[str, Record] = {}
         self._unwritten: set[str] = set()
+        self._any_unwritten = asyncio.Event()
         self._quick: dict[str, deque[Record]] = {}
         self.taken = 0
         """Minute samples taken since the start."""
@@ -54,6 +55,7 @@ class Samples:
             "data": data,
         }
         self._unwritten.add(server_id)
+        self._any_unwritten.set()
         self.taken += 1
         info = server["info"] = dict(server["info"])
         for part in _LIVE_INFO:
@@ -82,10 +84,10 @@ class Samples:
     async def run(self) -> None:
         """Write what was taken, until cancelled."""
         while True:
+            await self._any_unwritten.wait()
             await asyncio.sleep(_WRITE_SECONDS)
+            self._any_unwritten.clear()
             unwritten, self._unwritten = self._unwritten, set()
-            if not unwritten:
-                continue
             writes = [
                 self._stored.put_write(server_id, sample, date=sample["date"])
                 for server_id in unwritten
@@ -95,4 +97,5 @@ class Samples:
                 await self._records.write(*writes)
             except Unavailable as error:
                 self._unwritten |= unwritten
+                self._any_unwritten.set()
                 log.warning("samples wait for the database", error=str(error))
