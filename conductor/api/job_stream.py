@@ -29,7 +29,8 @@ _HEADERS = {"Content-Type": "text/event-stream", "Cache-Control": "no-cache", "X
 
 
 class StreamJob(msgspec.Struct, kw_only=True):
-    id: str
+    id: str = ""
+    """Required; checked after the credentials."""
     token: str | None = None
     """A stream token; with one no other credentials are looked at."""
 
@@ -42,6 +43,8 @@ def endpoints(office: Office, archive: JobArchive, settings: Settings) -> tuple[
                 raise BadParameter("Authentication failure.")
         else:
             await call.require_account()
+        if not params.id:
+            raise BadParameter("Missing parameter: id")
         active = engine.book.get(params.id)
         ended = None if active else await archive.get(params.id)
         known = active.job if active else ended
