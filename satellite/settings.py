@@ -28,14 +28,14 @@ class SettingsError(Exception):
 
 class Settings(msgspec.Struct, kw_only=True):
     # Where the conductor is
-    hosts: list[str] = ["localhost"]
+    hosts: list[str] = msgspec.field(default_factory=lambda: ["localhost"])
     host: str = ""
     """One fixed host, such as a load balancer; `hosts` and redirects are ignored then."""
     masters: str | list[str] = ""
     """Replaces `hosts` at start."""
     port: int = 5522
     secure: bool = False
-    socket_opts: Json = {"rejectUnauthorized": False}
+    socket_opts: Json = msgspec.field(default_factory=lambda: {"rejectUnauthorized": False})
 
     # Who we are
     server_id: str = ""
