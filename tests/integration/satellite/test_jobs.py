@@ -78,7 +78,7 @@ async def test_a_command_without_a_report_ends_as_unknown(joined: Peer) -> None:
     job = await joined.result(job_id)
     assert (job["code"], job["unknown"]) == ("warning", 1)
     first, second = joined.logs[job_id].split(b"\n")[:2]
-    assert first == b""  # single quotes keep $NAME, the inner shell has it not split
+    assert first == b"x y"  # kept by the single quotes, expanded by the inner shell
     assert b'"NAME":"x y"' in second
 
 
@@ -99,7 +99,7 @@ async def test_setup_errors_are_ordinary_results(joined: Peer) -> None:
 
 async def test_secrets_reach_the_process_and_leave_the_disk(joined: Peer, satellite: Satellite) -> None:
     joined.ack_results = False
-    job_id = await joined.launch("#!/bin/sh\necho $TOKEN\nread line; echo $line\n", sec={"TOKEN": "s3cr3t"})
+    job_id = await joined.launch("#!/bin/sh\necho $TOKEN\nsed 's/^/got /'\n", sec={"TOKEN": "s3cr3t"})
     await joined.result(job_id)
     assert joined.logs[job_id].startswith(b"s3cr3t\n")
     assert b'"secrets":{"TOKEN":"s3cr3t"}' in joined.logs[job_id]
@@ -137,7 +137,7 @@ async def test_an_abort_ends_what_the_policy_says(joined: Peer, tmp_path: Path, 
     script, child = map(int, os.read(descriptor, 100).split())
     os.close(descriptor)
     await joined.send("abort_job", {"id": job_id, "attempt": 1, "reason": "enough"})
-    # The script ends at SIGTERM; its sleep keeps standard output, so with `parent` the bound ends the job.
+    # With `parent` the sleep keeps standard output open: the bound ends the job.
     job = await joined.result(job_id)
     assert (job["code"], job["description"]) == ("abort", "enough")
     assert (_alive(script), _alive(child)) == {
