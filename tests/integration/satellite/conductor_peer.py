@@ -51,6 +51,11 @@ class Peer:
         await site.start()
         self.port = self._runner.addresses[0][1]
 
+    def reset(self) -> None:
+        """As new, but for the connection."""
+        self.ack_results = True
+        self.finish_statuses.clear()
+
     async def stop(self) -> None:
         await self.drop()
         if self._runner is not None:
@@ -116,16 +121,16 @@ class Peer:
                 rows[f"{len(rows)}"] = data["text"]
         return list(rows.values())
 
-    async def launch(self, script: str = "", **changes: Any) -> str:
+    async def launch(self, source: str = "", **changes: Any) -> str:
         job_id = changes.pop("id", None) or short_id("j")
-        params = changes.pop("params", {"script": script})
+        params = changes.pop("params", {"script": source})
         extra = {"details": changes.pop("details", {}), "sec": changes.pop("sec", {})}
         if self.acknowledged:
             extra["attempt"] = changes.pop("attempt", 1)
         job = {
             "id": job_id, "event": "e1", "plugin": "shellplug", "command": "[shell-plugin]", "script": "",
-            "state": "active", "server": "s1", "kill": "all", "params": params, "env": {}, "uid": "", "gid": "",
-            "started": 1761051600.2, "now": 1761051600, "limits": [], "type": "adhoc",
+            "state": "active", "server": "s1", "kill": "all", "params": params, "env": {},
+            "uid": "", "gid": "", "started": 1761051600.2, "now": 1761051600, "limits": [], "type": "adhoc",
         } | changes  # fmt: skip
         await self.send("launch_job", {"job": job, **extra})
         return job_id
@@ -169,7 +174,7 @@ class Peer:
                 await self.send(
                     "joined",
                     {
-                        "config": {"child_kill_timeout": 1},
+                        "config": {"child_kill_timeout": 0.5},
                         "masterData": {"masters": ["127.0.0.1"]},
                         "groups": ["main"],
                         "plugins": [],

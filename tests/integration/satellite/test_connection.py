@@ -19,7 +19,7 @@ async def test_it_joins_with_its_token_and_lists_nothing(peer: Peer, satellite: 
     assert peer.protocols == [SUBPROTOCOL]
     assert peer.resumes == [{"jobs": []}]
     saved = msgspec.json.decode((satellite.data / "config.json").read_bytes())
-    assert (saved["server_id"], saved["hosts"], saved["child_kill_timeout"]) == ("s1", ["127.0.0.1"], 1)
+    assert (saved["server_id"], saved["hosts"], saved["child_kill_timeout"]) == ("s1", ["127.0.0.1"], 0.5)
     assert "initial" not in saved
     assert (satellite.data / "config.json").stat().st_mode & 0o777 == 0o600
 
@@ -29,7 +29,9 @@ async def test_an_echo_comes_back_unchanged(peer: Peer, satellite: Satellite) ->
     await satellite.start()
     await peer.joined()
     await peer.send("echo", {"id": "e1", "last_ping_ms": 3, "odd": [1, None]})
-    assert await peer.until(lambda: peer.of("echoback")) == [{"id": "e1", "last_ping_ms": 3, "odd": [1, None]}]
+    assert await peer.until(lambda: peer.of("echoback")) == [
+        {"id": "e1", "last_ping_ms": 3, "odd": [1, None]}
+    ]
 
 
 @pytest.mark.parametrize(
@@ -59,7 +61,16 @@ async def test_it_survives_rubbish(peer: Peer, satellite: Satellite) -> None:
     await peer.joined()
     for message in (b"", b"\xff" * 100, b"\x80", "text where msgpack is due", b"\x93\x01\x02\x03"):
         await peer.send_raw(message)
-    for cmd in ("launch_job", "abort_job", "log_ack", "result_ack", "send_copy", "update", "joined", "nothing"):
+    for cmd in (
+        "launch_job",
+        "abort_job",
+        "log_ack",
+        "result_ack",
+        "send_copy",
+        "update",
+        "joined",
+        "nothing",
+    ):
         for data in (None, [], "x", {"id": 5}, {"job": {"id": "../../etc"}}, {"id": "j1", "attempt": -1}):
             await peer.send(cmd, data)
     await peer.send("updateConfig", {"hosts": 5, "child_kill_timeout": "soon"})
@@ -79,7 +90,7 @@ async def test_plugin_scripts_follow_the_conductor(peer: Peer, satellite: Satell
     satellite.configure(peer.port)
     await satellite.start()
     await peer.joined()
-    plugins = [{"id": "p1", "script": "echo '{\"xy\":1,\"code\":0}'"}, {"id": "../bad", "script": "x"}]
+    plugins = [{"id": "p1", "script": 'echo \'{"xy":1,"code":0}\''}, {"id": "../bad", "script": "x"}]
     await peer.send("update", {"plugins": plugins})
     job = await peer.result(await peer.launch(command="/bin/sh", script="(File)", plugin="p1"))
     assert job["code"] == 0
@@ -92,8 +103,22 @@ async def test_samples_hold_what_readers_need(peer: Peer, satellite: Satellite) 
     satellite.configure(peer.port, monitoring_enabled=True, quickmon_enabled=True)
     await satellite.start()
     await peer.joined()
-    command = {"id": "m1", "command": "/bin/sh", "script": 'echo "[1]"', "format": "json", "groups": ["main"], "sec": {}}
-    other = {"id": "m2", "command": "/bin/sh", "script": "echo x", "format": "text", "groups": ["else"], "sec": {}}
+    command = {
+        "id": "m1",
+        "command": "/bin/sh",
+        "script": 'echo "[1]"',
+        "format": "json",
+        "groups": ["main"],
+        "sec": {},
+    }
+    other = {
+        "id": "m2",
+        "command": "/bin/sh",
+        "script": "echo x",
+        "format": "text",
+        "groups": ["else"],
+        "sec": {},
+    }
     await peer.send("update", {"commands": [command, other]})
     (sample, *_) = await peer.until(lambda: peer.of("monitor"))
     data = sample["data"]

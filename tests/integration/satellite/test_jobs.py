@@ -6,25 +6,53 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from tests.integration.satellite.conductor_peer import Peer
 from tests.integration.satellite.conftest import Satellite
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-@pytest.fixture(params=[True, False], ids=["acknowledged", "base"])
-async def both(request: pytest.FixtureRequest, satellite: Satellite) -> AsyncIterator[Peer]:
-    async with Peer(acknowledged=request.param) as peer:
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def acknowledged(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[Peer, Satellite]]:
+    async for pair in _pair(True, tmp_path_factory):
+        yield pair
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def base(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[Peer, Satellite]]:
+    async for pair in _pair(False, tmp_path_factory):
+        yield pair
+
+
+async def _pair(
+    speaks_ours: bool, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[tuple[Peer, Satellite]]:
+    satellite = Satellite(tmp_path_factory.mktemp("jobs") / "satellite")
+    async with Peer(acknowledged=speaks_ours) as peer:
         satellite.configure(peer.port)
         await satellite.start()
         await peer.joined()
-        yield peer
+        yield peer, satellite
+        await satellite.stop()
+        satellite.kill_leftovers()
 
 
 @pytest.fixture
-async def joined(peer: Peer, satellite: Satellite) -> Peer:
-    satellite.configure(peer.port)
-    await satellite.start()
-    await peer.joined()
+def joined(acknowledged: tuple[Peer, Satellite]) -> Peer:
+    acknowledged[0].reset()
+    return acknowledged[0]
+
+
+@pytest.fixture
+def satellite(acknowledged: tuple[Peer, Satellite]) -> Satellite:
+    return acknowledged[1]
+
+
+@pytest.fixture(params=["acknowledged", "base"])
+def both(request: pytest.FixtureRequest) -> Peer:
+    peer: Peer = request.getfixturevalue(request.param)[0]
     return peer
 
 
@@ -74,7 +102,7 @@ async def test_a_death_by_signal_is_told_from_the_same_exit_code(
 
 
 async def test_a_command_without_a_report_ends_as_unknown(joined: Peer) -> None:
-    job_id = await joined.launch(command="/bin/sh -c 'echo $NAME; cat'", params={"NAME": "x y"})
+    job_id = await joined.launch(command="/bin/sh -c 'echo $NAME; sed s/^/got./'", params={"NAME": "x y"})
     job = await joined.result(job_id)
     assert (job["code"], job["unknown"]) == ("warning", 1)
     first, second = joined.logs[job_id].split(b"\n")[:2]
@@ -132,7 +160,9 @@ async def test_an_abort_ends_what_the_policy_says(joined: Peer, tmp_path: Path, 
     fifo = tmp_path / "pids"
     os.mkfifo(fifo)
     descriptor = os.open(fifo, os.O_RDWR)
-    job_id = await joined.launch(f"#!/bin/sh\nsleep 61 & echo up $$ $!; echo $$ $! >{fifo}; wait\n", kill=kill)
+    job_id = await joined.launch(
+        f"#!/bin/sh\nsleep 61 & echo up $$ $!; echo $$ $! >{fifo}; wait\n", kill=kill
+    )
     await joined.until(lambda: joined.logs.get(job_id, b"").startswith(b"up"))
     script, child = map(int, os.read(descriptor, 100).split())
     os.close(descriptor)
@@ -166,7 +196,8 @@ async def test_a_time_limit_is_kept_without_the_conductor(joined: Peer) -> None:
 
 async def test_the_job_waits_for_tee_in_a_process_substitution(joined: Peer, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
-    script = f"#!/bin/bash\nexec > >(while read -r l; do sleep 0.2; echo \"$l\"; done | tee {copy})\necho a\necho b\n"
+    slowly = 'while read -r line; do sleep 0.2; echo "$line"; done'
+    script = f"#!/bin/bash\nexec > >({slowly} | tee {copy})\necho a\necho b\n"
     job_id = await joined.launch(script)
     await joined.result(job_id)
     assert joined.logs[job_id] == b"a\nb\n"
@@ -209,8 +240,8 @@ async def test_the_environment_has_its_layers(joined: Peer) -> None:
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root to become another user")
-async def test_a_job_runs_as_another_user(joined: Peer, tmp_path: Path) -> None:
-    for folder in [tmp_path, *tmp_path.parents]:
+async def test_a_job_runs_as_another_user(joined: Peer, satellite: Satellite) -> None:
+    for folder in satellite.data.parents:
         if folder.stat().st_uid == 0 and folder != Path("/") and not folder.stat().st_mode & 0o001:
             folder.chmod(folder.stat().st_mode | 0o011)
     script = "#!/bin/sh\nid -un; touch here && ls; echo err >/dev/stderr; cat ../job.json\n"
@@ -223,7 +254,9 @@ async def test_a_job_runs_as_another_user(joined: Peer, tmp_path: Path) -> None:
 
 
 async def test_the_test_plugin_succeeds(joined: Peer) -> None:
-    job_id = await joined.launch(command="[test-plugin]", params={"duration": 1, "custom": "c"}, kill="parent")
+    job_id = await joined.launch(
+        command="[test-plugin]", params={"duration": 1, "custom": "c"}, kill="parent"
+    )
     job = await joined.result(job_id)
     assert (job["code"], job["description"]) == (0, "Success!")
     assert job["data"]["custom"] == "c"

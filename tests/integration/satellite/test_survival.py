@@ -14,7 +14,10 @@ echo run >>{witness}
 i=0
 while [ $i -lt {lines} ]; do
   echo "line $i"; echo "error $i" >&2
-  [ $((i % 20)) -eq 0 ] && echo '{{"xy":1,"data":{{"seen":['$i']}},"push":{{"tags":["t'$i'"]}}}}' && sleep 0.05
+  if [ $((i % 20)) -eq 0 ]; then
+    echo '{{"xy":1,"data":{{"seen":['$i']}},"push":{{"tags":["t'$i'"]}}}}'
+    sleep 0.05
+  fi
   i=$((i+1))
 done
 printf 'last without newline'
@@ -80,7 +83,14 @@ async def test_the_process_goes_on_while_the_satellite_is_gone(
     gate, done = tmp_path / "gate", tmp_path / "done"
     os.mkfifo(gate)
     os.mkfifo(done)
-    script = f"#!/bin/sh\necho before\nread x <{gate}\necho '{{\"xy\":1,\"label\":\"L\"}}'\necho during\necho >{done}\nexit 5\n"
+    script = f"""#!/bin/sh
+echo before
+read x <{gate}
+echo '{{"xy":1,"label":"L"}}'
+echo during
+echo >{done}
+exit 5
+"""
     satellite.configure(peer.port)
     await satellite.start()
     await peer.joined()
@@ -117,7 +127,8 @@ async def test_an_abort_is_remembered(peer: Peer, satellite: Satellite) -> None:
     job_id = await peer.launch("#!/bin/sh\ntrap '' TERM\necho up\nwhile :; do sleep 60; done\n")
     await peer.until(lambda: peer.logs.get(job_id))
     await peer.send("abort_job", {"id": job_id, "attempt": 1, "reason": "stop it"})
-    await peer.until(lambda: (satellite.data / "jobs" / f"{job_id}.1" / "abort").exists() or None)
+    await peer.send("echo", {"id": "after"})
+    await peer.until(lambda: peer.of("echoback"))
     await satellite.kill()
     await satellite.start()
     job = await peer.result(job_id)
