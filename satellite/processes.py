@@ -127,6 +127,14 @@ def send(pids: Iterable[int], number: signal.Signals) -> None:
             os.kill(pid, number)
 
 
+def owner(pid: int) -> int:
+    """The user it runs as; -1 when it is gone or cannot be asked."""
+    try:
+        return os.stat(f"/proc/{pid}").st_uid
+    except OSError:
+        return -1
+
+
 def command_of(pid: int, name: str) -> str:
     """The command line; for a kernel thread its name in brackets."""
     try:

@@ -118,8 +118,10 @@ class Attempt:
         except SetupError as error:
             self._fail(str(error))
             return
-        except OSError as error:
-            self._fail(f"Setup Error: {error.strerror}")
+        except Exception as error:
+            # A launch of an impossible shape must end as a result, not as a job nobody hears of again.
+            log.exception("set-up failed", job=self.key.id)
+            self._fail(f"Setup Error: {error}")
             return
         for number, warning in enumerate(self._program.warnings):
             self.note(f"setup{number}", warning)

@@ -1,5 +1,6 @@
 """What became of an attempt while no satellite watched, read from its directory (docs/satellite-wire.md)."""
 
+import os
 from enum import Enum, auto
 
 from satellite import processes
@@ -33,5 +34,8 @@ def is_alive(witness: Started) -> bool:
     """Whether that very process lives: a PID alone may have been given to another one since."""
     process = processes.read(witness.pid)
     if process is None or process.state == "Z":
+        return False
+    if witness.owner != os.getuid() and processes.owner(witness.pid) != witness.owner:
+        # The job's user can write what it likes there: it must not make us signal a stranger's process.
         return False
     return witness.start_time is None or process.start == witness.start_time

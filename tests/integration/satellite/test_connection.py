@@ -7,6 +7,8 @@ from shared.protocol.frames import SUBPROTOCOL
 from tests.integration.satellite.conductor_peer import TOKEN, Peer
 from tests.integration.satellite.conftest import Satellite
 
+RUBBISH: list[object] = [None, [], "x", {"id": 5}, {"job": {"id": "../../etc"}}, {"id": "j1", "attempt": -1}]
+
 
 async def test_it_joins_with_its_token_and_lists_nothing(peer: Peer, satellite: Satellite) -> None:
     satellite.configure(peer.port, server_id="", initial={"title": "Render 07", "id": "forged"})
@@ -71,13 +73,26 @@ async def test_it_survives_rubbish(peer: Peer, satellite: Satellite) -> None:
         "joined",
         "nothing",
     ):
-        for data in (None, [], "x", {"id": 5}, {"job": {"id": "../../etc"}}, {"id": "j1", "attempt": -1}):
+        for data in RUBBISH:
             await peer.send(cmd, data)
     await peer.send("updateConfig", {"hosts": 5, "child_kill_timeout": "soon"})
     await peer.send("masterData", {"masters": [1]})
+    await peer.joined()
+    odd = await peer.launch(command="/bin/x\0y", params={"n": "x"})
+    assert (await peer.result(odd))["code"] == 1
     job_id = await peer.launch("#!/bin/sh\necho well\n")
     assert (await peer.result(job_id))["code"] == 0
     assert peer.joins == 1
+
+
+async def test_a_number_that_no_frame_holds_does_not_stop_the_result(
+    peer: Peer, satellite: Satellite
+) -> None:
+    satellite.configure(peer.port)
+    await satellite.start()
+    await peer.joined()
+    job_id = await peer.launch('#!/bin/sh\necho \'{"xy":1,"data":{"n":[123456789012345678901234567890]}}\'\n')
+    assert (await peer.result(job_id))["data"] == {"n": [123456789012345678901234567890.0]}
 
 
 async def test_without_credentials_it_stops(peer: Peer, satellite: Satellite) -> None:
