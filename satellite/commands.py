@@ -71,31 +71,37 @@ class Commands:
         """`joined`: settings, conductors and lists."""
         config = data.get("config")
         if isinstance(config, dict):
-            self._config.merge(config)
-        self._masters(data.get("masterData"))
+            self._safely("joined", self._config.merge, config)
+        masters = data.get("masterData")
+        if isinstance(masters, dict):
+            self._safely("joined", self._masters, masters)
         self._config.settle()
-        self.update(data)
+        self._safely("joined", self.update, data)
 
     def handle(self, frame: Frame) -> None:
         handler = self._handlers.get(frame.cmd)
         if handler is None:
             log.info("unknown command from the conductor", cmd=frame.cmd[:64])
             return
+        self._safely(frame.cmd, handler, frame.body())
+
+    @staticmethod
+    def _safely(cmd: str, handler: Callable[[dict[str, Any]], None], data: dict[str, Any]) -> None:
         try:
-            handler(frame.body())
+            handler(data)
         except (msgspec.ValidationError, LaunchError) as error:
-            log.warning("command from the conductor was dropped", cmd=frame.cmd, error=str(error))
+            log.warning("command from the conductor was dropped", cmd=cmd, error=str(error))
         except Exception:
             # Whatever the conductor sends, the jobs of this host must not suffer.
-            log.exception("command from the conductor failed", cmd=frame.cmd)
+            log.exception("command from the conductor failed", cmd=cmd)
 
     def update(self, data: dict[str, Any]) -> None:
         if isinstance(data.get("plugins"), list):
             self._scripts.replace(data["plugins"])
         self._monitors.replace(groups=data.get("groups"), commands=data.get("commands"))
 
-    def _masters(self, data: Any) -> None:
-        masters = data.get("masters") if isinstance(data, dict) else None
+    def _masters(self, data: dict[str, Any]) -> None:
+        masters = data.get("masters")
         if isinstance(masters, list) and masters and all(isinstance(host, str) and host for host in masters):
             managed = self._config.settings.managed_keys
             if managed is None or "hosts" in managed:

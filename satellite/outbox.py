@@ -10,6 +10,7 @@ from collections import deque
 from typing import Any
 
 import aiohttp
+import structlog
 
 from shared import faults
 from shared.protocol.frames import Encoding
@@ -18,6 +19,9 @@ _CONGESTED_BYTES = 8 * 1024 * 1024
 _CONGESTED_FRAMES = 10_000
 _REPLACEABLE = frozenset({"job_update", "jobs", "monitor", "quickmon"})
 _SEND_TIMEOUT = 30.0
+
+
+log = structlog.get_logger(__name__)
 
 
 class Outbox:
@@ -47,7 +51,11 @@ class Outbox:
             while self._frames:
                 cmd, data, size = self._frames.popleft()
                 self._bytes -= size
-                message = self._encoding.encode(cmd, data)
+                try:
+                    message = self._encoding.encode(cmd, data)
+                except (TypeError, ValueError, OverflowError, RecursionError) as error:
+                    log.error("frame cannot be encoded", cmd=cmd, error=str(error))  # noqa: TRY400
+                    continue
                 if size:
                     # Only a large frame can meet a full transport; a timer for each small one costs more
                     # than sending it.

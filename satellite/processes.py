@@ -24,6 +24,8 @@ class Process(NamedTuple):
     session: int
     state: str
     ticks: int
+    waited: int
+    """CPU time of children that ended and were waited for, with theirs."""
     start: int
     rss: int
     virtual: int
@@ -58,6 +60,7 @@ def read(pid: int) -> Process | None:
         session=int(fields[3]),
         state=fields[0].decode(),
         ticks=int(fields[11]) + int(fields[12]),
+        waited=int(fields[13]) + int(fields[14]),
         start=int(fields[19]),
         rss=int(fields[21]) * PAGE_BYTES,
         virtual=int(fields[20]),
@@ -124,6 +127,14 @@ def send(pids: Iterable[int], number: signal.Signals) -> None:
             os.kill(pid, number)
 
 
+def owner(pid: int) -> int:
+    """The user it runs as; -1 when it is gone or cannot be asked."""
+    try:
+        return os.stat(f"/proc/{pid}").st_uid
+    except OSError:
+        return -1
+
+
 def command_of(pid: int, name: str) -> str:
     """The command line; for a kernel thread its name in brackets."""
     try:
@@ -169,6 +180,7 @@ def _read_with_psutil(pid: int) -> Process | None:
                 session=os.getsid(pid),
                 state={"running": "R", "zombie": "Z", "stopped": "T"}.get(process.status(), "S"),
                 ticks=int((times.user + times.system) * TICKS_PER_SECOND),
+                waited=int((times.children_user + times.children_system) * TICKS_PER_SECOND),
                 start=int((process.create_time() - psutil.boot_time()) * TICKS_PER_SECOND),
                 rss=memory.rss,
                 virtual=memory.vms,

@@ -9,6 +9,7 @@ No task and no thread belongs to an attempt, so that thousands can run.
 
 import asyncio
 import subprocess
+import time
 from enum import Enum, auto
 from typing import Any, Protocol
 
@@ -16,12 +17,14 @@ import structlog
 
 from satellite import processes
 from satellite.jobs import ending
-from satellite.jobs.directory import AbortRecord, JobDirectory, Started
+from satellite.jobs.directory import AbortRecord, JobDirectory
 from satellite.jobs.ending import End, Style
 from satellite.jobs.host import Host
 from satellite.jobs.launch import AttemptKey, Launch
+from satellite.jobs.limits import time_limit
 from satellite.jobs.lines import OutputLines
 from satellite.jobs.output import Output
+from satellite.jobs.recovery import Found, find, is_alive
 from satellite.jobs.report import PluginReport
 from satellite.jobs.setup import Program, SetupError, prepare, style_of
 from satellite.jobs.shipping import Shipping
@@ -115,8 +118,10 @@ class Attempt:
         except SetupError as error:
             self._fail(str(error))
             return
-        except OSError as error:
-            self._fail(f"Setup Error: {error.strerror}")
+        except Exception as error:
+            # A launch of an impossible shape must end as a result, not as a job nobody hears of again.
+            log.exception("set-up failed", job=self.key.id)
+            self._fail(f"Setup Error: {error}")
             return
         for number, warning in enumerate(self._program.warnings):
             self.note(f"setup{number}", warning)
@@ -162,29 +167,26 @@ class Attempt:
         self._abort = self.directory.read_abort()
         if self._abort is not None:
             self.report.closed = True
-        witness = self.directory.read_started()
-        if not self.directory.has_started() and same_boot:
+        found = find(self.directory, same_boot=same_boot)
+        if found is Found.NEVER_STARTED:
             self._begin_again()
             return
-        self._has_stdin = True
         try:
-            self._open_output()
+            output = self._open_output()
         except OSError:
             # After a power loss the journal can know an attempt whose directory never reached the disk.
             self._lost = True
             self._conclude(ending.lost_result())
             return
-        assert self.output is not None  # noqa: S101
-        self.output.recover()
-        if self.directory.read_exit() is not None:
-            self.pid = witness.pid if witness else 0
-            self._ended()
-        elif same_boot and witness is None:
-            # Between creating the file and writing to it: give that shim a moment.
-            self._timer = self._host.loop.call_later(_NEXT_LOOK, self._look_again)
+        self._has_stdin = True
+        output.recover()
+        witness = self.directory.read_started()
+        self.pid = witness.pid if witness and same_boot else 0
+        if found is Found.UNCLEAR:
             self.phase = Phase.RUNNING
-        elif same_boot and witness is not None and self._alive(witness):
-            self._go_on(witness)
+            self._timer = self._host.loop.call_later(_NEXT_LOOK, self._look_again)
+        elif found is Found.RUNNING:
+            self._go_on()
         else:
             self._ended()
 
@@ -202,22 +204,17 @@ class Attempt:
 
     def _look_again(self) -> None:
         witness = self.directory.read_started()
-        if witness is not None and self._alive(witness):
-            self._go_on(witness)
+        if witness is not None and is_alive(witness):
+            self.pid = witness.pid
+            self._go_on()
         else:
             self._ended()
 
-    def _go_on(self, witness: Started) -> None:
-        self._run(witness.pid)
+    def _go_on(self) -> None:
+        self._run(self.pid)
         self.note(f"again{int(now())}", "Satellite was restarted, the job went on")
         if self._abort is not None:
             self._terminate()
-
-    def _alive(self, witness: Started) -> bool:
-        process = processes.read(witness.pid)
-        if process is None or process.state == "Z":
-            return False
-        return witness.start_time is None or process.start == witness.start_time
 
     # Running
 
@@ -242,7 +239,7 @@ class Attempt:
             return
         if self.output.truncated():
             self.note("cut", "WARNING: The job cut its own output file, some of its output may be missing")
-        limit = _time_limit(self.launch.job)
+        limit = time_limit(self.launch.job)
         if limit and monotonic() - self.started > limit:
             self.abort(f"Job has exceeded its time limit of {limit:g} seconds.", retry_ok=True)
 
@@ -300,7 +297,7 @@ class Attempt:
         if self._child is not None and witness is not None and witness.pid != self.pid:
             # A shim of an earlier satellite was first; ours ended at `started` and ran nothing.
             self._child = None
-            if self._alive(witness):
+            if is_alive(witness):
                 self._run(witness.pid)
                 return
             self.pid = witness.pid
@@ -407,13 +404,14 @@ class Attempt:
         if self._timer is not None:
             self._timer.cancel()
 
-    def _open_output(self) -> None:
+    def _open_output(self) -> Output:
         params = self.launch.job.get("params")
         annotate = isinstance(params, dict) and params.get("annotate") and self._style is Style.SHELL
         lines = OutputLines(
             self.report, self.note, percent=self._style is Style.SHELL, stamp=_stamp if annotate else None
         )
         self.output = Output(self.directory, lines)
+        return self.output
 
     def _forget_stdin(self) -> None:
         self.directory.forget_stdin()
@@ -421,26 +419,4 @@ class Attempt:
 
 
 def _stamp() -> bytes:
-    import time
-
     return time.strftime("[%Y/%m/%d %H:%M:%S] ").encode()
-
-
-_LIMIT_GRACE = 2.0
-"""Seconds that the conductor's own check comes first: it also notifies. Ours is for when it is away."""
-
-
-def _time_limit(job: dict[str, Any]) -> float:
-    """Seconds after which an enabled time limit that aborts ends the job here; 0: none."""
-    limits = job.get("limits")
-    durations = [
-        limit["duration"] + _LIMIT_GRACE
-        for limit in (limits if isinstance(limits, list) else ())
-        if isinstance(limit, dict)
-        and limit.get("type") == "time"
-        and limit.get("enabled")
-        and limit.get("abort")
-        and isinstance(limit.get("duration"), int | float)
-        and limit["duration"] > 0
-    ]
-    return min(durations, default=0.0)

@@ -33,6 +33,8 @@ class Started(NamedTuple):
     start_time: int | None
     killed: bool
     """The shell told of a signal, which a status above 128 alone does not."""
+    owner: int
+    """The user who wrote it."""
 
 
 class Record(msgspec.Struct, kw_only=True):
@@ -115,22 +117,22 @@ class JobDirectory:
 
     def read_started(self) -> Started | None:
         """None without a complete witness."""
-        text = _witness(f"{self.shim}/started")
+        text, owner = _witness(f"{self.shim}/started")
         first, newline, rest = text.partition("\n")
         if not newline:
             return None
         try:
             if " " not in first:
-                return Started(int(first), None, bool(rest))
+                return Started(int(first), None, bool(rest), owner)
             # The name in parentheses may itself hold spaces and parentheses; field 22 is the start time.
             fields = first[first.rindex(")") + 2 :].split(" ")
-            return Started(int(first[: first.index(" ")]), int(fields[19]), bool(rest))
+            return Started(int(first[: first.index(" ")]), int(fields[19]), bool(rest), owner)
         except (ValueError, IndexError):
             return None
 
     def read_exit(self) -> int | None:
         """The command's status; None while there is none."""
-        text = _witness(f"{self.shim}/exit")
+        text, _ = _witness(f"{self.shim}/exit")
         if not text.endswith("\n"):
             return None
         try:
@@ -167,14 +169,16 @@ class JobDirectory:
             os.rmdir(self._text)
 
 
-def _witness(path: str) -> str:
+def _witness(path: str) -> tuple[str, int]:
+    """Content and owner of a file that the job may have tampered with."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
-        return ""
+        return "", -1
     try:
-        return os.read(descriptor, _MAX_WITNESS_BYTES).decode(errors="replace")
+        content = os.read(descriptor, _MAX_WITNESS_BYTES).decode(errors="replace")
+        return content, os.fstat(descriptor).st_uid
     except OSError:
-        return ""
+        return "", -1
     finally:
         os.close(descriptor)

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import structlog
 
@@ -86,8 +86,8 @@ class HeldJobs:
             self._hold(attempt)
             try:
                 attempt.recover(same_boot)
-            except OSError as error:
-                log.warning("attempt was not recovered", job=key.id, error=str(error))
+            except Exception:
+                log.exception("attempt was not recovered", job=key.id)
             log.info("job found again", job=key.id, attempt=key.attempt, state=attempt.state)
 
     def attach(self, reports: Reports) -> None:
@@ -117,11 +117,19 @@ class HeldJobs:
                 next_second = monotonic() + _SECOND
             await asyncio.sleep(_TICK)
             for attempt in list(self._busy):
-                attempt.tick()
+                self._safely(attempt.tick)
             self._watch.poll()
             if monotonic() >= next_second:
                 next_second = monotonic() + _SECOND
-                self._second()
+                self._safely(self._second)
+
+    @staticmethod
+    def _safely(step: Callable[[], None]) -> None:
+        """One job's trouble must not stop the others' ticks."""
+        try:
+            step()
+        except Exception:
+            log.exception("tick failed")
 
     def _second(self) -> None:
         at = monotonic()

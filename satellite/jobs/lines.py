@@ -10,6 +10,9 @@ from satellite.jobs.report import PluginReport
 
 _PERCENT = re.compile(rb"\s*(\d{1,3}(?:\.\d+)?)%\s*")
 
+_LARGEST = 2**64 - 1
+_TRANSPORT = msgspec.msgpack.Encoder()
+
 Warn = Callable[[str, str], None]
 """(key that is the same whenever the same output is read again, text)"""
 
@@ -66,9 +69,24 @@ class OutputLines:
             return line
         if not message.get("xy"):
             return msgspec.json.encode(message) + b"\n"
+        try:
+            _TRANSPORT.encode(message)
+        except OverflowError:
+            message = _narrowed(message)
         for number, warning in enumerate(self._report.accept(message)):
             self._warn(f"m{offset:x}_{number}", warning)
         return b""
+
+
+def _narrowed(value: Any) -> Any:
+    """JSON has whole numbers of any length, frames have 64 bits: longer ones become floats."""
+    if isinstance(value, dict):
+        return {key: _narrowed(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_narrowed(inner) for inner in value]
+    if isinstance(value, int) and not -(2**63) <= value <= _LARGEST:
+        return float(value)
+    return value
 
 
 def _lines(block: bytes) -> list[bytes]:

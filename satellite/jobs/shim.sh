@@ -14,7 +14,7 @@ shift
 exec 3>&2 2>/dev/null
 read -r stat </proc/self/stat || stat=$$
 set -C
-exec 2>"$state/started"
+exec 2>"$state/started" || exit 1
 echo "$stat" >&2
 # A signal to the whole group must not take the witness away. Caught (not ignored) signals are back at their
 # default in the command.

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from satellite import processes
 
-_GIVE_UP_AFTER = 5.0
+_GIVE_UP_AFTER = 3.0
 """Seconds after SIGKILL: only a process stuck in the kernel is still there."""
 
 

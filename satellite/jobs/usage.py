@@ -42,6 +42,9 @@ class Usage:
         self._ticks: dict[int, tuple[int, int]] = {}
         """pid → (start, ticks) at the last sample; the start tells a reused PID."""
         self._commands: dict[tuple[int, int], str] = {}
+        self._total = 0
+        """CPU time of the whole tree so far. That of an ended child has moved to its parent, so the sum
+        loses nothing between two samples, however short the children live."""
         self._sampled = 0.0
 
     def sample(self, table: dict[int, Process], root: int, at: Seconds, uptime: Seconds) -> dict[str, Any]:
@@ -54,14 +57,16 @@ class Usage:
         before, self._ticks = self._ticks, {p.pid: (p.start, p.ticks) for p in members}
         self._sampled = at
         procs: dict[str, Any] = {}
-        percent_of_all = 0.0
+        total = sum(process.ticks + process.waited for process in members)
+        span = max(uptime - members[0].start / TICKS_PER_SECOND if first else elapsed, 0.01)
+        percent_of_all = 100 * max(total - self._total, 0) / TICKS_PER_SECOND / span
+        self._total = total
         commands = {}
         for process in members:
             start, ticks = before.get(process.pid, (process.start, 0))
             used = process.ticks - ticks if start == process.start else process.ticks
             age = max(uptime - process.start / TICKS_PER_SECOND, 0.01)
             percent = 100 * used / TICKS_PER_SECOND / (age if first else max(elapsed, 0.01))
-            percent_of_all += percent
             identity = process.pid, process.start
             # A process is first seen as a copy of its parent, before it becomes its program.
             known = self._commands.get(identity) if age > 2 else None

@@ -7,8 +7,7 @@ import subprocess
 import tempfile
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any
-from xml.etree import ElementTree
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import structlog
@@ -17,6 +16,9 @@ from satellite.jobs import credentials
 from satellite.jobs.command_line import CommandLineError, arguments
 from satellite.jobs.environment import own_environment
 from satellite.settings import Config
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
 
 _TIMEOUT = 10.0
 _QUICK_TIMEOUT = 1.0
@@ -144,6 +146,8 @@ def parse(text: str, form: Any) -> Any:
         except msgspec.DecodeError as error:
             return f"JSON Parser Error: {error}"
     if form == "xml" and "<" in text:
+        from xml.etree import ElementTree
+
         try:
             return _element(ElementTree.fromstring(text))  # noqa: S314 - output of a plugin of the operator's
         except ElementTree.ParseError as error:
@@ -151,7 +155,7 @@ def parse(text: str, form: Any) -> Any:
     return text.strip()
 
 
-def _element(element: ElementTree.Element) -> Any:
+def _element(element: "Element") -> Any:
     children: Json = dict(element.attrib)
     for child in element:
         value = _element(child)

@@ -75,8 +75,8 @@ class Sampler:
             try:
                 sample = await loop.run_in_executor(self._thread, self._samples.quick)
                 commands = await self._plugins.results(quick=True)
-            except (OSError, ValueError) as error:
-                log.warning("quick sample failed", error=str(error))
+            except Exception:
+                log.exception("quick sample failed")
                 continue
             if commands is not None:
                 sample["commands"] = commands
@@ -107,8 +107,8 @@ class Sampler:
                 data = await loop.run_in_executor(self._thread, self._samples.minute, held, commands)
             else:
                 data = self._samples.dummy(held)
-        except (OSError, ValueError) as error:
-            log.warning("minute sample failed", error=str(error))
+        except Exception:
+            log.exception("minute sample failed")
             return
         data["jobs"] = len(self._jobs)
         self._link.send(
