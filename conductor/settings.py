@@ -15,6 +15,8 @@ from typing import Any
 
 import msgspec
 
+from shared.environment import value_of
+
 ENV_PREFIX = "OPSORBIT_"
 
 Json = dict[str, Any]
@@ -167,15 +169,4 @@ def _overlay(document: Json, environment: Mapping[str, str]) -> None:
             if not isinstance(deeper, dict):
                 raise SettingsError(f"{variable}: {key} has no parts")
             place, key = deeper, step.lower()
-        place[key] = _value(text) if rest else text
-
-
-def _value(text: str) -> Any:
-    if text in ("true", "false"):
-        return text == "true"
-    for number in (int, float):
-        try:
-            return number(text)
-        except ValueError:
-            continue
-    return text
+        place[key] = value_of(text) if rest else text

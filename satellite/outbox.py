@@ -54,7 +54,7 @@ class Outbox:
                 try:
                     message = self._encoding.encode(cmd, data)
                 except (TypeError, ValueError, OverflowError, RecursionError) as error:
-                    log.error("frame cannot be encoded", cmd=cmd, error=str(error))  # noqa: TRY400
+                    log.error("frame cannot be encoded", cmd=cmd, error=str(error))
                     continue
                 if size:
                     # Only a large frame can meet a full transport; a timer for each small one costs more

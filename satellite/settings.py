@@ -13,6 +13,8 @@ from typing import Any
 import msgspec
 import structlog
 
+from shared.environment import value_of
+
 ENV_PREFIXES = ("SATELLITE_", "XYSAT_")
 HIDDEN_PREFIXES = ("XYOPS_", *ENV_PREFIXES)
 """Variables of the satellite's own environment that a job never sees."""
@@ -163,7 +165,7 @@ def overlay_of(environment: Mapping[str, str]) -> Json:
             if not isinstance(deeper, dict):
                 raise SettingsError(f"{variable}: {step} has no parts")
             place = deeper
-        place[last] = _value(text)
+        place[last] = value_of(text)
     return overlay
 
 
@@ -196,14 +198,3 @@ def _fits(key: str, value: Any) -> bool:
     except msgspec.ValidationError:
         return False
     return True
-
-
-def _value(text: str) -> Any:
-    if text in ("true", "false"):
-        return text == "true"
-    for number in (int, float):
-        try:
-            return number(text)
-        except ValueError:
-            continue
-    return text

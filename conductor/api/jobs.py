@@ -12,26 +12,11 @@ from conductor.api.office import Office
 from conductor.errors import BadParameter, NotFound, Refusal
 from conductor.jobs.deletion import Deletion
 from conductor.live.book import ActiveJob
-from conductor.records.job_archive import JobArchive
+from conductor.records.job_archive import HEAVY, JobArchive
 from conductor.settings import Settings
 from shared.protocol import tokens
 
 _PAGING = frozenset({"offset", "limit", "sort_by", "sort_dir"})
-_HEAVY = frozenset(
-    {
-        "actions",
-        "activity",
-        "html",
-        "limits",
-        "procs",
-        "conns",
-        "table",
-        "timelines",
-        "input",
-        "data",
-        "files",
-    }
-)
 _MAX_IDS = 1000
 _MAX_ROWS = 10_000
 
@@ -127,7 +112,7 @@ def endpoints(
             if job is None or not call.account.sees_job(job):
                 rows.append({"err": f"Failed to locate job: {job_id}"})
             else:
-                rows.append(job if verbose else _without(job, _HEAVY))
+                rows.append(job if verbose else _without(job, HEAVY))
         return {"jobs": rows}
 
     async def abort_job(call: Call, params: JobId) -> Mapping[str, Any]:

@@ -11,6 +11,7 @@ import msgspec
 
 from conductor.api.call import UploadedFile
 from conductor.errors import BadParameter
+from shared.schema.reserved import RESERVED_WORDS
 
 P = TypeVar("P")
 Json = dict[str, Any]
@@ -18,24 +19,6 @@ Json = dict[str, Any]
 CREDENTIALS = ("api_key", "session_id", "csrf_token")
 TRANSPORT = ("cachebust", "pretty", "format", "callback")
 """Keys of the query that shape the answer; in a body they are data (a plugin has a `format`)."""
-
-RESERVED = frozenset(
-    (
-        "constructor",
-        "__defineGetter__",
-        "__defineSetter__",
-        "hasOwnProperty",
-        "__lookupGetter__",
-        "__lookupSetter__",
-        "isPrototypeOf",
-        "propertyIsEnumerable",
-        "toString",
-        "valueOf",
-        "__proto__",
-        "toLocaleString",
-        "0",
-    )
-)
 
 _ICON = re.compile(r"[A-Za-z0-9_\-]+")
 _TAG = re.compile(r"<[^<>]*>")
@@ -88,13 +71,13 @@ def check_writing(params: Json) -> None:
     HTML tags are removed from notes, label and message in place.
     """
     for key in params:
-        if key in RESERVED:
+        if key in RESERVED_WORDS:
             raise BadParameter(f"Invalid parameter: {key} (illegal key)")
     if "id" in params:
         identifier = params["id"]
         if not isinstance(identifier, str):
             raise BadParameter("Parameter is not type string: id")
-        if identifier in RESERVED:
+        if identifier in RESERVED_WORDS:
             raise BadParameter("Invalid parameter: id (illegal key)")
     if "title" in params:
         title = params["title"]

@@ -11,8 +11,9 @@ from typing import Any
 from conductor.definitions.json_values import Json, is_number, number_of, truthy
 from conductor.definitions.params import OVERRIDE_PREFIX, RESERVED_OVERRIDES
 from conductor.definitions.patterns import check_pattern
-from conductor.definitions.text import RESERVED_WORDS, has_markup, is_text
+from conductor.definitions.text import has_markup, is_text
 from conductor.errors import BadParameter
+from shared.schema.reserved import RESERVED_WORDS
 
 TYPES = frozenset(
     [

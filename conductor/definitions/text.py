@@ -9,24 +9,8 @@ from typing import Any
 
 from conductor.definitions.json_values import Json, text_of, truthy, type_name
 from conductor.errors import BadParameter
+from shared.schema.reserved import RESERVED_WORDS
 
-RESERVED_WORDS = frozenset(
-    [
-        "constructor",
-        "__defineGetter__",
-        "__defineSetter__",
-        "hasOwnProperty",
-        "__lookupGetter__",
-        "__lookupSetter__",
-        "isPrototypeOf",
-        "propertyIsEnumerable",
-        "toString",
-        "valueOf",
-        "__proto__",
-        "toLocaleString",
-        "0",
-    ]
-)
 ID = re.compile(r"[a-z0-9_]+")
 WORD = re.compile(r"\w+", re.ASCII)
 NOT_BLANK = re.compile(r".*\S.*", re.DOTALL)

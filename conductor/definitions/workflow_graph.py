@@ -9,8 +9,9 @@ from typing import Any
 from conductor.definitions.json_values import Json, is_number, truthy
 from conductor.definitions.kind import Library
 from conductor.definitions.params import check_values, refuse_reserved
-from conductor.definitions.text import RESERVED_WORDS, WORD, has_markup, is_icon, shown
+from conductor.definitions.text import WORD, has_markup, is_icon, shown
 from conductor.errors import BadParameter
+from shared.schema.reserved import RESERVED_WORDS
 
 NODE_TYPES = frozenset(["event", "job", "limit", "trigger", "action", "controller", "note"])
 CONTROLLERS = frozenset(["multiplex", "repeat", "split", "join", "decision", "wait"])

@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 
 from conductor.definitions.json_values import text_of, truthy, whole
 from conductor.definitions.text import (
-    RESERVED_WORDS,
     WORD,
     check_id,
     check_record,
@@ -15,6 +14,7 @@ from conductor.definitions.text import (
     stripped,
 )
 from conductor.errors import BadParameter
+from shared.schema.reserved import RESERVED_WORDS
 
 
 @pytest.mark.parametrize(
