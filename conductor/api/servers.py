@@ -37,7 +37,12 @@ def endpoints(roster: Roster, stored: Documents, samples: Samples) -> tuple[Endp
         sample = await samples.latest(params.id)
         if sample is None:
             raise NotFound(f"Server has sent no monitoring data yet: {params.id}")
-        return {"server": server, "data": sample, "online": params.id in roster.online}
+        return {
+            "server": server,
+            "data": sample,
+            "quick": samples.recent(params.id),
+            "online": params.id in roster.online,
+        }
 
     return (
         Endpoint(
@@ -56,6 +61,6 @@ def endpoints(roster: Roster, stored: Documents, samples: Samples) -> tuple[Endp
             name="get_server",
             handler=get_server,
             params=ServerId,
-            summary="One server, online or not, with its last minute sample.",
+            summary="One server, online or not, with its last minute sample and its last minute of quick ones.",
         ),
     )

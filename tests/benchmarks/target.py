@@ -25,7 +25,7 @@ class Size:
     creates: int = 500
     rows: int = 20_000
     satellites: int = 200
-    samples_each: int = 25
+    sample_rounds: int = 5
     idle_seconds: float = 10.0
 
 
@@ -38,7 +38,7 @@ QUICK = Size(
     creates=50,
     rows=1000,
     satellites=40,
-    samples_each=5,
+    sample_rounds=1,
     idle_seconds=3.0,
 )
 
