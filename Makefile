@@ -7,6 +7,8 @@ STAMP := $(VENV)/.installed
 UV := $(shell command -v uv 2>/dev/null)
 
 TESTS ?= tests
+# Most tests wait for processes rather than compute, so a few more workers than cores pay.
+WORKERS ?= 3
 PORT ?= 5522
 DATA ?= ./opsorbit-data
 BENCH ?=
@@ -30,8 +32,8 @@ demo: setup ## start a conductor and a satellite, run a job, stay up (DEMO_EXIT=
 run: setup ## start a conductor on DATA=./opsorbit-data and PORT=5522
 	@$(BIN)/opsorbit-conductor --data-dir $(DATA) --port $(PORT)
 
-test: setup ## run the tests (TESTS="tests/unit tests/integration" narrows them)
-	@$(BIN)/python -m pytest $(TESTS)
+test: setup ## run the tests (TESTS="tests/unit tests/integration" narrows them, WORKERS=0: one after the other)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope $(TESTS)
 
 check: setup ## lint, format, strict types, the one-way imports
 	@$(BIN)/ruff check .

@@ -212,6 +212,8 @@ async def test_an_original_conductor_gets_each_line_once_over_a_restart(
     base_peer: Peer, satellite: Satellite, tmp_path: Path
 ) -> None:
     script, witness = chatty(tmp_path)
+    gate = tmp_path / "gate"
+    script += f'while [ ! -e "{gate}" ]; do sleep 0.05; done\n'
     satellite.configure(base_peer.port)
     await satellite.start()
     await base_peer.joined()
@@ -221,7 +223,12 @@ async def test_an_original_conductor_gets_each_line_once_over_a_restart(
     assert await satellite.stop() == 0
     await satellite.start()
     await base_peer.joined(2)
+    await base_peer.until(
+        lambda: [
+            text for text in base_peer.meta(job_id) if text.startswith("Reconnected to conductor server")
+        ]
+    )
+    gate.touch()
     check_result(await base_peer.result(job_id))
     check_log(base_peer.logs[job_id])
     assert witness.read_text() == "run\n"
-    assert any(text.startswith("Reconnected to conductor server") for text in base_peer.meta(job_id))

@@ -31,6 +31,16 @@ def stat_line(pid: int, start: int) -> str:
         (stat_line(OWN.pid, OWN.start), "0\n", True, Found.ENDED),
         (stat_line(OWN.pid, OWN.start), "0", True, Found.RUNNING),  # torn: the last line is not whole
     ],
+    ids=(
+        "never started",
+        "another boot",
+        "nothing written yet",
+        "alive",
+        "alive before the boot",
+        "another process's PID",
+        "exit status",
+        "torn exit status",
+    ),
 )
 def test_findings(
     tmp_path: Path, started: str | None, exit_status: str | None, same_boot: bool, found: Found
