@@ -19,6 +19,7 @@ import structlog
 from conductor.live.connection import AWAY, connect, unix_url
 
 _SOCKET_PATH_LIMIT = 100  # sun_path holds 108 bytes
+_SHORT_PLACE = "/tmp"  # noqa: S108 - the folder in it is named for this user and closed to others
 _START_TIMEOUT = 10.0
 _STOP_TIMEOUT = 5.0
 _CHECK_SECONDS = 0.25
@@ -41,18 +42,19 @@ class EmbeddedRedis:
         self.url = unix_url(self._socket)
 
     async def start(self) -> None:
-        """Return when the server answers. Raises RedisMissing, or TimeoutError when it does not come up."""
+        """Return when the server answers. Raises RedisMissing when there is none or it does not come up."""
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if self._socket.parent.stat().st_uid != os.getuid():
+            raise RedisMissing(f"{self._socket.parent} belongs to somebody else: set another TMPDIR")
         if await self._answers():
             log.info("took over the running redis", socket=str(self._socket))
             return
         await self._spawn()
-        async with asyncio.timeout(_START_TIMEOUT):
-            while not await self._answers():
-                if self._process and self._process.returncode is not None:
-                    raise RedisMissing(f"redis-server ended at once; see {self._directory / 'redis.log'}")
-                await asyncio.sleep(0.01)
+        try:
+            await self._up()
+        except TimeoutError:
+            raise RedisMissing(f"redis-server does not answer; see {self._directory / 'redis.log'}") from None
 
     async def watch(self) -> None:
         """Start the server again whenever it dies, until cancelled."""
@@ -65,10 +67,8 @@ class EmbeddedRedis:
             log.warning("redis has died and is started again")
             try:
                 await self._spawn()
-                async with asyncio.timeout(_START_TIMEOUT):
-                    while not await self._answers():
-                        await asyncio.sleep(0.01)
-            except (OSError, TimeoutError) as error:
+                await self._up()
+            except (OSError, TimeoutError, RedisMissing) as error:
                 log.error("redis could not be started", error=str(error))
                 await asyncio.sleep(1)
 
@@ -88,6 +88,14 @@ class EmbeddedRedis:
             log.warning("redis does not stop", pid=pid)
         if self._socket.parent != self._directory.resolve():
             shutil.rmtree(self._socket.parent, ignore_errors=True)
+
+    async def _up(self) -> None:
+        """Return when the server answers. Raises RedisMissing when it has ended, TimeoutError."""
+        async with asyncio.timeout(_START_TIMEOUT):
+            while not await self._answers():
+                if self._process and self._process.returncode is not None:
+                    raise RedisMissing(f"redis-server ended at once; see {self._directory / 'redis.log'}")
+                await asyncio.sleep(0.01)
 
     async def _spawn(self) -> None:
         self._socket.unlink(missing_ok=True)
@@ -144,8 +152,9 @@ def server_binary() -> str:
 
 
 def _socket_path(directory: Path) -> Path:
+    """In the data directory; where that path is too long for a socket, in a short folder of our own."""
     path = directory.resolve() / "redis.sock"
-    if len(str(path)) < _SOCKET_PATH_LIMIT:
-        return path
     name = hashlib.sha256(str(path).encode()).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"opsorbit-{os.getuid()}-{name}" / "redis.sock"
+    folder = f"opsorbit-{os.getuid()}-{name}"
+    elsewhere = [Path(place) / folder / "redis.sock" for place in (tempfile.gettempdir(), _SHORT_PLACE)]
+    return next(one for one in (path, *elsewhere) if len(str(one)) < _SOCKET_PATH_LIMIT)
