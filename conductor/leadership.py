@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine
 import structlog
 from redis.asyncio import Redis
 
+from conductor.errors import Deposed
 from conductor.live.connection import AWAY, script, text
 from conductor.live.keys import Keys
 from shared import clock
@@ -39,6 +40,7 @@ class Leadership:
         self._renew = redis.register_script(script("renew_lease"))
         self._release = redis.register_script(script("release_lease"))
         self._serving = False
+        self._redis_away = False
         self.epoch = 0
 
     @property
@@ -90,12 +92,14 @@ class Leadership:
             if not epoch:
                 host = await self._redis.hget(self._keys.lease, "host")
                 self._known_host = text(host) if host else ""
+                self._redis_away = False
                 return False
         except AWAY as error:
-            log.warning("election: redis is away", error=str(error))
+            self._note_away(error)
             return False
         self.epoch = epoch
         self._until = asked + self._ttl - self._margin
+        self._redis_away = False
         log.info("became primary", epoch=epoch)
         return True
 
@@ -111,32 +115,49 @@ class Leadership:
                 task.cancel()
             await asyncio.gather(serving, renewing, return_exceptions=True)
         if serving.done() and not serving.cancelled() and (error := serving.exception()):
-            log.error("the office failed", error=repr(error), exc_info=error)
             await self.release()
-            await asyncio.sleep(1)
+            if not _deposed(error):
+                log.error("the office failed", error=repr(error), exc_info=error)
+                await asyncio.sleep(1)
         self._until = 0.0
         log.warning("no longer primary", epoch=self.epoch)
 
     async def _keep(self) -> None:
         """Renew until the lease is lost; return then."""
-        while self.holds_lease:
+        while True:
             await asyncio.sleep(min(self._ttl / 3, max(self._until - clock.monotonic(), 0)))
             asked = clock.monotonic()
+            if asked >= self._until:
+                return  # asleep for too long: somebody else may be primary already
             try:
-                async with asyncio.timeout(max(self._until - asked, 0)):
+                async with asyncio.timeout(self._until - asked):
                     renewed = await self._renew(
                         keys=[self._keys.lease, self._keys.epoch],
                         args=[self._owner, self.epoch, self._ttl_ms, self._host],
                     )
             except (*AWAY, TimeoutError) as error:
-                log.warning("the lease could not be renewed", error=str(error))
-                await asyncio.sleep(min(0.2, self._ttl / 20))
+                self._note_away(error)
+                await asyncio.sleep(min(0.2, self._ttl / 20, max(self._until - clock.monotonic(), 0)))
                 continue
+            self._redis_away = False
             if not renewed:
                 self._until = 0.0
                 return
             self._until = asked + self._ttl - self._margin
 
+    def _note_away(self, error: BaseException) -> None:
+        """One line for each time that Redis is away, however often it is asked."""
+        if not self._redis_away:
+            log.warning("redis is away, the lease cannot be had", error=str(error) or type(error).__name__)
+        self._redis_away = True
+
     @property
     def _ttl_ms(self) -> int:
         return int(self._ttl * 1000)
+
+
+def _deposed(error: BaseException) -> bool:
+    """Whether all that went wrong is that a write came too late: how a term ends when it was overslept."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(_deposed(one) for one in error.exceptions)
+    return isinstance(error, Deposed)

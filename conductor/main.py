@@ -210,9 +210,11 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
             await stack.enter_async_context(_task(running, name))
         stack.push_async_callback(activity.flush, STOP_SECONDS)
         stack.push_async_callback(signals.settled, STOP_SECONDS)
+        # Left last and taken first: who cannot listen must not stand for election, and who stops hands the
+        # lease over before it waits for its callers, among whom are the satellites.
+        await stack.enter_async_context(_listening(kernel, settings))
         stack.push_async_callback(leadership.release)
         await stack.enter_async_context(_task(leadership.run(primary.serve), "leadership"))
-        await stack.enter_async_context(_listening(kernel, settings))
         yield
 
 
