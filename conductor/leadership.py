@@ -98,6 +98,7 @@ class Leadership:
             self._note_away(error)
             return False
         self.epoch = epoch
+        self._known_host = ""  # whoever was before us is not the one after us
         self._until = asked + self._ttl - self._margin
         self._redis_away = False
         log.info("became primary", epoch=epoch)

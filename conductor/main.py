@@ -136,7 +136,8 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
         definitions = Definitions(records, signals, active_jobs=office.count_of_event)
         deletion = Deletion(archive, files, signals)
         users = Users(records)
-        accounts = Accounts(users, Sessions(records, settings), definitions, settings)
+        sessions = Sessions(records, settings)
+        accounts = Accounts(users, sessions, definitions, settings)
 
         leadership = Leadership(
             redis,
@@ -199,6 +200,7 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
             signals=signals,
             data_dir=data_dir,
             announce_password=_show_password,
+            forget=(archive.forget, sessions.forget, samples.forget_all),
         )
 
         for running, name in (

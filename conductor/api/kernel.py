@@ -134,6 +134,10 @@ class Kernel:
             repeated = isinstance(result, Encoded)
             encoded = result.body if isinstance(result, Encoded) else envelope.succeeded(result)
             return await self._answers.send(call, encoded, repeated=repeated)
+        except NotPrimary as refusal:
+            code = refusal.code
+            refusal.host = refusal.host or self._leadership.primary_host
+            return self._refused(call, route, refusal)
         except Refusal as refusal:
             code = refusal.code
             return self._refused(call, route, refusal)

@@ -92,13 +92,17 @@ class JobEngine:
 
     async def run(self) -> None:
         """Until cancelled. Raises Deposed when another conductor is primary."""
-        async with asyncio.TaskGroup() as group:
-            self._tasks = group
-            group.create_task(self.book.run(), name="book")
-            await self._resume()
-            self.ready.set()
-            group.create_task(self._tick(), name="job tick")
-            group.create_task(self.reports.flush(), name="log flush")
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._tasks = group
+                group.create_task(self.book.run(), name="book")
+                await self._resume()
+                self.ready.set()
+                group.create_task(self._tick(), name="job tick")
+                group.create_task(self.reports.flush(), name="log flush")
+        finally:
+            self._tasks = None
+            self.followers.abandon()
 
     # What the API asks for
 

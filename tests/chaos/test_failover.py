@@ -1,19 +1,17 @@
 """Two conductors: the primary dies, leaves, or is put to sleep, and the other one takes over."""
 
 import asyncio
-import os
 import signal
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from pathlib import Path
 
-import aiohttp
 import pytest
+from yarl import URL
 
-from tests.chaos.pair import LEASE, Host, Pair, pair
+from tests.acceptance.jobs import create_event
+from tests.chaos.pair import LEASE, PASSWORD, Pair, pair
 from tests.databases import PostgresServer
-from tests.processes import ApiError, Client, eventually
+from tests.processes import ApiError, Client
 
 IN_FLIGHT = 24
 
@@ -64,24 +62,68 @@ async def test_primary_that_stops_hands_over_at_once_and_may_come_back(two: Pair
     await second.kill()
     await first.answers(200, timeout=3 * LEASE)
     await two.followed(first)
-    print("T", time.monotonic())
     await two.promise_many(6)
-    print("T", time.monotonic())
     await two.settled()
 
 
 async def test_primary_that_slept_past_its_lease_changes_nothing(two: Pair) -> None:
+    """It wakes up with messages of satellites and calls before it, and its callers are told where to go."""
     first, second = two.hosts
     await _in_flight(two, pause=0.4)
-    first.signal(signal.SIGSTOP)
-    calling = asyncio.create_task(two.promise_many(6))  # into the socket of the one that sleeps
-    await second.answers(200, timeout=3 * LEASE)
-    first.signal(signal.SIGCONT)
-    await first.answers(503)
-    await two.followed(second)
     async with Client(first.url, two.api_key) as client:
+        stream = client.stream(next(iter(two.promised)))
+        assert (await anext(stream)).name == "start"
+        long = await create_event(client, f"touch {two.ledger}/long; sleep 6")
+        waiting = asyncio.create_task(client.call("run_event/v1/wait", id=long))
+        await two.running(IN_FLIGHT + 1)
+        first.signal(signal.SIGSTOP)
+        calling = asyncio.create_task(two.promise_many(6))  # into the socket of the one that sleeps
+        await second.answers(200, timeout=3 * LEASE)
+        first.signal(signal.SIGCONT)
+        await first.answers(503)
+        await two.followed(second)
+
         with pytest.raises(ApiError) as refused:
-            await client.call("get_active_jobs")
+            await client.call("create_category", title="Too late", enabled=True)
         assert (refused.value.status, refused.value.code) == (500, "master")
+        async with asyncio.timeout(5):
+            with pytest.raises(ApiError) as waited:
+                await waiting
+            assert (waited.value.status, waited.value.code) == (500, "master")
+            assert "end" not in [event.name async for event in stream]
     await calling
     await two.settled()
+
+
+async def test_what_one_primary_changed_the_one_before_it_knows_at_its_next_turn(two: Pair) -> None:
+    """A conductor that was primary, then a standby, remembers nothing that may have changed since."""
+    first, second = two.hosts
+    async with Client(first.url, two.api_key) as at_first, Client(second.url, two.api_key) as at_second:
+        event = await create_event(at_first, "echo done")
+        job = await at_first.call("run_event/v1/wait", id=event)
+        job_id = str(job["job"]["id"])
+        async with Client(first.url) as somebody:
+            await somebody.login("admin", PASSWORD)
+            assert (await at_first.call("get_job", id=job_id))["job"]["final"]
+            assert (await at_first.call("search_jobs", query=f"event:{event}"))["list"]["length"] == 1
+            assert (await somebody.call("get_events"))["code"] == 0
+
+            first.signal(signal.SIGSTOP)
+            await second.answers(200, timeout=3 * LEASE)
+            first.signal(signal.SIGCONT)
+            await first.answers(503)
+            await at_second.call("delete_job", id=job_id)
+            cookie = somebody.session.cookie_jar.filter_cookies(URL(first.url))["session_id"].value
+            ending = {"X-Session-ID": cookie}
+            async with at_second.session.post(f"{second.url}/api/user/logout", headers=ending) as response:
+                assert (await response.json())["code"] == 0
+            await second.stop()
+            await first.answers(200, timeout=3 * LEASE)
+
+            with pytest.raises(ApiError) as session:
+                await somebody.call("get_events")
+            assert session.value.code == "session"
+            with pytest.raises(ApiError) as gone:
+                await at_first.call("get_job", id=job_id)
+            assert gone.value.code == "notfound"
+            assert (await at_first.call("search_jobs", query=f"event:{event}"))["list"]["length"] == 0
