@@ -11,6 +11,7 @@ from collections.abc import Callable, Coroutine
 
 import structlog
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
 from conductor.errors import Deposed
 from conductor.live.connection import AWAY, script, text
@@ -18,6 +19,9 @@ from conductor.live.keys import Keys
 from shared import clock
 
 log = structlog.get_logger(__name__)
+
+_NO_LEASE = (*AWAY, ResponseError)
+"""Redis is away, or refuses: full, without a disk, read only. Neither lasts for ever, so the election goes on."""
 
 Office = Callable[[int], Coroutine[None, None, None]]
 """What a primary does during one term, given the epoch; cancelled when the term ends."""
@@ -78,7 +82,7 @@ class Leadership:
         """Hand the lease back at a clean stop, so that a standby takes over at once."""
         held, self._until, self._serving = self._until, 0.0, False
         if held:
-            with contextlib.suppress(*AWAY):
+            with contextlib.suppress(*_NO_LEASE):
                 await self._release(keys=[self._keys.lease], args=[self._owner, self.epoch])
 
     async def _elected(self) -> bool:
@@ -94,7 +98,7 @@ class Leadership:
                 self._known_host = text(host) if host else ""
                 self._redis_away = False
                 return False
-        except AWAY as error:
+        except _NO_LEASE as error:
             self._note_away(error)
             return False
         self.epoch = epoch
@@ -136,7 +140,7 @@ class Leadership:
                         keys=[self._keys.lease, self._keys.epoch],
                         args=[self._owner, self.epoch, self._ttl_ms, self._host],
                     )
-            except (*AWAY, TimeoutError) as error:
+            except _NO_LEASE as error:
                 self._note_away(error)
                 await asyncio.sleep(min(0.2, self._ttl / 20, max(self._until - clock.monotonic(), 0)))
                 continue
@@ -149,7 +153,7 @@ class Leadership:
     def _note_away(self, error: BaseException) -> None:
         """One line for each time that Redis is away, however often it is asked."""
         if not self._redis_away:
-            log.warning("redis is away, the lease cannot be had", error=str(error) or type(error).__name__)
+            log.warning("redis gives no lease", error=str(error) or type(error).__name__)
         self._redis_away = True
 
     @property

@@ -9,7 +9,7 @@ import structlog
 
 from conductor.definitions.repository import Definitions
 from conductor.definitions.state import GlobalState
-from conductor.errors import Deposed, Refusal
+from conductor.errors import Deposed, Refusal, Unavailable
 from conductor.jobs import limits
 from conductor.jobs.agents import Agents
 from conductor.jobs.compose import Order
@@ -166,6 +166,8 @@ class JobEngine:
             await coroutine
         except Deposed:
             raise
+        except Unavailable as error:
+            log.warning("a step of a job waits for its stores", error=str(error))
         except Exception:
             log.exception("a step of a job failed")
 

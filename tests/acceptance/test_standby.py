@@ -82,7 +82,7 @@ async def test_a_standby_redirects_to_the_same_url_on_the_primarys_host_where_it
 ) -> None:
     redirecting = {"OPSORBIT_REDIRECT_MASTER_REQUESTS": "true"}
     async with (
-        _pair(tmp_path_factory.mktemp("p"), **redirecting) as (first, second),
+        _pair(tmp_path_factory.mktemp("p"), **redirecting) as (_, second),
         Client(second.url) as client,
     ):
         path = "/api/app/get_event/v1?id=one%20two"

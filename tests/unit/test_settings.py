@@ -33,7 +33,7 @@ def test_a_file_that_makes_no_sense_is_refused(tmp_path: Path, name: str, conten
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="none.toml"):
+    with pytest.raises(SettingsError, match="none"):
         load(tmp_path / "none.toml", {})
 
 
