@@ -47,13 +47,13 @@ class Outside:
 @asynccontextmanager
 async def _outside(folder: Path, database_url: str) -> AsyncIterator[Outside]:
     async with AsyncExitStack() as stack:
-        redis_url = await stack.enter_async_context(redis_server(folder / "redis"))
-        redis = Redis.from_url(redis_url)
+        server = await stack.enter_async_context(redis_server(folder / "redis"))
+        redis = Redis.from_url(server.url)
         stack.push_async_callback(redis.aclose)
         conductor = Conductor(
             folder / "c",
             environment={
-                "OPSORBIT_REDIS_URL": redis_url,
+                "OPSORBIT_REDIS_URL": server.url,
                 "OPSORBIT_DATABASE_URL": database_url,
                 "OPSORBIT_FILES_URL": (folder / "files").as_uri(),
                 "OPSORBIT_ADMIN_PASSWORD": PASSWORD,

@@ -15,9 +15,9 @@ PASSWORD = "correct horse"
 @asynccontextmanager
 async def _pair(folder: Path, **more: str) -> AsyncIterator[tuple[Conductor, Conductor]]:
     """The primary and a standby of one cluster, both running; `more` is added to their environment."""
-    async with redis_server(folder / "redis") as redis_url:
+    async with redis_server(folder / "redis") as redis:
         shared = {
-            "OPSORBIT_REDIS_URL": redis_url,
+            "OPSORBIT_REDIS_URL": redis.url,
             "OPSORBIT_DATABASE_URL": f"sqlite:///{folder / 'records.db'}",
             "OPSORBIT_FILES_URL": (folder / "files").as_uri(),
             "OPSORBIT_SECRET_KEY": "0123456789abcdef" * 4,

@@ -16,6 +16,7 @@ from tests.processes import (
     ApiError,
     Client,
     Conductor,
+    RedisServer,
     Satellite,
     administrator_key,
     enrol,
@@ -58,6 +59,7 @@ class Pair(Cluster):
     def __init__(
         self,
         hosts: tuple[Host, Host],
+        redis: RedisServer,
         satellite: Satellite,
         server_id: str,
         client: Client,
@@ -66,6 +68,7 @@ class Pair(Cluster):
     ) -> None:
         super().__init__(hosts[0], satellite, client, api_key, ledger)
         self.hosts = hosts
+        self.redis = redis
         self.server_id = server_id
         self.api_key = api_key
         self.refusals: list[tuple[int, Any]] = []
@@ -113,8 +116,8 @@ def environment(redis_url: str, database_url: str, files: Path, **more: str) -> 
 async def pair(folder: Path, database_url: str, **more: str) -> AsyncIterator[Pair]:
     """Both conductors, the first one primary, and a satellite that has joined it."""
     async with AsyncExitStack() as stack:
-        redis_url = await stack.enter_async_context(redis_server(folder / "redis"))
-        shared = environment(redis_url, database_url, folder / "files", **more)
+        redis = await stack.enter_async_context(redis_server(folder / "redis"))
+        shared = environment(redis.url, database_url, folder / "files", **more)
         port = free_port()
         first, second = (Host(folder, host, port, shared) for host in HOSTS)
         stack.push_async_callback(_ended, second)
@@ -131,7 +134,7 @@ async def pair(folder: Path, database_url: str, **more: str) -> AsyncIterator[Pa
         await joined(client, satellite, server_id)
         await second.answers(503)
         (folder / "ledger").mkdir()
-        yield Pair((first, second), satellite, server_id, client, key, folder / "ledger")
+        yield Pair((first, second), redis, satellite, server_id, client, key, folder / "ledger")
 
 
 def _know_all_hosts(config: Path) -> None:

@@ -127,3 +127,26 @@ async def test_what_one_primary_changed_the_one_before_it_knows_at_its_next_turn
                 await at_first.call("get_job", id=job_id)
             assert gone.value.code == "notfound"
             assert (await at_first.call("search_jobs", query=f"event:{event}"))["list"]["length"] == 0
+
+
+async def test_redis_is_away_for_a_while(two: Pair) -> None:
+    """It stands still, then it dies: calls are answered, leases run out, and all goes on by itself."""
+    await two.create_event(lines=20, pause=0.2)
+    await two.promise_many(IN_FLIGHT // 2)
+    await two.running(IN_FLIGHT // 2)
+    async with two.redis.stopped():
+        calling = asyncio.create_task(two.promise_many(6))
+        await asyncio.sleep(2)
+    await calling
+
+    await two.redis.end(signal.SIGKILL)
+    calling = asyncio.create_task(two.promise_many(6))
+    for host in two.hosts:
+        await host.answers(503, timeout=LEASE)
+    assert not calling.done()
+    await two.redis.start()
+    await calling
+    await two.settled()
+    assert {status for status, _ in two.refusals} <= {500}
+    assert {code for _, code in two.refusals} <= {"internal", "master"}
+    assert "Traceback" not in "".join(host.output() for host in two.hosts)
