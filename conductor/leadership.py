@@ -11,12 +11,17 @@ from collections.abc import Callable, Coroutine
 
 import structlog
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
+from conductor.errors import Deposed
 from conductor.live.connection import AWAY, script, text
 from conductor.live.keys import Keys
 from shared import clock
 
 log = structlog.get_logger(__name__)
+
+_NO_LEASE = (*AWAY, ResponseError)
+"""Redis is away, or refuses: full, without a disk, read only. Neither lasts for ever, so the election goes on."""
 
 Office = Callable[[int], Coroutine[None, None, None]]
 """What a primary does during one term, given the epoch; cancelled when the term ends."""
@@ -39,6 +44,7 @@ class Leadership:
         self._renew = redis.register_script(script("renew_lease"))
         self._release = redis.register_script(script("release_lease"))
         self._serving = False
+        self._redis_away = False
         self.epoch = 0
 
     @property
@@ -76,7 +82,7 @@ class Leadership:
         """Hand the lease back at a clean stop, so that a standby takes over at once."""
         held, self._until, self._serving = self._until, 0.0, False
         if held:
-            with contextlib.suppress(*AWAY):
+            with contextlib.suppress(*_NO_LEASE):
                 await self._release(keys=[self._keys.lease], args=[self._owner, self.epoch])
 
     async def _elected(self) -> bool:
@@ -90,12 +96,15 @@ class Leadership:
             if not epoch:
                 host = await self._redis.hget(self._keys.lease, "host")
                 self._known_host = text(host) if host else ""
+                self._redis_away = False
                 return False
-        except AWAY as error:
-            log.warning("election: redis is away", error=str(error))
+        except _NO_LEASE as error:
+            self._note_away(error)
             return False
         self.epoch = epoch
+        self._known_host = ""  # whoever was before us is not the one after us
         self._until = asked + self._ttl - self._margin
+        self._redis_away = False
         log.info("became primary", epoch=epoch)
         return True
 
@@ -111,32 +120,49 @@ class Leadership:
                 task.cancel()
             await asyncio.gather(serving, renewing, return_exceptions=True)
         if serving.done() and not serving.cancelled() and (error := serving.exception()):
-            log.error("the office failed", error=repr(error), exc_info=error)
             await self.release()
-            await asyncio.sleep(1)
+            if not _deposed(error):
+                log.error("the office failed", error=repr(error), exc_info=error)
+                await asyncio.sleep(1)
         self._until = 0.0
         log.warning("no longer primary", epoch=self.epoch)
 
     async def _keep(self) -> None:
         """Renew until the lease is lost; return then."""
-        while self.holds_lease:
+        while True:
             await asyncio.sleep(min(self._ttl / 3, max(self._until - clock.monotonic(), 0)))
             asked = clock.monotonic()
+            if asked >= self._until:
+                return  # asleep for too long: somebody else may be primary already
             try:
-                async with asyncio.timeout(max(self._until - asked, 0)):
+                async with asyncio.timeout(self._until - asked):
                     renewed = await self._renew(
                         keys=[self._keys.lease, self._keys.epoch],
                         args=[self._owner, self.epoch, self._ttl_ms, self._host],
                     )
-            except (*AWAY, TimeoutError) as error:
-                log.warning("the lease could not be renewed", error=str(error))
-                await asyncio.sleep(min(0.2, self._ttl / 20))
+            except _NO_LEASE as error:
+                self._note_away(error)
+                await asyncio.sleep(min(0.2, self._ttl / 20, max(self._until - clock.monotonic(), 0)))
                 continue
+            self._redis_away = False
             if not renewed:
                 self._until = 0.0
                 return
             self._until = asked + self._ttl - self._margin
 
+    def _note_away(self, error: BaseException) -> None:
+        """One line for each time that Redis is away, however often it is asked."""
+        if not self._redis_away:
+            log.warning("redis gives no lease", error=str(error) or type(error).__name__)
+        self._redis_away = True
+
     @property
     def _ttl_ms(self) -> int:
         return int(self._ttl * 1000)
+
+
+def _deposed(error: BaseException) -> bool:
+    """Whether all that went wrong is that a write came too late: how a term ends when it was overslept."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(_deposed(one) for one in error.exceptions)
+    return isinstance(error, Deposed)

@@ -45,6 +45,7 @@ from conductor.api.openapi import OpenApi
 from conductor.api.registry import Registry
 from conductor.audit.activity import ActivityLog
 from conductor.definitions.repository import Definitions
+from conductor.errors import Refusal
 from conductor.fleet.enrolment import Enrolment
 from conductor.fleet.roster import Roster
 from conductor.fleet.sockets import Sockets
@@ -58,7 +59,7 @@ from conductor.records import tables
 from conductor.records.documents import Documents
 from conductor.records.files import Files
 from conductor.records.job_archive import JobArchive
-from conductor.records.store import Records
+from conductor.records.store import Records, SchemaError
 from conductor.settings import Settings, SettingsError, load
 from conductor.signals import Actor, Signals
 from conductor.term import Primary
@@ -77,16 +78,15 @@ def main() -> None:
     parser.add_argument("--version", action="version", version=version("opsorbit"))
     arguments = parser.parse_args()
     try:
-        settings = load(arguments.config)
-        if arguments.port is not None:
-            settings.WebServer.port = arguments.port
+        settings = load(arguments.config, port=arguments.port)
         logs.configure(settings)
         # SQLite gives up the interpreter's lock at every row, and a busy event loop would keep it for the
         # default 5 ms each time: 240 rows took 800 ms instead of 25.
         sys.setswitchinterval(0.0005)
         uvloop.run(serve(settings, arguments.data_dir.resolve()))
-    except (SettingsError, RedisMissing, OSError) as error:
-        print(f"opsorbit-conductor: {error}", file=sys.stderr)
+    except (SettingsError, SchemaError, RedisMissing, Refusal, OSError) as error:
+        # One line, whatever a driver has to say.
+        print(f"opsorbit-conductor: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(1)
 
 
@@ -114,12 +114,15 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
         embedded = None if settings.redis_url else EmbeddedRedis(data_dir / "redis", strict=strict)
         if embedded:
             stack.push_async_callback(embedded.stop)
-            opened = await asyncio.gather(Records.open(database_url, strict=strict), embedded.start())
-            records = opened[0]
-            await stack.enter_async_context(_task(embedded.watch(), "embedded redis"))
-        else:
+        starting = asyncio.create_task(embedded.start()) if embedded else None
+        try:
             records = await Records.open(database_url, strict=strict)
-        stack.push_async_callback(records.close)
+            stack.push_async_callback(records.close)
+        finally:
+            if starting:  # to its end in any case, or its server would be left behind
+                await starting
+        if embedded:
+            await stack.enter_async_context(_task(embedded.watch(), "embedded redis"))
         redis = connect(embedded.url if embedded else settings.redis_url)
         stack.push_async_callback(redis.aclose)
         names = keys(settings.redis_prefix)
@@ -136,7 +139,8 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
         definitions = Definitions(records, signals, active_jobs=office.count_of_event)
         deletion = Deletion(archive, files, signals)
         users = Users(records)
-        accounts = Accounts(users, Sessions(records, settings), definitions, settings)
+        sessions = Sessions(records, settings)
+        accounts = Accounts(users, sessions, definitions, settings)
 
         leadership = Leadership(
             redis,
@@ -199,6 +203,7 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
             signals=signals,
             data_dir=data_dir,
             announce_password=_show_password,
+            forget=(archive.forget, sessions.forget, samples.forget_all),
         )
 
         for running, name in (
@@ -210,9 +215,11 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
             await stack.enter_async_context(_task(running, name))
         stack.push_async_callback(activity.flush, STOP_SECONDS)
         stack.push_async_callback(signals.settled, STOP_SECONDS)
+        # Left last and taken first: who cannot listen must not stand for election, and who stops hands the
+        # lease over before it waits for its callers, among whom are the satellites.
+        await stack.enter_async_context(_listening(kernel, settings))
         stack.push_async_callback(leadership.release)
         await stack.enter_async_context(_task(leadership.run(primary.serve), "leadership"))
-        await stack.enter_async_context(_listening(kernel, settings))
         yield
 
 

@@ -11,7 +11,7 @@ import socket
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -27,7 +27,7 @@ class SettingsError(Exception):
 
 
 class WebServerSettings(msgspec.Struct, kw_only=True):
-    port: int = 5522
+    port: Annotated[int, msgspec.Meta(ge=1, le=65535)] = 5522
     bind: str = "0.0.0.0"  # noqa: S104 - satellites on other hosts dial in
     max_upload_size: int = 1024**3
     """Bytes of a request body."""
@@ -124,20 +124,32 @@ class Settings(msgspec.Struct, kw_only=True):
 
 
 _DURABILITIES = ("standard", "strict")
+_LONGEST_LEASE = 3600.0
 
 
-def load(file: Path | None = None, environment: Mapping[str, str] | None = None) -> Settings:
-    """The settings from `file` (TOML, or JSON by its ending) and the environment. Raises SettingsError."""
+def load(
+    file: Path | None = None, environment: Mapping[str, str] | None = None, *, port: int | None = None
+) -> Settings:
+    """The settings from `file` (TOML, or JSON by its ending), the environment, and `port` where it is given.
+
+    Raises SettingsError.
+    """
     document = _read(file) if file else {}
-    _overlay(document, os.environ if environment is None else environment)
+    variables = dict(os.environ if environment is None else environment)
+    if port is not None:
+        variables[f"{ENV_PREFIX}WEBSERVER__PORT"] = str(port)
+    _overlay(document, variables)
     try:
         settings = msgspec.convert(document, Settings, strict=False)
     except msgspec.ValidationError as error:
         raise SettingsError(f"Settings: {error}") from None
     if settings.durability not in _DURABILITIES:
         raise SettingsError(f"Settings: durability must be one of {', '.join(_DURABILITIES)}")
-    if settings.lease_seconds <= 2 * settings.lease_margin_seconds:
-        raise SettingsError("Settings: lease_seconds must be more than twice lease_margin_seconds")
+    if not 0 <= 2 * settings.lease_margin_seconds < settings.lease_seconds <= _LONGEST_LEASE:
+        raise SettingsError(
+            "Settings: lease_seconds must be more than twice lease_margin_seconds "
+            f"and at most {_LONGEST_LEASE:g}"
+        )
     return settings
 
 
@@ -147,7 +159,7 @@ def _read(file: Path) -> Json:
         document = msgspec.json.decode(text) if file.suffix == ".json" else tomllib.loads(text)
     except OSError as error:
         raise SettingsError(f"Cannot read {file}: {error.strerror}") from None
-    except (msgspec.DecodeError, tomllib.TOMLDecodeError) as error:
+    except (msgspec.DecodeError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"Cannot read {file}: {error}") from None
     if not isinstance(document, dict):
         raise SettingsError(f"Cannot read {file}: not an object")

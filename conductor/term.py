@@ -1,7 +1,7 @@
 """One term of a primary: what it loads, opens and closes, in order."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import structlog
@@ -60,7 +60,9 @@ class Primary:
         signals: Signals,
         data_dir: Path,
         announce_password: Callable[[str], None],
+        forget: Sequence[Callable[[], None]],
     ) -> None:
+        """`forget` drops what is remembered of the stores: between two terms of ours others may change them."""
         self._redis = redis
         self._keys = keys
         self._leadership = leadership
@@ -76,9 +78,11 @@ class Primary:
         self._signals = signals
         self._data_dir = data_dir
         self._announce_password = announce_password
+        self._forget = forget
 
     async def serve(self, epoch: int) -> None:
         """Read everything, open for callers and satellites, and act until cancelled."""
+        self._forget_everything()
         async with asyncio.TaskGroup() as loading:  # the first password's hash takes a while
             loading.create_task(self._load_definitions())
             loading.create_task(self._load_users())
@@ -111,7 +115,12 @@ class Primary:
         finally:
             self._office.close()
             await self._sockets.close_all()
+            self._forget_everything()
             self._announce(epoch, primary=False)
+
+    def _forget_everything(self) -> None:
+        for forget in self._forget:
+            forget()
 
     async def _load_definitions(self) -> None:
         await self._definitions.load()

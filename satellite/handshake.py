@@ -23,9 +23,11 @@ class NoCredentialsError(Exception):
     """Neither an `auth_token` nor a `secret_key` is configured."""
 
 
-def choose_host(settings: Settings, redirect: str) -> str:
-    """The fixed host; else, once, where we were sent; else any conductor."""
-    return settings.host or redirect or random.choice(settings.hosts or ["localhost"])  # noqa: S311
+def choose_host(settings: Settings, redirect: str, failed: str = "") -> str:
+    """The fixed host; else, once, where we were sent; else any conductor but the one that has just failed us."""
+    hosts = settings.hosts or ["localhost"]
+    others = [host for host in hosts if host != failed]
+    return settings.host or redirect or random.choice(others or hosts)  # noqa: S311
 
 
 def hello(settings: Settings, hostname: str, info: dict[str, Any]) -> dict[str, Any]:

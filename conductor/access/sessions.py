@@ -122,6 +122,10 @@ class Sessions:
             del self._cache[key]
         return await self._records.write(Write(_REMOVE_OTHERS, {"owner": username, "kept": kept}))
 
+    def forget(self) -> None:
+        """Another conductor may have ended sessions: what is remembered counts no more."""
+        self._cache.clear()
+
     async def purge(self) -> int:
         """Delete the expired ones; how many there were."""
         return await self._records.write(Write(_PURGE, {"moment": int(now())}))

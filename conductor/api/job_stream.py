@@ -75,10 +75,10 @@ def endpoints(office: Office, archive: JobArchive, settings: Settings) -> tuple[
 
 
 async def _follow(response: web.StreamResponse, engine: JobEngine, job: ActiveJob) -> dict[str, Any] | None:
-    """Send updates until the job has ended; answer its record. Ends with the connection."""
+    """Send updates until the job has ended; answer its record, or None when our term has ended before."""
     seen: dict[str, Any] = {}
     with engine.followers.follow(job.id) as follower:
-        while follower.record is None:
+        while follower.record is None and not follower.abandoned:
             await _event(response, "update", _packet(job.job, seen))
             await _next_change(follower)
         return follower.record

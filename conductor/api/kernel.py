@@ -5,6 +5,7 @@ Whatever happens inside, what leaves is an envelope: a Refusal by its code, anyt
 with the trace in the log alone.
 """
 
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from time import perf_counter
@@ -35,6 +36,7 @@ _OPEN = (Auth.NONE, Auth.TOKEN)
 _FORM = "application/x-www-form-urlencoded"
 _API = "/api/"
 _APP = "/api/app/"
+_PORT = re.compile(r":\d+$")
 
 
 class Leadership(Protocol):
@@ -134,6 +136,10 @@ class Kernel:
             repeated = isinstance(result, Encoded)
             encoded = result.body if isinstance(result, Encoded) else envelope.succeeded(result)
             return await self._answers.send(call, encoded, repeated=repeated)
+        except NotPrimary as refusal:
+            code = refusal.code
+            refusal.host = refusal.host or self._leadership.primary_host
+            return self._refused(call, route, refusal)
         except Refusal as refusal:
             code = refusal.code
             return self._refused(call, route, refusal)
@@ -238,7 +244,10 @@ class Kernel:
         endpoint = route.endpoint
         if isinstance(refusal, NotPrimary) and refusal.host and self._settings.redirect_master_requests:
             scheme = "https" if call.secure else "http"
-            return self._answers.redirect(f"{scheme}://{refusal.host}{call.request.raw_path}")
+            port = _PORT.search(call.request.host)
+            return self._answers.redirect(
+                f"{scheme}://{refusal.host}{port[0] if port else ''}{call.request.raw_path}"
+            )
         if isinstance(refusal, AccessDenied):
             log.info("access denied", endpoint=route.label, account=call.account.name)
         shown = route.namespace != "user" and (

@@ -54,6 +54,7 @@ class Roster:
         return self._expected if clock.monotonic() < self._expected_until else {}
 
     def expect(self, records: Mapping[str, Record], seconds: float) -> None:
+        self._recent.clear()  # of an earlier term
         self._expected = dict(records)
         self._expected_until = clock.monotonic() + seconds
 

@@ -114,6 +114,8 @@ class Sockets:
                 if frame.cmd == "echoback":
                     self._answered(connection, frame)
                 elif inbox is not None:
+                    if not self._leadership.primary:
+                        break  # what it tells is for the next primary, and so is the next look at its jobs
                     if not connection.server_id:
                         break  # a newer socket of the same server has taken over
                     await inbox.take(frame)

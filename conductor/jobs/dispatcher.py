@@ -170,6 +170,7 @@ class Dispatcher:
             event = str(job.job["event"])
             self._robin[event] = placement.robin
             self._spawn(self._state.merge(f"events/{event}", {"robin": placement.robin}))
+        before, told = dict(job.job), job.details.get("activity")
         job.attempt += 1
         job.set(
             state="active",
@@ -182,7 +183,11 @@ class Dispatcher:
         )
         job.remove("until", "position")
         note(job, self._host, f"Chose server: {server.get('title') or server.get('hostname')}", now)
-        await self._book.save(job)
+        try:
+            await self._book.save(job)
+        except Unavailable:
+            self._take_back(job, before, told)
+            raise
         faults.reach("conductor.assigned")
         if job.id not in self._book or job.job.get("complete"):
             return True
@@ -198,6 +203,14 @@ class Dispatcher:
             )
         )
         return True
+
+    def _take_back(self, job: ActiveJob, before: Mapping[str, Any], told: Any) -> None:
+        """The assignment may not be in the book, so that nobody heard of it: the job waits as it did."""
+        if not job.job.get("complete"):
+            job.remove(*(job.job.keys() - before.keys()))
+            job.update(before)
+            job.set_details(activity=told)
+            self._book.mark(job)
 
     async def _queue(self, job: ActiveJob, place_in_line: admission.Queue) -> None:
         job.set(state="queued", position=place_in_line.position)

@@ -9,7 +9,7 @@ import structlog
 
 from conductor.definitions.repository import Definitions
 from conductor.definitions.state import GlobalState
-from conductor.errors import Deposed, Refusal
+from conductor.errors import Deposed, Refusal, Unavailable
 from conductor.jobs import limits
 from conductor.jobs.agents import Agents
 from conductor.jobs.compose import Order
@@ -92,13 +92,17 @@ class JobEngine:
 
     async def run(self) -> None:
         """Until cancelled. Raises Deposed when another conductor is primary."""
-        async with asyncio.TaskGroup() as group:
-            self._tasks = group
-            group.create_task(self.book.run(), name="book")
-            await self._resume()
-            self.ready.set()
-            group.create_task(self._tick(), name="job tick")
-            group.create_task(self.reports.flush(), name="log flush")
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._tasks = group
+                group.create_task(self.book.run(), name="book")
+                await self._resume()
+                self.ready.set()
+                group.create_task(self._tick(), name="job tick")
+                group.create_task(self.reports.flush(), name="log flush")
+        finally:
+            self._tasks = None
+            self.followers.abandon()
 
     # What the API asks for
 
@@ -162,6 +166,8 @@ class JobEngine:
             await coroutine
         except Deposed:
             raise
+        except Unavailable as error:
+            log.warning("a step of a job waits for its stores", error=str(error))
         except Exception:
             log.exception("a step of a job failed")
 

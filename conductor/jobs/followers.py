@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from conductor.errors import NotPrimary
+
 Record = dict[str, Any]
 
 
@@ -13,6 +15,8 @@ class Follower:
 
     def __init__(self) -> None:
         self.record: Record | None = None
+        self.abandoned = False
+        """The term has ended: whoever is primary now will see the job's end, we shall not."""
         self._changed = asyncio.Event()
 
     def notify(self) -> None:
@@ -28,8 +32,10 @@ class Follower:
         self._changed.clear()
 
     async def ended(self) -> Record:
-        """Wait for the job's end."""
+        """Wait for the job's end. Raises NotPrimary when our term ends before."""
         while self.record is None:
+            if self.abandoned:
+                raise NotPrimary
             await self._changed.wait()
             self._changed.clear()
         return self.record
@@ -40,10 +46,12 @@ class Followers:
 
     def __init__(self) -> None:
         self._of_job: dict[str, set[Follower]] = {}
+        self._abandoned = False
 
     @contextmanager
     def follow(self, job_id: str) -> Iterator[Follower]:
         follower = Follower()
+        follower.abandoned = self._abandoned
         self._of_job.setdefault(job_id, set()).add(follower)
         try:
             yield follower
@@ -62,3 +70,11 @@ class Followers:
         for follower in self._of_job.get(job_id, ()):
             follower.record = record
             follower.notify()
+
+    def abandon(self) -> None:
+        """The term has ended: nobody waits here any longer."""
+        self._abandoned = True
+        for followers in self._of_job.values():
+            for follower in followers:
+                follower.abandoned = True
+                follower.notify()

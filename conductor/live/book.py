@@ -13,11 +13,13 @@ import msgspec
 import structlog
 from redis.asyncio import Redis
 
+from conductor.errors import Unavailable
 from conductor.live.connection import text
 from conductor.live.keys import Keys
 from conductor.live.writer import BookWriter, Operation
 
 FLUSH_SECONDS = 0.25
+_RETRY_SECONDS = 1.0
 
 log = structlog.get_logger(__name__)
 _encode = msgspec.msgpack.Encoder().encode
@@ -220,8 +222,14 @@ class JobBook:
             self._any_marked.clear()
             marked, self._marked = self._marked, set()
             jobs = [job for job_id in marked if (job := self._jobs.get(job_id))]
-            if jobs:
-                await asyncio.gather(*(self.save(job) for job in jobs))
+            outcomes = await asyncio.gather(*(self.save(job) for job in jobs), return_exceptions=True)
+            for job, outcome in zip(jobs, outcomes, strict=True):
+                if isinstance(outcome, Unavailable):
+                    self.mark(job)
+                elif isinstance(outcome, BaseException):
+                    raise outcome
+            if self._marked.intersection(marked):
+                await asyncio.sleep(_RETRY_SECONDS)
 
     def _everything(self) -> list[Operation]:
         return [("restore", job.id, job.encoded_doc(), job.encoded_live()) for job in self._jobs.values()]

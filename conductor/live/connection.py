@@ -8,6 +8,8 @@ from redis.backoff import NoBackoff
 from redis.exceptions import BusyLoadingError, ConnectionError, ReadOnlyError, TimeoutError
 from redis.retry import Retry
 
+from conductor.errors import Unavailable
+
 AWAY = (ConnectionError, TimeoutError, BusyLoadingError, ReadOnlyError, OSError)
 """Errors that mean: Redis cannot be asked now. What was asked may or may not have happened."""
 
@@ -17,15 +19,19 @@ _TIMEOUT = 5.0
 def connect(url: str) -> "redis.Redis":
     """A client for `redis://`, `rediss://` or `unix://`; connects at its first command.
 
-    It never repeats a command by itself: callers know which of theirs may be repeated.
+    It never repeats a command by itself: callers know which of theirs may be repeated. Raises Unavailable for
+    a URL that is none.
     """
-    return redis.Redis.from_url(
-        url,
-        socket_timeout=_TIMEOUT,
-        socket_connect_timeout=_TIMEOUT,
-        retry=Retry(NoBackoff(), 0),
-        max_connections=64,
-    )
+    try:
+        return redis.Redis.from_url(
+            url,
+            socket_timeout=_TIMEOUT,
+            socket_connect_timeout=_TIMEOUT,
+            retry=Retry(NoBackoff(), 0),
+            max_connections=64,
+        )
+    except ValueError as error:
+        raise Unavailable(f"The redis_url cannot be read: {error}") from None
 
 
 def unix_url(socket: Path) -> str:

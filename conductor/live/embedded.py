@@ -23,6 +23,7 @@ _SHORT_PLACE = "/tmp"  # noqa: S108 - the folder in it is named for this user an
 _START_TIMEOUT = 10.0
 _STOP_TIMEOUT = 5.0
 _CHECK_SECONDS = 0.25
+_RETRY_SECONDS = 1.0
 
 log = structlog.get_logger(__name__)
 
@@ -39,6 +40,8 @@ class EmbeddedRedis:
         self._strict = strict
         self._socket = _socket_path(directory)
         self._process: asyncio.subprocess.Process | None = None
+        self._taken_over = 0
+        """Process ID of a server that a conductor before us had started."""
         self.url = unix_url(self._socket)
 
     async def start(self) -> None:
@@ -47,30 +50,53 @@ class EmbeddedRedis:
         self._socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if self._socket.parent.stat().st_uid != os.getuid():
             raise RedisMissing(f"{self._socket.parent} belongs to somebody else: set another TMPDIR")
-        if await self._answers():
+        if self._socket.exists() and (pid := await self._pid()):
+            self._taken_over = pid
             log.info("took over the running redis", socket=str(self._socket))
             return
-        await self._spawn()
-        try:
-            await self._up()
-        except TimeoutError:
-            raise RedisMissing(f"redis-server does not answer; see {self._directory / 'redis.log'}") from None
+        await self._come_up()
 
     async def watch(self) -> None:
-        """Start the server again whenever it dies, until cancelled."""
+        """Start the server again whenever it dies, until cancelled; each second while it cannot be started."""
         while True:
-            if self._process is not None:
-                await self._process.wait()
-            elif await self._answers():
-                await asyncio.sleep(_CHECK_SECONDS)
-                continue
+            await self._ended()
             log.warning("redis has died and is started again")
-            try:
-                await self._spawn()
-                await self._up()
-            except (OSError, TimeoutError, RedisMissing) as error:
-                log.error("redis could not be started", error=str(error))
-                await asyncio.sleep(1)
+            failures = 0
+            while True:
+                try:
+                    await self._come_up()
+                    break
+                except (RedisMissing, OSError) as error:  # a TimeoutError is an OSError
+                    failures += 1
+                    if failures == 1:
+                        log.error("redis cannot be started, it is tried each second", error=str(error))
+                    await asyncio.sleep(_RETRY_SECONDS)
+            if failures:
+                log.info("redis runs again", failures=failures)
+
+    async def _ended(self) -> None:
+        """Return when the server, started by us or taken over, has died."""
+        if self._process is not None:
+            await self._process.wait()
+            return
+        while self._taken_over and _lives(self._taken_over):
+            # Not whether it answers: two servers on one append-only file would be the end of it.
+            await asyncio.sleep(_CHECK_SECONDS)
+
+    async def _come_up(self) -> None:
+        """Start the server and return when it answers. Raises RedisMissing, OSError or TimeoutError."""
+        process = await self._spawn()
+        try:
+            async with asyncio.timeout(_START_TIMEOUT):
+                while not await self._answers():
+                    if process.returncode is not None:
+                        raise RedisMissing(f"redis-server ended at once; see {self._directory / 'redis.log'}")
+                    await asyncio.sleep(0.01)
+        except TimeoutError:
+            process.kill()  # or the next one would write to the same file
+            await process.wait()
+            raise TimeoutError(f"redis-server did not answer within {_START_TIMEOUT:g} s") from None
+        self._process = process
 
     async def stop(self) -> None:
         """Save and end the server."""
@@ -89,15 +115,7 @@ class EmbeddedRedis:
         if self._socket.parent != self._directory.resolve():
             shutil.rmtree(self._socket.parent, ignore_errors=True)
 
-    async def _up(self) -> None:
-        """Return when the server answers. Raises RedisMissing when it has ended, TimeoutError."""
-        async with asyncio.timeout(_START_TIMEOUT):
-            while not await self._answers():
-                if self._process and self._process.returncode is not None:
-                    raise RedisMissing(f"redis-server ended at once; see {self._directory / 'redis.log'}")
-                await asyncio.sleep(0.01)
-
-    async def _spawn(self) -> None:
+    async def _spawn(self) -> asyncio.subprocess.Process:
         self._socket.unlink(missing_ok=True)
         arguments = {
             "port": "0",
@@ -113,7 +131,7 @@ class EmbeddedRedis:
             "daemonize": "no",
         }
         flags = [word for name, value in arguments.items() for word in (f"--{name}", value)]
-        self._process = await asyncio.create_subprocess_exec(
+        return await asyncio.create_subprocess_exec(
             server_binary(),
             *flags,
             stdin=asyncio.subprocess.DEVNULL,
@@ -158,3 +176,11 @@ def _socket_path(directory: Path) -> Path:
     folder = f"opsorbit-{os.getuid()}-{name}"
     elsewhere = [Path(place) / folder / "redis.sock" for place in (tempfile.gettempdir(), _SHORT_PLACE)]
     return next(one for one in (path, *elsewhere) if len(str(one)) < _SOCKET_PATH_LIMIT)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True

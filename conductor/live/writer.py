@@ -55,6 +55,7 @@ class BookWriter:
         self._wake = asyncio.Event()
         self._script = self._redis.register_script(script("write_book"))
         self._run_id = ""
+        self._ended = False
 
     async def write(self, operation: Operation, timeout: float = 10.0) -> Any:
         """Apply one operation and answer what the script answers for it.
@@ -62,6 +63,8 @@ class BookWriter:
         Raises Deposed when another conductor is primary, Unavailable when Redis did not answer in time: then
         the operation may still take effect if it was already under way.
         """
+        if self._ended:
+            raise Deposed("this conductor is no longer primary")
         if len(self._waiting) >= _QUEUE:
             raise Unavailable("Too many writes to Redis are waiting.")
         done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
@@ -81,11 +84,12 @@ class BookWriter:
                 await self._woken()
                 await self._apply(self._next_batch())
         finally:
-            await self._redis.aclose()
+            self._ended = True
             for _, done in self._waiting:
                 if not done.done():
                     done.set_exception(Deposed("this conductor is no longer primary"))
             self._waiting.clear()
+            await self._redis.aclose()
 
     async def _woken(self) -> None:
         """Return when something waits, or after a second, so that an idle writer notices a restart too."""

@@ -81,6 +81,12 @@ class Samples:
         """The server is offline: its quick samples are of no use any more."""
         self._quick.pop(server_id, None)
 
+    def forget_all(self) -> None:
+        """The term has ended: the next primary has the newer samples, and ours must not go over them."""
+        self._minute.clear()
+        self._unwritten.clear()
+        self._quick.clear()
+
     async def run(self) -> None:
         """Write what was taken, until cancelled."""
         while True:

@@ -31,6 +31,11 @@ class ByteCache:
             _, oldest = self._values.popitem(last=False)
             self._size -= len(oldest)
 
+    def forget_all(self) -> None:
+        self._forgotten += 1
+        self._size = 0
+        self._values.clear()
+
     def forget(self, key: str) -> None:
         self._forgotten += 1
         self._size -= len(self._values.pop(key, b""))

@@ -83,6 +83,12 @@ class JobArchive:
                 Write(_INSERT, row), Write(_INSERT_TERMS, term_rows(JOBS, job["id"], job)), *also
             )
 
+    def forget(self) -> None:
+        """Somebody else may have changed the archive: what is remembered of it counts no more."""
+        self._cache.forget_all()
+        with self._finder.changing():
+            pass
+
     async def get(self, job_id: str) -> Json | None:
         encoded = await self.get_json(job_id)
         return None if encoded is None else msgspec.json.decode(encoded, type=Json)

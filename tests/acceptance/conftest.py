@@ -4,7 +4,10 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from tests.databases import postgres
 from tests.processes import Client, Deployment, deployed
+
+__all__ = ["client", "deployment", "postgres"]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

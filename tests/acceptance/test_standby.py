@@ -13,17 +13,18 @@ PASSWORD = "correct horse"
 
 
 @asynccontextmanager
-async def _pair(folder: Path) -> AsyncIterator[tuple[Conductor, Conductor]]:
-    """The primary and a standby of one cluster, both running."""
-    async with redis_server(folder / "redis") as redis_url:
+async def _pair(folder: Path, **more: str) -> AsyncIterator[tuple[Conductor, Conductor]]:
+    """The primary and a standby of one cluster, both running; `more` is added to their environment."""
+    async with redis_server(folder / "redis") as redis:
         shared = {
-            "OPSORBIT_REDIS_URL": redis_url,
+            "OPSORBIT_REDIS_URL": redis.url,
             "OPSORBIT_DATABASE_URL": f"sqlite:///{folder / 'records.db'}",
             "OPSORBIT_FILES_URL": (folder / "files").as_uri(),
             "OPSORBIT_SECRET_KEY": "0123456789abcdef" * 4,
             "OPSORBIT_ADMIN_PASSWORD": PASSWORD,
             "OPSORBIT_LEASE_SECONDS": str(LEASE),
             "OPSORBIT_LEASE_MARGIN_SECONDS": "0.5",
+            **more,
         }
         (folder / "files").mkdir()
         first, second = (
@@ -74,3 +75,18 @@ async def test_a_conductor_that_comes_back_stands_by(tmp_path_factory: pytest.Te
             with pytest.raises(ApiError) as refused:
                 await client.call("create_category", title="Too late", enabled=True)
         assert (refused.value.status, refused.value.code) == (500, "master")
+
+
+async def test_a_standby_redirects_to_the_same_url_on_the_primarys_host_where_it_is_told_to(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    redirecting = {"OPSORBIT_REDIRECT_MASTER_REQUESTS": "true"}
+    async with (
+        _pair(tmp_path_factory.mktemp("p"), **redirecting) as (_, second),
+        Client(second.url) as client,
+    ):
+        path = "/api/app/get_event/v1?id=one%20two"
+        async with client.session.get(f"{second.url}{path}", allow_redirects=False) as response:
+            assert response.status == 302
+            # All conductors of a cluster listen on one port: the one that was asked for stays.
+            assert response.headers["Location"] == f"http://first.test:{second.port}{path}"

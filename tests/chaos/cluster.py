@@ -26,6 +26,7 @@ from tests.processes import (
 
 PATIENCE = 60.0
 """Seconds within which everything promised must be in the archive."""
+_CALL = aiohttp.ClientTimeout(total=15)
 
 
 class Cluster:
@@ -41,7 +42,8 @@ class Cluster:
         self.client = client
         self.promised: dict[str, str] = {}
         """Job ID → its number in the scripts."""
-        self._ledger = ledger
+        self.ledger = ledger
+        """A file for each number in which every run leaves its job ID."""
         self._numbers = itertools.count(1)
         self._event = ""
 
@@ -50,7 +52,7 @@ class Cluster:
         script = "\n".join(
             (
                 "#!/bin/sh",
-                f'echo "$JOB_ID" >> "{self._ledger}/$number"',
+                f'echo "$JOB_ID" >> "{self.ledger}/$number"',
                 "i=0",
                 f"while [ $i -lt {lines} ]; do",
                 "  i=$((i + 1))",
@@ -80,14 +82,21 @@ class Cluster:
         headers = {"Idempotency-Key": f"job {number}", "X-API-Key": self._api_key}
 
         async def accepted() -> str:
-            with suppress(aiohttp.ClientError, ApiError, TimeoutError):
+            url = self.client.url
+            try:
                 body = {"id": self._event, "params": {"number": number}}
                 async with self.client.session.post(
-                    f"{self.client.url}/api/app/run_event/v1", json=body, headers=headers
+                    f"{url}/api/app/run_event/v1",
+                    json=body,
+                    headers=headers,
+                    timeout=_CALL,
                 ) as response:
                     answer = await response.json()
                     if answer.get("code") == 0:
                         return str(answer["id"])
+                    self.refused(url, response.status, answer["code"])
+            except (aiohttp.ClientError, TimeoutError):
+                self.unanswered(url)
             return ""
 
         job_id = await eventually(accepted, f"job {number} is accepted", PATIENCE)
@@ -101,7 +110,7 @@ class Cluster:
         """Return when so many scripts have begun."""
 
         async def begun() -> bool:
-            return len(list(self._ledger.iterdir())) >= count
+            return len(list(self.ledger.iterdir())) >= count
 
         await eventually(begun, f"{count} jobs run", PATIENCE)
 
@@ -113,14 +122,26 @@ class Cluster:
             )
             assert job["code"] == 0, (job_id, job["code"], job.get("description"))
             assert await self._log(job_id) == self.expected_log(number), f"log of job {job_id}"
-            assert (self._ledger / number).read_text().split() == [job_id], f"runs of job {job_id}"
+            assert (self.ledger / number).read_text().split() == [job_id], f"runs of job {job_id}"
         rows = (await self.client.call("search_jobs", query=f"event:{self._event}", limit=1000))["rows"]
         assert sorted(row["id"] for row in rows) == sorted(self.promised)
         assert (await self.client.call("get_active_jobs"))["rows"] == []
 
+    def refused(self, url: str, status: int, code: Any) -> None:
+        """The conductor at `url` answered with an error; the call will be repeated."""
+
+    def unanswered(self, url: str) -> None:
+        """The conductor at `url` gave no answer; the call will be repeated."""
+
     async def _archived(self, job_id: str) -> dict[str, Any] | None:
-        with suppress(aiohttp.ClientError, ApiError, TimeoutError):
+        url = self.client.url
+        try:
             job = dict((await self.client.call("get_job", id=job_id))["job"])
+        except ApiError as error:
+            self.refused(url, error.status, error.code)
+        except (aiohttp.ClientError, TimeoutError):
+            self.unanswered(url)
+        else:
             return job if job.get("final") else None
         return None
 

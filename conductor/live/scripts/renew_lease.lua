@@ -8,6 +8,8 @@ end
 if redis.call('GET', KEYS[2]) ~= ARGV[2] then
   return 0
 end
-redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'host', ARGV[4], 'epoch', ARGV[2])
+if not owner then -- only then: a Redis that is full refuses to store, and prolongs all the same
+  redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'host', ARGV[4], 'epoch', ARGV[2])
+end
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 return 1
