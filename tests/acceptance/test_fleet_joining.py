@@ -41,12 +41,16 @@ async def test_either_token_opens(alone: Station, admin: Client, subprotocol: st
         assert await server_of(admin, agent)
 
 
-async def test_joined_tells_all_that_an_agent_needs(
-    alone: Station, admin: Client, subprotocol: str
-) -> None:
+async def test_joined_tells_all_that_an_agent_needs(alone: Station, admin: Client, subprotocol: str) -> None:
     plugin = ids.short_id("p")
     await admin.call(
-        "create_plugin", id=plugin, title=plugin, enabled=False, type="event", command="/bin/sh", script="echo 1"
+        "create_plugin",
+        id=plugin,
+        title=plugin,
+        enabled=False,
+        type="event",
+        command="/bin/sh",
+        script="echo 1",
     )
     async with alone.agent(subprotocol) as agent:
         joined = await agent.join()
@@ -87,9 +91,7 @@ async def test_a_new_server_is_listed_with_its_groups_and_keywords(
         assert word in words
 
 
-async def test_groups_of_the_first_hello_are_manual(
-    alone: Station, admin: Client, subprotocol: str
-) -> None:
+async def test_groups_of_the_first_hello_are_manual(alone: Station, admin: Client, subprotocol: str) -> None:
     name = ids.short_id("g")
     await admin.call("create_group", id=name, title=name, hostname_match="nosuchhost")
     async with alone.agent(subprotocol) as agent:
@@ -190,9 +192,7 @@ async def test_the_token_of_another_server_opens_nothing(
         assert await server_of(admin, agent) is None
 
 
-async def test_what_comes_before_its_turn_is_ignored(
-    alone: Station, admin: Client, subprotocol: str
-) -> None:
+async def test_what_comes_before_its_turn_is_ignored(alone: Station, admin: Client, subprotocol: str) -> None:
     async with alone.agent(subprotocol) as agent:
         await agent.send("join", {"token": agent.token})
         await agent.send("monitor", {"version": "1.0", "data": {"load": [1, 1, 1]}})
