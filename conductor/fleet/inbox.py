@@ -89,8 +89,8 @@ class Inbox:
             self._engine.reports.base_output(self._server_id, str(data.get("id")), data["text"])
 
     def _base_meta(self, data: Any) -> None:
-        if isinstance(data, dict):
-            row = MetaRow(id=ids.short_id("m"), epoch=clock.now(), msg=str(data.get("text"))[:_MAX_TEXT])
+        if isinstance(data, dict) and isinstance(data.get("text"), str):
+            row = MetaRow(id=ids.short_id("m"), epoch=clock.now(), msg=data["text"][:_MAX_TEXT])
             self._engine.reports.base_note(self._server_id, str(data.get("id")), row)
 
     def _monitor(self, data: Any) -> None:

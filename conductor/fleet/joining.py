@@ -49,10 +49,7 @@ class Joining:
         """Answer a hello; None when the satellite is refused."""
         server_id = servers.clean_id(data.get("id")) or ids.short_id("s")
         hostname = servers.clean_hostname(data.get("hostname"))
-        present = self._roster.online.get(server_id)
-        if present is not None and present["hostname"] != hostname:
-            text = f"Server with duplicate ID attempting to connect to the network: {server_id} ({hostname})"
-            self._refuse(connection, text, text)
+        if self._refuse_duplicate(connection, server_id, hostname):
             return None
         visitor = Visitor(data, server_id)
         connection.send("hello", {"nonce": visitor.nonce, "id": server_id})
@@ -60,17 +57,19 @@ class Joining:
 
     async def join(self, connection: Connection, visitor: Visitor, data: Mapping[str, Any]) -> Record | None:
         """Check the token and let the server in; None when it is wrong."""
+        hostname = servers.clean_hostname(visitor.hello.get("hostname"))
         token = str(data.get("token") or "")
         secret = self._settings.secret_key
         expected = (tokens.server_token(visitor.server_id, secret), tokens.nonce_token(visitor.nonce, secret))
         if not any(tokens.matches(token, one) for one in expected):
-            hostname = servers.clean_hostname(visitor.hello.get("hostname"))
             self._refuse(
                 connection,
                 _BAD_TOKEN,
                 f"Server authentication failure (mismatched secret keys): {hostname} ({connection.ip})",
             )
             return None
+        if self._refuse_duplicate(connection, visitor.server_id, hostname):
+            return None  # two clones of one machine said hello before either had joined
         record = await self._record(connection, visitor)
         older = self._roster.enter(record, connection)
         if older is not None:
@@ -134,6 +133,15 @@ class Joining:
             if before.get(key) and before[key] != after[key]:
                 text = f"Server {what} has changed: {before[key]} to: {after[key]}"
                 self._signals.publish(Notice(level="warning", description=text, server=after))
+
+    def _refuse_duplicate(self, connection: Connection, server_id: str, hostname: str) -> bool:
+        """Refuse a satellite whose ID another host holds that is online."""
+        present = self._roster.online.get(server_id)
+        if present is None or present["hostname"] == (hostname or server_id):
+            return False
+        text = f"Server with duplicate ID attempting to connect to the network: {server_id} ({hostname})"
+        self._refuse(connection, text, text)
+        return True
 
     def _refuse(self, connection: Connection, told: str, noted: str) -> None:
         connection.send("auth_failure", {"description": told})

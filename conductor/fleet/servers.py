@@ -10,8 +10,16 @@ Record = dict[str, Any]
 
 _ID = re.compile(r"[A-Za-z0-9_]{1,64}")
 _NOT_HOST = re.compile(r"[^\w\-.]+", re.ASCII)
-_FROM_HELLO = frozenset({"title", "icon", "groups", "enabled", "autoGroup", "maxJobs", "userData"})
-"""Properties that a satellite's first hello may set on its new record."""
+_FROM_HELLO: Mapping[str, type | tuple[type, ...]] = {
+    "title": str,
+    "icon": str,
+    "groups": list,
+    "enabled": (bool, int),
+    "maxJobs": (int, float),
+    "userData": dict,
+}
+"""Properties that a satellite's first hello may set on its new record, and their types: others are left out,
+since placement and lists read them of every server."""
 
 
 def clean_id(value: Any) -> str:
@@ -30,9 +38,8 @@ def joined_record(
     if stored:
         record = dict(stored)
     else:
-        record = {key: hello[key] for key in _FROM_HELLO if key in hello}
-        groups = record.get("groups")
-        record["groups"] = [str(group) for group in groups] if isinstance(groups, list) else []
+        record = {key: hello[key] for key, kind in _FROM_HELLO.items() if isinstance(hello.get(key), kind)}
+        record["groups"] = [str(group) for group in record.get("groups") or ()]
         record["autoGroup"] = not record["groups"]
         record["enabled"] = bool(record.get("enabled", True))
         record["created"] = int(now)

@@ -16,6 +16,7 @@ from conductor.jobs.compose import Order
 from conductor.jobs.dispatcher import Dispatcher
 from conductor.jobs.finisher import Finisher
 from conductor.jobs.followers import Followers
+from conductor.jobs.late import LateResults
 from conductor.jobs.launcher import Launcher
 from conductor.jobs.livelog import LiveLogs
 from conductor.jobs.notes import note
@@ -57,6 +58,7 @@ class JobEngine:
         self._host = host
         self._dead_after = settings.dead_job_timeout
         self._tasks: asyncio.TaskGroup | None = None
+        self._troubled: set[str] = set()
         self.ready = asyncio.Event()
         """Set once what an earlier primary left has been taken up."""
         self._launcher = Launcher(book, definitions, settings, signals, self._entered)
@@ -69,8 +71,9 @@ class JobEngine:
             host=host, end=self._end, spawn=self._spawn,
         )  # fmt: skip
         self.reports = Reports(
-            book, archive, self.logs, agents, self._finisher, self.followers, spawn=self._spawn
-        )
+            book, archive, self.logs, agents, self._finisher, self.followers, LateResults(archive, host),
+            spawn=self._spawn,
+        )  # fmt: skip
 
     async def _resume(self) -> None:
         """Take up what an earlier primary left. Jobs the archive has already leave the book."""
@@ -190,7 +193,13 @@ class JobEngine:
                 if job.outcome is not None:
                     self._spawn(self._finisher.go_on(job))  # an end that was decided and not settled
                 elif job.state in ("active", "finishing"):
-                    self._watch(job, now)
+                    try:
+                        self._watch(job, now)
+                    except Exception:
+                        # One job's trouble harms no other, and is told once, not each second.
+                        if job.id not in self._troubled:
+                            self._troubled.add(job.id)
+                            log.exception("a job cannot be watched", job=job.id)
             self._dispatcher.examine_waiting()
 
     def _watch(self, job: ActiveJob, now: float) -> None:

@@ -1,5 +1,6 @@
 """How a job ends: code, tags, retry (contract jobs.md §12, §14, §15). Pure."""
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -32,6 +33,8 @@ def normal_code(code: Any) -> int | float | str:
     if not code:
         return 0
     if isinstance(code, bool) or not isinstance(code, int | float | str):
+        return "unknown"
+    if isinstance(code, float) and not math.isfinite(code):
         return "unknown"
     return _NON_WORD.sub("_", code).lower() if isinstance(code, str) else code
 

@@ -9,10 +9,11 @@ from typing import Any
 
 import structlog
 
-from conductor.jobs import notes
+from conductor.jobs import adoption, notes
 from conductor.jobs.agents import Agents
 from conductor.jobs.finisher import Finisher
 from conductor.jobs.followers import Followers
+from conductor.jobs.late import LateResults, is_late
 from conductor.jobs.livelog import LiveLogs
 from conductor.jobs.outcome import split
 from conductor.jobs.resumption import Known, Step, compare
@@ -21,6 +22,7 @@ from conductor.records.job_archive import JobArchive
 from shared import clock
 from shared.protocol.messages import HeldJob, JobCopy, JobLog, JobResult, JobUpdate, MetaRow
 from shared.protocol.updates import SATELLITE_KEYS, allowed
+from shared.schema.jobs import ABORT
 
 Spawn = Callable[[Coroutine[Any, Any, None]], None]
 
@@ -41,6 +43,7 @@ class Reports:
         agents: Agents,
         finisher: Finisher,
         followers: Followers,
+        late: LateResults,
         *,
         spawn: Spawn,
     ) -> None:
@@ -50,6 +53,7 @@ class Reports:
         self._agents = agents
         self._finisher = finisher
         self._followers = followers
+        self._late = late
         self._spawn = spawn
         self._waiting_results: dict[str, JobResult] = {}
         self._gathered = asyncio.Event()
@@ -74,6 +78,9 @@ class Reports:
         if end > size:
             self._logs.append(job.id, message.data[size - message.offset :])
             self._gathered.set()
+        elif message.data:
+            # It has come before and its acknowledgement was lost: without one the window would stay full.
+            self._agents.acknowledge_log(server_id, job.id, job.attempt, size)
         job.job["updated"] = clock.now()
         self._followers.changed(job.id)
         waiting = self._waiting_results.get(job.id)
@@ -84,7 +91,7 @@ class Reports:
         """End the job once its whole log is here; an unknown job is looked up in the archive."""
         job = self._book.get(message.id)
         if job is None:
-            self._spawn(self._late(server_id, message))
+            self._spawn(self._not_in_book(server_id, message))
             return
         if job.server != server_id or job.attempt != message.attempt:
             log.warning(
@@ -101,12 +108,12 @@ class Reports:
         result.pop("state", None)
         notes.add(job, *_rows(server_id, message.meta))
         self._push(job, result)
-        self._spawn(self._finisher.finish(job, result))
+        self._spawn(self._end(job, result))
 
     async def resume(self, server_id: str, held: list[HeldJob]) -> None:
         """Compare what the satellite holds with what we know, and act on the differences."""
         unknown = [one.id for one in held if one.id not in self._book]
-        archived = await self._archive.exists(unknown) if unknown else set()
+        archived = await self._archive.get_many(unknown, verbose=False) if unknown else {}
         for one in held:
             job = self._book.get(one.id)
             known = Known(
@@ -114,6 +121,7 @@ class Reports:
                 here=job is not None and job.server == server_id,
                 attempt=job.attempt if job else 0,
                 archived=one.id in archived,
+                aborted=archived.get(one.id, {}).get("code") == ABORT,
             )
             self._act(server_id, one, compare(known, one))
         listed = {(one.id, one.attempt) for one in held}
@@ -128,11 +136,10 @@ class Reports:
         """Take a job into the book that a satellite holds and we have lost."""
         if copy.id in self._book or await self._archive.exists([copy.id]) or not still_there():
             return
-        if copy.job.get("id") != copy.id or copy.job.get("server") != server_id:
-            log.warning("a copy that does not fit its satellite is refused", job=copy.id, server=server_id)
+        job = adoption.adopted(copy, server_id, clock.now())
+        if job is None:
+            log.warning("a copy that is no job of its satellite is refused", job=copy.id, server=server_id)
             return
-        job = ActiveJob({**copy.job, "recovered": True, "updated": clock.now(), "remote": True}, copy.details)
-        job.attempt = copy.attempt
         await self._book.accept(job)
         log.warning("a job that the book had lost was adopted", job=copy.id, server=server_id)
         self._agents.acknowledge_log(server_id, job.id, job.attempt, self._logs.size(job.id), rewind=True)
@@ -142,13 +149,16 @@ class Reports:
     def base_updates(self, server_id: str, jobs: Mapping[str, Any]) -> None:
         """`jobs` of the base protocol: whole copies, one a second; the inner ID counts (jobs.md §11)."""
         for copy in jobs.values():
-            job = self._own(server_id, str(copy.get("id"))) if isinstance(copy, dict) else None
-            if job is None:
+            if not isinstance(copy, dict):
                 continue
-            if copy.get("state") == "complete":
+            job_id, complete = str(copy.get("id")), copy.get("state") == "complete"
+            job = self._own(server_id, job_id)
+            if job is not None and complete:
                 self.base_result(server_id, job, copy)
-            else:
+            elif job is not None:
                 self._merge(job, server_id, copy, [])
+            elif complete and job_id not in self._book:
+                self._spawn(self._late_copy(server_id, job_id, copy))
 
     def base_output(self, server_id: str, job_id: str, text: str) -> None:
         job = self._own(server_id, job_id)
@@ -169,16 +179,22 @@ class Reports:
         result = allowed(copy, SATELLITE_KEYS)
         result.pop("state", None)
         self._push(job, result)
-        self._spawn(self._finisher.finish(job, result))
+        self._spawn(self._end(job, result))
 
     async def finished_by_call(self, server_id: str, job_id: str, copy: Mapping[str, Any]) -> None:
         """`finish_job` of the base protocol: return when the archive has the job, or knows it already."""
         job = self._book.get(job_id)
-        if job is None or (server_id and job.server != server_id):
+        if job is None:
+            await self._late.take(server_id, job_id, copy)
+            return
+        if server_id and job.server != server_id:
             return
         with self._followers.follow(job_id) as follower:
-            self.base_result(job.server, job, copy)
-            await follower.ended()
+            if not self._finisher.is_ending(job_id):
+                self.base_result(job.server, job, copy)
+            record = await follower.ended()
+        if is_late(record, copy):
+            await self._late.take(server_id, job_id, copy)
 
     # Shared
 
@@ -200,6 +216,16 @@ class Reports:
                 job.set(log_file_size=size)
                 self._book.mark(job)
                 self._agents.acknowledge_log(job.server, job.id, job.attempt, size)
+
+    async def _end(self, job: ActiveJob, result: dict[str, Any]) -> None:
+        """Finish the job; if its abort is being archived just now, the result is late by a moment."""
+        if not self._finisher.is_ending(job.id):
+            await self._finisher.finish(job, result)
+            return
+        with self._followers.follow(job.id) as follower:
+            record = await follower.ended()
+        if is_late(record, result):
+            await self._late.take(job.server, job.id, result)
 
     def _own(self, server_id: str, job_id: str, attempt: int | None = None) -> ActiveJob | None:
         job = self._book.get(job_id)
@@ -231,11 +257,14 @@ class Reports:
             tags = [*(job.job.get("tags") or ()), *(str(tag) for tag in pushed["tags"])]
             job.set(tags=list(dict.fromkeys(tags)))
 
-    async def _late(self, server_id: str, message: JobResult) -> None:
-        if await self._archive.exists([message.id]):
+    async def _not_in_book(self, server_id: str, message: JobResult) -> None:
+        if await self._late.take(server_id, message.id, message.job):
             self._agents.acknowledge_result(server_id, message.id, message.attempt)
         elif message.id not in self._book:
             self._agents.ask_for_copy(server_id, message.id, message.attempt)
+
+    async def _late_copy(self, server_id: str, job_id: str, copy: Mapping[str, Any]) -> None:
+        await self._late.take(server_id, job_id, copy)
 
     def _act(self, server_id: str, held: HeldJob, step: Step) -> None:
         if step is Step.ACKNOWLEDGE:

@@ -15,6 +15,8 @@ class Known(NamedTuple):
     """It is assigned to this satellite."""
     attempt: int = 0
     archived: bool = False
+    aborted: bool = False
+    """Archived as aborted: the result may tell of another end."""
 
 
 class Step(Enum):
@@ -35,5 +37,7 @@ def compare(known: Known, held: HeldJob) -> Step:
             return Step.NOTHING
         return Step.ACKNOWLEDGE if ended else Step.ABORT
     if known.archived:
+        if known.aborted and held.state is HeldState.FINISHED:
+            return Step.NOTHING
         return Step.ACKNOWLEDGE if ended else Step.ABORT
     return Step.ADOPT

@@ -4,7 +4,7 @@ The base protocol's payloads are documents and stay dicts. `docs/satellite-wire.
 """
 
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -12,6 +12,9 @@ LOG_CHUNK_BYTES = 256 * 1024
 """Most log bytes in one `job_log`."""
 LOG_WINDOW_BYTES = 1024 * 1024
 """Most unacknowledged log bytes of one job in flight."""
+
+Size = Annotated[int, msgspec.Meta(ge=0)]
+"""Bytes of a log, or a place in it."""
 
 
 class HeldState(StrEnum):
@@ -27,7 +30,7 @@ class HeldJob(msgspec.Struct, kw_only=True):
     id: str
     attempt: int
     state: HeldState
-    log_size: int = 0
+    log_size: Size = 0
 
 
 class Resume(msgspec.Struct, kw_only=True):
@@ -58,7 +61,7 @@ class JobLog(msgspec.Struct, kw_only=True):
 
     id: str
     attempt: int
-    offset: int
+    offset: Size
     data: bytes
 
 
@@ -67,7 +70,7 @@ class LogAck(msgspec.Struct, kw_only=True):
 
     id: str
     attempt: int
-    size: int
+    size: Size
     rewind: bool = False
 
 
@@ -76,7 +79,7 @@ class JobResult(msgspec.Struct, kw_only=True):
 
     id: str
     attempt: int
-    log_size: int
+    log_size: Size
     job: dict[str, Any] = {}
     meta: list[MetaRow] = []
 

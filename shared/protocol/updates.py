@@ -4,8 +4,11 @@ One allow-list for both sides: the satellite drops what a plugin may not set bef
 and the conductor drops it again, because it does not trust satellites.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any
+
+import msgspec
 
 PLUGIN_KEYS = frozenset(
     {
@@ -25,15 +28,39 @@ DETAIL_KEYS = frozenset({"data", "files", "workflowData", "serverData"})
 """Verbose keys, kept out of lists of active jobs."""
 
 _MAX_PROGRESS = 1.0
+_ROOM = 100
+"""Levels kept free around a value: records and answers nest it, and are encoded deeper in the stack."""
+
+_to_json = msgspec.json.Encoder().encode
+_to_msgpack = msgspec.msgpack.Encoder().encode
+
+
+def storable(value: Any) -> bool:
+    """Whether a decoded value can be written again, as JSON and as msgpack.
+
+    Not so are integers beyond 64 bits, msgpack's extension types and keys that are no text, and what is
+    nested almost as deep as can be decoded: one of them in a job would break every list that shows it.
+    """
+    nested = value
+    for _ in range(_ROOM):
+        nested = [nested]
+    try:
+        _to_json(nested)
+        _to_msgpack(nested)
+    except (TypeError, ValueError, OverflowError, RecursionError):
+        return False
+    return True
 
 
 def allowed(update: Mapping[str, Any], keys: frozenset[str]) -> dict[str, Any]:
-    """The part of `update` that may be merged, with values of an impossible type left out.
+    """The part of `update` that may be merged, with values that cannot be, or cannot be stored, left out.
 
     Sizes are bounded by the frame; types are checked here because a document that lists or streams show
     must never break its readers.
     """
     kept = {key: value for key, value in update.items() if key in keys}
+    if not storable(kept):
+        kept = {key: value for key, value in kept.items() if storable(value)}
     for key in ("data", "serverData", "workflowData", "push", "update_event", "procs", "cpu", "mem"):
         if key in kept and not isinstance(kept[key], dict):
             del kept[key]
@@ -45,7 +72,7 @@ def allowed(update: Mapping[str, Any], keys: frozenset[str]) -> dict[str, Any]:
             kept[key] = str(kept[key])
     if "progress" in kept:
         progress = kept["progress"]
-        if isinstance(progress, bool) or not isinstance(progress, int | float):
+        if isinstance(progress, bool) or not isinstance(progress, int | float) or math.isnan(progress):
             del kept["progress"]
         else:
             kept["progress"] = min(max(float(progress), 0.0), _MAX_PROGRESS)

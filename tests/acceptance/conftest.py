@@ -4,10 +4,11 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from tests.acceptance.agent import PROTOCOLS, Agent, Station, station
 from tests.databases import postgres
 from tests.processes import Client, Deployment, deployed
 
-__all__ = ["client", "deployment", "postgres"]
+__all__ = ["admin", "agent", "alone", "client", "deployment", "postgres", "subprotocol"]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -24,3 +25,31 @@ async def client(deployment: Deployment) -> AsyncIterator[Client]:
     """An administrator's, by API key."""
     async with Client(deployment.url, deployment.api_key) as open_client:
         yield open_client
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def alone(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Station]:
+    """A conductor without a satellite, for tests that are the satellites themselves."""
+    async with station(tmp_path_factory.mktemp("c")) as running:
+        yield running
+
+
+@pytest_asyncio.fixture
+async def admin(alone: Station) -> AsyncIterator[Client]:
+    """An administrator's client of that conductor."""
+    async with alone.client() as open_client:
+        yield open_client
+
+
+@pytest.fixture(params=PROTOCOLS, ids=["base", "opsorbit.v1"])
+def subprotocol(request: pytest.FixtureRequest) -> str:
+    """Tests with this run over both encodings of the wire."""
+    return str(request.param)
+
+
+@pytest_asyncio.fixture
+async def agent(alone: Station, subprotocol: str) -> AsyncIterator[Agent]:
+    """A satellite that has joined."""
+    async with alone.agent(subprotocol) as joining:
+        await joining.join()
+        yield joining

@@ -9,6 +9,7 @@ HERE = Known(in_book=True, here=True, attempt=1)
 ELSEWHERE = Known(in_book=True, here=False, attempt=1)
 LATER = Known(in_book=True, here=True, attempt=2)
 ARCHIVED = Known(in_book=False, archived=True)
+ABORTED = Known(in_book=False, archived=True, aborted=True)
 UNKNOWN = Known(in_book=False)
 
 
@@ -22,6 +23,9 @@ UNKNOWN = Known(in_book=False)
         (ARCHIVED, HeldState.FINISHED, Step.ACKNOWLEDGE),
         (ARCHIVED, HeldState.LOST, Step.ACKNOWLEDGE),
         (ARCHIVED, HeldState.RUNNING, Step.ABORT),
+        (ABORTED, HeldState.FINISHED, Step.NOTHING),  # its result is on its way, and wanted
+        (ABORTED, HeldState.LOST, Step.ACKNOWLEDGE),
+        (ABORTED, HeldState.RUNNING, Step.ABORT),
         (UNKNOWN, HeldState.RUNNING, Step.ADOPT),
         (UNKNOWN, HeldState.FINISHED, Step.ADOPT),
         (ELSEWHERE, HeldState.RUNNING, Step.ABORT),

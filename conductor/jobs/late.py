@@ -1,0 +1,77 @@
+"""Results that come after their job was archived (contract jobs.md §11, satellite_protocol.md §6.2).
+
+A job whose satellite was away may have been ended as aborted and then turn out to have run. Its record then
+becomes a warning that says so, with what the satellite delivered. Every other end came from the satellite
+itself, so that a result that comes again is a repetition and changes nothing.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+
+from conductor.jobs.compose import meta_row
+from conductor.jobs.outcome import normal_code, split
+from conductor.records.job_archive import JobArchive
+from shared import clock
+from shared.protocol.updates import SATELLITE_KEYS, allowed
+from shared.schema.jobs import ABORT, WARNING
+
+DESCRIPTION = "Job was aborted, but received late update after completion."
+_ROW = "WARNING: Received final job update post-completion."
+_DECIDED = (
+    "state",
+    "code",
+    "description",
+    "complete",
+    "progress",
+    "push",
+    "retry_ok",
+    "update_event",
+    "delete_event",
+)
+"""What the record keeps as it was decided."""
+_OF_THE_RUN = ("status", "redraw", "procs", "conns")
+
+log = structlog.get_logger(__name__)
+
+
+def is_late(record: Mapping[str, Any], result: Mapping[str, Any]) -> bool:
+    """Whether a result tells of another end than the abort that is archived."""
+    return record.get("code") == ABORT and normal_code(result.get("code")) != ABORT
+
+
+class LateResults:
+    def __init__(self, archive: JobArchive, host: str) -> None:
+        self._archive = archive
+        self._host = host
+
+    async def take(self, server_id: str, job_id: str, result: Mapping[str, Any]) -> bool:
+        """Merge a result into its archived job; whether the archive has such a job at all.
+
+        An empty `server_id` is a caller who may speak for any. Raises Unavailable.
+        """
+        record = await self._archive.get(job_id)
+        if record is None:
+            return False
+        if server_id and record.get("server") != server_id:
+            log.warning("a late result from a server that did not run the job", job=job_id, server=server_id)
+        elif is_late(record, result):
+            await self._archive.replace(self._merged(record, result))
+            log.warning("a job that was archived as aborted has ended after all", job=job_id)
+        return True
+
+    def _merged(self, record: Mapping[str, Any], result: Mapping[str, Any]) -> dict[str, Any]:
+        delivered = allowed(result, SATELLITE_KEYS)
+        for key in (*_DECIDED, *_OF_THE_RUN):
+            delivered.pop(key, None)
+        summary, details = split(delivered)
+        row = meta_row(self._host, _ROW, clock.now())
+        return {
+            **record,
+            **details,
+            **summary,
+            "code": WARNING,
+            "description": DESCRIPTION,
+            "activity": [*(record.get("activity") or ()), row],
+        }
