@@ -43,6 +43,7 @@ class Leadership:
         self._take = redis.register_script(script("take_lease"))
         self._renew = redis.register_script(script("renew_lease"))
         self._release = redis.register_script(script("release_lease"))
+        self._raise = redis.register_script(script("raise_epoch"))
         self._serving = False
         self._redis_away = False
         self.epoch = 0
@@ -77,6 +78,10 @@ class Leadership:
     def give_up(self) -> None:
         """A write was refused as deposed: stop acting now."""
         self._until = 0.0
+
+    async def go_on_from(self, epoch: int) -> None:
+        """The database has seen this epoch: whatever Redis has forgotten, the next term's is greater."""
+        await self._raise(keys=[self._keys.epoch], args=[epoch])
 
     async def release(self) -> None:
         """Hand the lease back at a clean stop, so that a standby takes over at once."""

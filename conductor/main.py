@@ -191,6 +191,7 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
             redis=redis,
             keys=names,
             leadership=leadership,
+            records=records,
             definitions=definitions,
             users=users,
             archive=archive,

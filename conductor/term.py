@@ -11,6 +11,7 @@ from conductor.access.users import Users
 from conductor.api.office import Office
 from conductor.definitions.defaults import seed
 from conductor.definitions.repository import Definitions
+from conductor.errors import Deposed
 from conductor.fleet.joining import Joining
 from conductor.fleet.members import Members
 from conductor.fleet.roster import Roster
@@ -22,11 +23,15 @@ from conductor.live.keys import Keys
 from conductor.records.documents import Documents
 from conductor.records.files import Files
 from conductor.records.job_archive import JobArchive
+from conductor.records.store import Records
 from conductor.settings import Settings
 from conductor.signals import LeadershipChanged, Signals
 
-RETURN_SECONDS = 30.0
-"""After a take-over jobs wait this long for satellites that were known before to come back."""
+RETURN_SECONDS = 75.0
+"""After a take-over jobs wait this long for satellites that were known before to come back.
+
+More than the minute after which a satellite gives up a primary that fell silent without closing its sockets.
+"""
 
 log = structlog.get_logger(__name__)
 
@@ -48,6 +53,7 @@ class Primary:
         redis: Redis,
         keys: Keys,
         leadership: Leadership,
+        records: Records,
         definitions: Definitions,
         users: Users,
         archive: JobArchive,
@@ -66,6 +72,7 @@ class Primary:
         self._redis = redis
         self._keys = keys
         self._leadership = leadership
+        self._records = records
         self._definitions = definitions
         self._users = users
         self._archive = archive
@@ -82,6 +89,11 @@ class Primary:
 
     async def serve(self, epoch: int) -> None:
         """Read everything, open for callers and satellites, and act until cancelled."""
+        try:
+            await self._records.begin_term(epoch)
+        except Deposed:
+            await self._leadership.go_on_from(await self._records.epoch())
+            raise
         self._forget_everything()
         async with asyncio.TaskGroup() as loading:  # the first password's hash takes a while
             loading.create_task(self._load_definitions())

@@ -8,6 +8,7 @@ import signal
 import tempfile
 import warnings
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,20 @@ class PostgresServer:
         question = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = %s"
         with self._admin.connect() as connection:
             return int(connection.exec_driver_sql(question, (sa.make_url(url).database,)).scalar_one())
+
+    @contextmanager
+    def locked(self, url: str, table: str) -> Iterator[None]:
+        """While the block runs nobody can write to the table."""
+        engine = sa.create_engine(self._url(str(sa.make_url(url).database)), poolclass=sa.NullPool)
+        with engine.begin() as connection:
+            connection.exec_driver_sql(f"LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE")
+            yield
+
+    def waits(self, url: str) -> bool:
+        """Whether a statement in this database waits for a lock."""
+        question = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND wait_event_type = 'Lock'"
+        with self._admin.connect() as connection:
+            return bool(connection.exec_driver_sql(question, (sa.make_url(url).database,)).scalar_one())
 
     def crash(self) -> None:
         """End the server at once, without a word to anybody; `start_again` recovers it from its log."""

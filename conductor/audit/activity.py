@@ -86,6 +86,7 @@ class ActivityLog:
             await self._records.write(
                 Write(_ADD, [_columns(one) for one in batch]),
                 Write(_ADD_TERMS, [term for one in batch for term in _terms(one)]),
+                fenced=False,  # what a conductor has seen is true after its term too
             )
             stored = True
         finally:

@@ -10,7 +10,7 @@ import msgspec
 import structlog
 from aiohttp import WSMsgType, web
 
-from conductor.errors import Unavailable
+from conductor.errors import Deposed, Unavailable
 from conductor.fleet.connection import Connection
 from conductor.fleet.inbox import Inbox
 from conductor.fleet.joining import Joining, Visitor
@@ -137,7 +137,7 @@ class Sockets:
                         "too many bad frames, socket closed", server=connection.server_id, ip=connection.ip
                     )
                     break
-            except Unavailable as error:
+            except (Unavailable, Deposed) as error:
                 log.warning("a frame could not be served", server=connection.server_id, error=str(error))
                 break  # the satellite comes back and tells again
 

@@ -169,17 +169,18 @@ class JobBook:
     async def accept(self, job: ActiveJob, *, idempotency_key: str = "", keep_seconds: float = 0) -> str:
         """Write a new job. Answers its ID, or the ID of the job that the same key made before.
 
-        When this returns the job is promised. Raises Unavailable or Deposed: then it is not.
+        When this returns the job is promised. Raises Unavailable or Deposed: then it is not, though it may
+        still run if it was on its way to Redis.
         """
         keep_ms = int(keep_seconds * 1000)
-        answer = text(
-            await self._writer.write(
-                ("accept", job.id, job.encoded_doc(), job.encoded_live(), idempotency_key, keep_ms)
-            )
-        )
-        if answer == job.id:
-            self._enter(job)
-        return answer
+
+        def applied(answer: bytes | str) -> None:
+            # Also when its caller has given up: the book has it, and a repeated call is answered with it.
+            if text(answer) == job.id:
+                self._enter(job)
+
+        operation = ("accept", job.id, job.encoded_doc(), job.encoded_live(), idempotency_key, keep_ms)
+        return text(await self._writer.write(operation, applied=applied))
 
     async def save(self, job: ActiveJob) -> None:
         """Write what has changed on the job; return when Redis has it."""

@@ -9,7 +9,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 from redis.asyncio import Redis
@@ -29,6 +29,14 @@ _RETRY_SECONDS = 0.05
 _IDLE_SECONDS = 1.0
 
 log = structlog.get_logger(__name__)
+
+Applied = Callable[[Any], None]
+
+
+class _Waiting(NamedTuple):
+    operation: Operation
+    done: asyncio.Future[Any]
+    applied: Applied | None
 
 
 class BookWriter:
@@ -51,14 +59,16 @@ class BookWriter:
         self._epoch = epoch
         self._holds_lease = holds_lease
         self._everything = everything
-        self._waiting: deque[tuple[Operation, asyncio.Future[Any]]] = deque()
+        self._waiting: deque[_Waiting] = deque()
         self._wake = asyncio.Event()
         self._script = self._redis.register_script(script("write_book"))
         self._run_id = ""
         self._ended = False
 
-    async def write(self, operation: Operation, timeout: float = 10.0) -> Any:
+    async def write(self, operation: Operation, timeout: float = 10.0, applied: Applied | None = None) -> Any:
         """Apply one operation and answer what the script answers for it.
+
+        `applied` is told the answer at once, and also when the caller no longer waits for it.
 
         Raises Deposed when another conductor is primary, Unavailable when Redis did not answer in time: then
         the operation may still take effect if it was already under way.
@@ -68,7 +78,7 @@ class BookWriter:
         if len(self._waiting) >= _QUEUE:
             raise Unavailable("Too many writes to Redis are waiting.")
         done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._waiting.append((operation, done))
+        self._waiting.append(_Waiting(operation, done, applied))
         self._wake.set()
         try:
             async with asyncio.timeout(timeout):
@@ -85,9 +95,9 @@ class BookWriter:
                 await self._apply(self._next_batch())
         finally:
             self._ended = True
-            for _, done in self._waiting:
-                if not done.done():
-                    done.set_exception(Deposed("this conductor is no longer primary"))
+            for waiting in self._waiting:
+                if not waiting.done.done():
+                    waiting.done.set_exception(Deposed("this conductor is no longer primary"))
             self._waiting.clear()
             await self._redis.aclose()
 
@@ -99,29 +109,31 @@ class BookWriter:
                 async with asyncio.timeout(_IDLE_SECONDS):
                     await self._wake.wait()
 
-    def _next_batch(self) -> list[tuple[Operation, asyncio.Future[Any]]]:
-        batch: list[tuple[Operation, asyncio.Future[Any]]] = []
+    def _next_batch(self) -> list[_Waiting]:
+        batch: list[_Waiting] = []
         while self._waiting and len(batch) < _BATCH:
-            operation, done = self._waiting.popleft()
-            if not done.done():  # its caller has given up
-                batch.append((operation, done))
+            waiting = self._waiting.popleft()
+            if not waiting.done.done():  # its caller has given up
+                batch.append(waiting)
         return batch
 
-    async def _apply(self, batch: list[tuple[Operation, asyncio.Future[Any]]]) -> None:
+    async def _apply(self, batch: list[_Waiting]) -> None:
         try:
-            answers = await self._send([operation for operation, _ in batch])
+            answers = await self._send([waiting.operation for waiting in batch])
         except BaseException as error:
-            for _, done in batch:
-                if not done.done():
-                    done.set_exception(
+            for waiting in batch:
+                if not waiting.done.done():
+                    waiting.done.set_exception(
                         error if isinstance(error, Deposed | Unavailable) else Unavailable("Redis failed.")
                     )
             if not isinstance(error, Unavailable):
                 raise
             return
-        for (_, done), answer in zip(batch, answers, strict=True):
-            if not done.done():
-                done.set_result(answer)
+        for waiting, answer in zip(batch, answers, strict=True):
+            if waiting.applied is not None:
+                waiting.applied(answer)
+            if not waiting.done.done():
+                waiting.done.set_result(answer)
 
     async def _send(self, operations: list[Operation]) -> list[Any]:
         interrupted = False

@@ -6,7 +6,7 @@ from typing import Any
 
 import structlog
 
-from conductor.errors import Unavailable
+from conductor.errors import Deposed, Unavailable
 from conductor.records import tables
 from conductor.records.documents import Documents
 from conductor.records.store import Records
@@ -101,6 +101,8 @@ class Samples:
             ]
             try:
                 await self._records.write(*writes)
+            except Deposed:
+                log.info("samples of an earlier term are dropped", samples=len(unwritten))
             except Unavailable as error:
                 self._unwritten |= unwritten
                 self._any_unwritten.set()

@@ -35,11 +35,13 @@ class UnclearError(Exception):
 class Transaction:
     """One caller's writes, all or nothing. If `conditional`, the rest needs the first to touch a row."""
 
-    __slots__ = ("conditional", "writes")
+    __slots__ = ("conditional", "fenced", "writes")
 
-    def __init__(self, writes: tuple[Write, ...], conditional: bool) -> None:
+    def __init__(self, writes: tuple[Write, ...], conditional: bool, fenced: bool = True) -> None:
         self.writes = writes
         self.conditional = conditional
+        self.fenced = fenced
+        """Only the primary may do it."""
 
 
 @dataclass(slots=True)

@@ -16,11 +16,17 @@ from conductor.records.engines.contract import Engine
 from conductor.records.readers import Readers
 from conductor.records.schema import SchemaError, prepare
 from conductor.records.statements import insert_new, upsert
+from conductor.records.tables import fence
 from conductor.records.writer import Writer
 
 __all__ = ["Records", "Rows", "SchemaError", "Write", "insert_new", "upsert"]
 
 T = TypeVar("T")
+
+_RAISE_FENCE = sa.text(
+    "INSERT INTO fence (id, epoch) VALUES (1, :epoch) ON CONFLICT (id) "
+    "DO UPDATE SET epoch = excluded.epoch WHERE fence.epoch < excluded.epoch"
+)
 
 
 class Records:
@@ -66,13 +72,27 @@ class Records:
         """
         return await self._readers.read(query, timeout)
 
-    async def write(self, *writes: Write, timeout: float = 10.0) -> int:
+    async def begin_term(self, epoch: int) -> None:
+        """From now on this conductor writes, and none with a smaller epoch. Raises Deposed if it is one itself.
+
+        What such a one had begun to write is committed or refused for good when this returns.
+        """
+        self._writer.epoch = epoch
+        await self.write(Write(_RAISE_FENCE, {"epoch": epoch}))
+
+    async def epoch(self) -> int:
+        """The greatest epoch that has begun a term on this database; 0 before the first."""
+        return await self.read(lambda connection: connection.execute(sa.select(fence.c.epoch)).scalar() or 0)
+
+    async def write(self, *writes: Write, timeout: float = 10.0, fenced: bool = True) -> int:
         """Do all of `writes` or nothing; return how many rows the first one touched, once committed.
+
+        Raises Deposed when another conductor's term has begun since ours; not if `fenced` is false.
 
         After a lost connection the whole is tried again while this call waits, so that each statement must
         be one that may be repeated: keyed by ID, never "one more". Raises Unavailable: nothing is promised.
         """
-        return await self._writer.submit(writes, False, timeout)
+        return await self._writer.submit(writes, False, timeout, fenced=fenced)
 
     async def write_if(self, first: Write, *then: Write, timeout: float = 10.0) -> bool:
         """Do `first`, and in the same transaction `then` if it touched a row; return whether it did.

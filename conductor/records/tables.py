@@ -92,6 +92,14 @@ samples = sa.Table(
     sa.Column("doc", sa.LargeBinary, nullable=False),
 )
 
+fence = sa.Table(
+    "fence",
+    metadata,
+    # One row: the epoch of the primary that may write. Whoever carries an older one is refused.
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("epoch", sa.BigInteger, nullable=False),
+)
+
 terms = sa.Table(
     "terms",
     metadata,

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 import structlog
 
-from conductor.errors import Unavailable
+from conductor.errors import Deposed, Unavailable
 from conductor.records.bulk import BulkInserts
 from conductor.records.commit import Transaction, UnclearError, Write, run_alone, run_together
 from conductor.records.engines.contract import Engine
@@ -30,8 +30,10 @@ log = structlog.get_logger(__name__)
 class _Waiting(Transaction):
     __slots__ = ("done",)
 
-    def __init__(self, writes: tuple[Write, ...], conditional: bool, done: asyncio.Future[int]) -> None:
-        super().__init__(writes, conditional)
+    def __init__(
+        self, writes: tuple[Write, ...], conditional: bool, fenced: bool, done: asyncio.Future[int]
+    ) -> None:
+        super().__init__(writes, conditional, fenced)
         self.done = done
 
 
@@ -46,14 +48,19 @@ class Writer:
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._inserts = BulkInserts(engine.max_parameters)
         self._closed = False
+        self.epoch = 0
+        """Of the last term of this conductor; set before its first write."""
         self._thread = threading.Thread(target=self._run, name="records writer", daemon=True)
         self._thread.start()
 
-    async def submit(self, writes: tuple[Write, ...], conditional: bool, timeout: float) -> int:
+    async def submit(
+        self, writes: tuple[Write, ...], conditional: bool, timeout: float, *, fenced: bool = True
+    ) -> int:
         """Write; return the row count of the first write, once committed.
 
-        Raises Unavailable when refused, or unknown after `timeout` seconds: then it may still be written
-        if it was being written just then, and never if it was still waiting.
+        Raises Deposed when it is `fenced` and a later term has begun. Raises Unavailable when refused, or
+        unknown after `timeout` seconds: then it may still be written if it was being written just then, and
+        never if it was still waiting.
         """
         if self._closed:
             raise Unavailable("The database is closed")
@@ -61,7 +68,7 @@ class Writer:
             async with asyncio.timeout(timeout):
                 async with self._places:
                     done: asyncio.Future[int] = self._loop.create_future()
-                    self._queue.put(_Waiting(writes, conditional, done))
+                    self._queue.put(_Waiting(writes, conditional, fenced, done))
                     return await done
         except TimeoutError:
             raise Unavailable(f"The database did not answer within {timeout:g} seconds") from None
@@ -119,13 +126,15 @@ class Writer:
     def _commit(self, connection: sa.Connection, batch: Sequence[_Waiting]) -> Sequence[int | Exception]:
         outcomes: Sequence[int | Exception]
         try:
-            self._engine.begin(connection)
+            self._begin(connection, batch)
             outcomes = run_together(connection, batch, self._inserts)
             connection.exec_driver_sql("COMMIT")
         except Exception as error:
             if self._engine.is_transient(error):
                 raise
             self._roll_back(connection)
+            if isinstance(error, Deposed):
+                return self._commit_unfenced(connection, batch, error)
             if len(batch) == 1 and not isinstance(error, UnclearError):
                 return [error]
             outcomes = self._commit_one_by_one(connection, batch)
@@ -136,7 +145,7 @@ class Writer:
     ) -> Sequence[int | Exception]:
         outcomes: list[int | Exception] = []
         try:
-            self._engine.begin(connection)
+            self._begin(connection, batch)
             for waiting in batch:
                 connection.exec_driver_sql("SAVEPOINT one")
                 try:
@@ -152,8 +161,28 @@ class Writer:
             if self._engine.is_transient(error):
                 raise
             self._roll_back(connection)
+            if isinstance(error, Deposed):
+                return self._commit_unfenced(connection, batch, error)
             return [error] * len(batch)
         return outcomes
+
+    def _begin(self, connection: sa.Connection, batch: Sequence[_Waiting]) -> None:
+        """Open a transaction during which no later term can begin. Raises Deposed when one has begun."""
+        self._engine.begin(connection)
+        if any(waiting.fenced for waiting in batch):
+            epoch = connection.exec_driver_sql(self._engine.read_fence).scalar()
+            if epoch is not None and epoch > self.epoch:
+                raise Deposed(f"epoch {self.epoch} is over, the database has {epoch}")
+
+    def _commit_unfenced(
+        self, connection: sa.Connection, batch: Sequence[_Waiting], deposed: Deposed
+    ) -> Sequence[int | Exception]:
+        """What anybody may write; the rest is refused."""
+        others = [waiting for waiting in batch if not waiting.fenced]
+        if others and self._connection is None:
+            self._connection = connection = self._engine.connect_writer()
+        outcomes = iter(self._commit(connection, others) if others else ())
+        return [deposed if waiting.fenced else next(outcomes) for waiting in batch]
 
     def _roll_back(self, connection: sa.Connection) -> None:
         try:
@@ -176,6 +205,8 @@ def _resolve(batch: Sequence[_Waiting], outcomes: Sequence[int | Exception]) -> 
             continue
         if isinstance(outcome, int):
             waiting.done.set_result(outcome)
+        elif isinstance(outcome, Deposed):
+            waiting.done.set_exception(Deposed(str(outcome)))
         else:
             refusal = Unavailable(f"The database refused the change: {_reason(outcome)}")
             refusal.__cause__ = outcome

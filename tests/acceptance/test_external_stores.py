@@ -57,6 +57,7 @@ async def _outside(folder: Path, database_url: str) -> AsyncIterator[Outside]:
                 "OPSORBIT_DATABASE_URL": database_url,
                 "OPSORBIT_FILES_URL": (folder / "files").as_uri(),
                 "OPSORBIT_ADMIN_PASSWORD": PASSWORD,
+                "OPSORBIT_LEASE_SECONDS": "4",
             },
         )
         conductor.start()
@@ -87,7 +88,7 @@ async def test_everything_is_in_the_external_stores_and_there_after_a_restart(ou
     client = outside.client
     words = await create_event(client, "echo all is well", title="Words")
     large = await create_event(client, "yes 'a large log' | head -n 100000", title="Large")
-    slow = await create_event(client, "echo begun; sleep 4; echo ended", title="Slow")
+    slow = await create_event(client, "echo begun; sleep 3; echo ended", title="Slow")
     first = str((await client.call("run_event/v1/wait", id=words))["job"]["id"])
     second = str((await client.call("run_event/v1/wait", id=large))["job"]["id"])
     third = str((await client.call("run_event", id=slow))["id"])
@@ -112,6 +113,22 @@ async def test_everything_is_in_the_external_stores_and_there_after_a_restart(ou
         found = await client.call("search_jobs", query=f"event:{event}")
         assert [row["id"] for row in found["rows"]] == [job_id]
     assert await active_ids(client) == []
+
+    # Its second term is in the database: a Redis that has lost everything begins to count anew.
+    fourth = str((await client.call("run_event", id=slow))["id"])
+    await live_log(client, fourth, "begun")
+    await outside.redis.flushall()
+    third_term = '"epoch": 3, "event": "office taken"'
+    await outside.conductor.until(lambda: third_term in outside.conductor.output(), 10, "take office again")
+
+    async def adopted() -> bool:
+        return fourth in await active_ids(client)
+
+    await eventually(adopted, "the job is known again")
+    job = await finished(client, fourth)
+    assert (job["code"], job["recovered"]) == (0, True)
+    assert await client.fetch("/api/app/get_job_log/v1", id=fourth) == b"begun\nended\n"
+    assert "Traceback" not in outside.conductor.output()
 
 
 async def test_postgresql_crashes_while_jobs_run(outside: Outside, postgres: PostgresServer) -> None:

@@ -70,6 +70,7 @@ class Pair(Cluster):
         self.hosts = hosts
         self.redis = redis
         self.server_id = server_id
+        self.database_url = ""
         self.api_key = api_key
         self.refusals: list[tuple[int, Any]] = []
         """HTTP status and code of each call that was refused."""
@@ -134,7 +135,9 @@ async def pair(folder: Path, database_url: str, **more: str) -> AsyncIterator[Pa
         await joined(client, satellite, server_id)
         await second.answers(503)
         (folder / "ledger").mkdir()
-        yield Pair((first, second), redis, satellite, server_id, client, key, folder / "ledger")
+        running = Pair((first, second), redis, satellite, server_id, client, key, folder / "ledger")
+        running.database_url = database_url
+        yield running
 
 
 def _know_all_hosts(config: Path) -> None:

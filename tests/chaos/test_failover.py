@@ -11,7 +11,7 @@ from yarl import URL
 from tests.acceptance.jobs import create_event
 from tests.chaos.pair import LEASE, PASSWORD, Pair, pair
 from tests.databases import PostgresServer
-from tests.processes import ApiError, Client
+from tests.processes import ApiError, Client, eventually
 
 IN_FLIGHT = 24
 
@@ -150,3 +150,31 @@ async def test_redis_is_away_for_a_while(two: Pair) -> None:
     assert {status for status, _ in two.refusals} <= {500}
     assert {code for _, code in two.refusals} <= {"internal", "master"}
     assert "Traceback" not in "".join(host.output() for host in two.hosts)
+
+
+async def test_a_definition_that_was_half_stored_when_its_primary_fell_asleep(
+    two: Pair, postgres: PostgresServer
+) -> None:
+    """Either the call succeeds and everybody knows the definition, or it is refused and nobody does."""
+    first, second = two.hosts
+    async with Client(first.url, two.api_key) as client:
+        with postgres.locked(two.database_url, "definitions"):
+            creating = asyncio.create_task(client.call("create_category", title="Half", enabled=True))
+            await eventually(lambda: asyncio.to_thread(postgres.waits, two.database_url), "the write waits")
+            first.signal(signal.SIGSTOP)
+        # The row is written now, and only the commit is missing.
+        await second.answers(200, timeout=3 * LEASE)
+        first.signal(signal.SIGCONT)
+        outcome = (await asyncio.gather(creating, return_exceptions=True))[0]
+        await first.answers(503)
+    async with Client(second.url, two.api_key) as client:
+        known = [row["title"] for row in (await client.call("get_categories"))["rows"]]
+        await second.stop()
+        await first.answers(200, timeout=3 * LEASE)
+        client.url = first.url
+        stored = [row["title"] for row in (await client.call("get_categories"))["rows"]]
+    assert known == stored
+    assert ("Half" in known) == isinstance(outcome, dict)
+    if not isinstance(outcome, dict):
+        assert isinstance(outcome, ApiError)
+        assert (outcome.status, outcome.code) == (500, "master")

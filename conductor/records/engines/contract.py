@@ -17,6 +17,9 @@ class Engine(Protocol):
     max_parameters: int
     """Bind parameters that one statement may carry."""
 
+    read_fence: str
+    """Asks for the fence's epoch, and keeps others from raising it until the transaction has ended."""
+
     def connect_writer(self) -> sa.Connection:
         """A connection that may change things. Raises sqlalchemy.exc.DBAPIError."""
 

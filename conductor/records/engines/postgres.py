@@ -9,6 +9,7 @@ from sqlalchemy.pool import NullPool
 _CONNECT_SECONDS = 5
 _READ_SECONDS = 30  # a reader's statement ends here even if nobody waits for it any more
 _WRITE_SECONDS = 60
+_IDLE_SECONDS = 2  # a writer that fell asleep in a transaction must not hold up the next primary
 _SCHEMA_LOCK = 0x6F70736F72626974  # the advisory lock's number, ours alone: "opsorbit" in ASCII
 
 _KEEPALIVE = {
@@ -27,6 +28,7 @@ class PostgreSQL:
 
     dialect = "postgresql"
     max_parameters = 60_000
+    read_fence = "SELECT epoch FROM fence FOR SHARE"
 
     def __init__(self, url: sa.URL, strict: bool) -> None:
         self._engine = sa.create_engine(
@@ -42,6 +44,7 @@ class PostgreSQL:
     def connect_writer(self) -> sa.Connection:
         connection = self._engine.connect()
         connection.exec_driver_sql(f"SET statement_timeout = '{_WRITE_SECONDS}s'")
+        connection.exec_driver_sql(f"SET idle_in_transaction_session_timeout = '{_IDLE_SECONDS}s'")
         if self._strict:
             connection.exec_driver_sql("SET synchronous_commit = on")
         return connection

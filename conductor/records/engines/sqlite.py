@@ -20,6 +20,7 @@ class SQLite:
 
     dialect = "sqlite"
     max_parameters = 30_000
+    read_fence = "SELECT epoch FROM fence"  # `begin` has locked everybody out
 
     def __init__(self, url: sa.URL, strict: bool) -> None:
         self._engine = sa.create_engine(

@@ -161,3 +161,22 @@ async def test_an_idle_primary_notices_the_restart_too(server: EmbeddedRedis, re
                 await asyncio.sleep(0.02)
             while not await redis.exists(NAMES.job + "j1"):
                 await asyncio.sleep(0.05)
+
+
+async def test_a_job_whose_caller_gave_up_is_known_once_redis_has_it(
+    server: EmbeddedRedis, redis: Redis
+) -> None:
+    """Or the same call, repeated under its key, would be answered with a job that nobody runs."""
+    async with book(redis) as opened:
+        await opened.accept(job("j1"))
+        pid = int((await redis.info("server"))["process_id"])
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.2):
+                    await opened.accept(job("j2"), idempotency_key="k", keep_seconds=60)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        async with asyncio.timeout(5):
+            assert await opened.accept(job("j3"), idempotency_key="k", keep_seconds=60) == "j2"
+        assert [one.id for one in opened] == ["j1", "j2"]
