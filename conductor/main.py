@@ -210,6 +210,7 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
             await stack.enter_async_context(_task(running, name))
         stack.push_async_callback(activity.flush, STOP_SECONDS)
         stack.push_async_callback(signals.settled, STOP_SECONDS)
+        stack.push_async_callback(samples.flush)
         stack.push_async_callback(leadership.release)
         await stack.enter_async_context(_task(leadership.run(primary.serve), "leadership"))
         await stack.enter_async_context(_listening(kernel, settings))

@@ -1,4 +1,4 @@
-"""What `opsorbit.v1` alone has: acknowledged logs and results, and the notes compared at a join (docs/satellite-wire.md)."""
+"""What `opsorbit.v1` alone has: acknowledged logs and results, and what is compared at a join."""
 
 from collections.abc import AsyncIterator
 from typing import Any
