@@ -25,3 +25,19 @@ def configure(settings: Settings) -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
+
+
+class Once:
+    """Whether something is said for the first time: what others can make us log is logged once, not at each try."""
+
+    def __init__(self, most: int = 1000) -> None:
+        self._said: set[tuple[str, ...]] = set()
+        self._most = most
+
+    def __call__(self, *what: str) -> bool:
+        if what in self._said:
+            return False
+        if len(self._said) >= self._most:
+            self._said.clear()
+        self._said.add(what)
+        return True

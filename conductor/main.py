@@ -198,6 +198,7 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
             files=files,
             servers=stored_servers,
             roster=roster,
+            samples=samples,
             sockets=sockets,
             office=office,
             settings=settings,

@@ -20,6 +20,7 @@ from conductor.jobs.engine import JobEngine
 from conductor.leadership import Leadership
 from conductor.live.book import JobBook
 from conductor.live.keys import Keys
+from conductor.monitoring.samples import Samples
 from conductor.records.documents import Documents
 from conductor.records.files import Files
 from conductor.records.job_archive import JobArchive
@@ -60,6 +61,7 @@ class Primary:
         files: Files,
         servers: Documents,
         roster: Roster,
+        samples: Samples,
         sockets: Sockets,
         office: Office,
         settings: Settings,
@@ -79,6 +81,7 @@ class Primary:
         self._files = files
         self._servers = servers
         self._roster = roster
+        self._samples = samples
         self._sockets = sockets
         self._office = office
         self._settings = settings
@@ -127,6 +130,8 @@ class Primary:
         finally:
             self._office.close()
             await self._sockets.close_all()
+            if self._leadership.holds_lease:  # a clean stop
+                await self._samples.flush()
             self._forget_everything()
             self._announce(epoch, primary=False)
 

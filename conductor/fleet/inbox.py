@@ -12,8 +12,9 @@ from conductor.jobs.engine import JobEngine
 from conductor.monitoring.samples import Samples
 from conductor.signals import Actor, Notice, Signals
 from shared import clock, ids
-from shared.protocol.frames import Frame
+from shared.protocol.frames import Frame, FrameError
 from shared.protocol.messages import JobCopy, JobLog, JobResult, JobUpdate, MetaRow, Resume
+from shared.protocol.updates import storable
 
 NOTICES = frozenset({"notice", "warning", "error", "critical"})
 
@@ -49,7 +50,10 @@ class Inbox:
         self._commands = common | (acknowledged if connection.acknowledges else base)
 
     async def take(self, frame: Frame) -> None:
-        """Act on a frame; unknown commands are ignored. Raises msgspec.ValidationError for a bad payload."""
+        """Act on a frame; unknown commands are ignored.
+
+        Raises FrameError or msgspec.ValidationError for a bad payload.
+        """
         if frame.cmd in NOTICES:
             self._notice(frame.cmd, frame.body())
             return
@@ -81,26 +85,24 @@ class Inbox:
         )
 
     def _base_jobs(self, data: Any) -> None:
-        if isinstance(data, dict):
-            self._engine.reports.base_updates(self._server_id, data)
+        self._engine.reports.base_updates(self._server_id, _object(data))
 
     def _base_log(self, data: Any) -> None:
-        if isinstance(data, dict) and isinstance(data.get("text"), str):
-            self._engine.reports.base_output(self._server_id, str(data.get("id")), data["text"])
+        job_id, text = _text_of_job(data)
+        self._engine.reports.base_output(self._server_id, job_id, text)
 
     def _base_meta(self, data: Any) -> None:
-        if isinstance(data, dict) and isinstance(data.get("text"), str):
-            row = MetaRow(id=ids.short_id("m"), epoch=clock.now(), msg=data["text"][:_MAX_TEXT])
-            self._engine.reports.base_note(self._server_id, str(data.get("id")), row)
+        job_id, text = _text_of_job(data)
+        row = MetaRow(id=ids.short_id("m"), epoch=clock.now(), msg=text[:_MAX_TEXT])
+        self._engine.reports.base_note(self._server_id, job_id, row)
 
     def _monitor(self, data: Any) -> None:
         record = self._roster.online.get(self._server_id)
-        if record is not None and isinstance(data, dict):
-            self._samples.minute(record, data)
+        if record is not None:
+            self._samples.minute(record, _document(data))
 
     def _quickmon(self, data: Any) -> None:
-        if isinstance(data, dict):
-            self._samples.quick(self._server_id, data)
+        self._samples.quick(self._server_id, _document(data))
 
     def _notice(self, level: str, data: dict[str, Any]) -> None:
         self._signals.publish(
@@ -112,3 +114,23 @@ class Inbox:
                 actor=Actor(kind="satellite", id=self._server_id),
             )
         )
+
+
+def _object(data: Any) -> dict[str, Any]:
+    if not isinstance(data, dict):
+        raise FrameError(f"an object was expected, not {type(data).__name__}")
+    return data
+
+
+def _document(data: Any) -> dict[str, Any]:
+    """An object that is going to be kept as it is."""
+    if not storable(_object(data)):
+        raise FrameError("what is nested too deeply, or JSON has not, cannot be stored")
+    return dict(data)
+
+
+def _text_of_job(data: Any) -> tuple[str, str]:
+    job_id, text = _object(data).get("id"), data.get("text")
+    if not isinstance(job_id, str) or not isinstance(text, str):
+        raise FrameError("a job's text needs an id and a text")
+    return job_id, text

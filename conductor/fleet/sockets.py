@@ -21,6 +21,7 @@ from conductor.settings import Settings
 from conductor.signals import Actor, ServerRemoved, Signals
 from shared import clock, ids
 from shared.protocol.frames import MAX_FRAME_BYTES, SUBPROTOCOL, Frame, FrameError
+from shared.protocol.updates import storable
 
 JOIN_SECONDS = 30.0
 """A socket that has not joined by then is dropped."""
@@ -28,6 +29,8 @@ _BAD_FRAMES = 100
 """After this many malformed frames a socket is closed: it is broken or hostile."""
 _EARLY_FRAMES = 100
 """Frames a socket may send before it has joined."""
+_EARLY_BYTES = 1024 * 1024
+"""Size of one of them; a hello has a few KB."""
 
 log = structlog.get_logger(__name__)
 
@@ -109,6 +112,9 @@ class Sockets:
         async for message in websocket:
             if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
                 break
+            if inbox is None and len(message.data) > _EARLY_BYTES:
+                log.warning("a socket sends too much before it has joined, it is closed", ip=connection.ip)
+                break
             try:
                 frame = connection.encoding.decode(message.data)
                 if frame.cmd == "echoback":
@@ -140,9 +146,18 @@ class Sockets:
             except (Unavailable, Deposed) as error:
                 log.warning("a frame could not be served", server=connection.server_id, error=str(error))
                 break  # the satellite comes back and tells again
+            except Exception:
+                # Closing the socket would bring the same frame back with the next one, each second.
+                bad += 1
+                if bad == 1:
+                    log.exception("a frame failed", server=connection.server_id)
+                if bad > _BAD_FRAMES:
+                    break
 
     def _hello(self, connection: Connection, frame: Frame) -> Visitor | None:
         if self._leadership.primary and self.term is not None:
+            if not storable(frame.data):
+                raise FrameError("a hello that cannot be stored")
             return self.term.joining.hello(connection, frame.body())
         host = self._leadership.primary_host
         if host and host != self._settings.host_id():

@@ -5,6 +5,7 @@ becomes a warning that says so, with what the satellite delivered. Every other e
 itself, so that a result that comes again is a repetition and changes nothing.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ import structlog
 
 from conductor.jobs.compose import meta_row
 from conductor.jobs.outcome import normal_code, split
+from conductor.logs import Once
 from conductor.records.job_archive import JobArchive
 from shared import clock
 from shared.protocol.updates import SATELLITE_KEYS, allowed
@@ -33,6 +35,8 @@ _DECIDED = (
 """What the record keeps as it was decided."""
 _OF_THE_RUN = ("status", "redraw", "procs", "conns")
 
+_ID = re.compile("[a-z0-9_]+")
+
 log = structlog.get_logger(__name__)
 
 
@@ -45,17 +49,21 @@ class LateResults:
     def __init__(self, archive: JobArchive, host: str) -> None:
         self._archive = archive
         self._host = host
+        self._first = Once()
 
     async def take(self, server_id: str, job_id: str, result: Mapping[str, Any]) -> bool:
         """Merge a result into its archived job; whether the archive has such a job at all.
 
         An empty `server_id` is a caller who may speak for any. Raises Unavailable.
         """
-        record = await self._archive.get(job_id)
+        record = await self._archive.get(job_id) if _ID.fullmatch(job_id) else None
         if record is None:
             return False
         if server_id and record.get("server") != server_id:
-            log.warning("a late result from a server that did not run the job", job=job_id, server=server_id)
+            if self._first(server_id):
+                log.warning(
+                    "a late result from a server that did not run the job", job=job_id, server=server_id
+                )
         elif is_late(record, result):
             await self._archive.replace(self._merged(record, result))
             log.warning("a job that was archived as aborted has ended after all", job=job_id)

@@ -18,6 +18,7 @@ from conductor.jobs.livelog import LiveLogs
 from conductor.jobs.outcome import split
 from conductor.jobs.resumption import Known, Step, compare
 from conductor.live.book import ActiveJob, JobBook
+from conductor.logs import Once
 from conductor.records.job_archive import JobArchive
 from shared import clock
 from shared.protocol.messages import HeldJob, JobCopy, JobLog, JobResult, JobUpdate, MetaRow
@@ -56,6 +57,7 @@ class Reports:
         self._late = late
         self._spawn = spawn
         self._waiting_results: dict[str, JobResult] = {}
+        self._first = Once()
         self._gathered = asyncio.Event()
 
     # Acknowledged reports of our own satellites
@@ -94,9 +96,10 @@ class Reports:
             self._spawn(self._not_in_book(server_id, message))
             return
         if job.server != server_id or job.attempt != message.attempt:
-            log.warning(
-                "a result from a satellite that does not own the job", job=message.id, server=server_id
-            )
+            if self._first("result", server_id):
+                log.warning(
+                    "a result from a satellite that does not own the job", job=message.id, server=server_id
+                )
             return
         size = self._logs.size(job.id)
         if size < message.log_size and not self._finisher.is_ending(job.id):
@@ -138,7 +141,10 @@ class Reports:
             return
         job = adoption.adopted(copy, server_id, clock.now())
         if job is None:
-            log.warning("a copy that is no job of its satellite is refused", job=copy.id, server=server_id)
+            if self._first("copy", server_id):
+                log.warning(
+                    "a copy that is no job of its satellite is refused", job=copy.id, server=server_id
+                )
             return
         await self._book.accept(job)
         log.warning("a job that the book had lost was adopted", job=copy.id, server=server_id)

@@ -92,18 +92,24 @@ class Samples:
         while True:
             await self._any_unwritten.wait()
             await asyncio.sleep(_WRITE_SECONDS)
-            self._any_unwritten.clear()
-            unwritten, self._unwritten = self._unwritten, set()
-            writes = [
-                self._stored.put_write(server_id, sample, date=sample["date"])
-                for server_id in unwritten
-                if (sample := self._minute.get(server_id))
-            ]
-            try:
-                await self._records.write(*writes)
-            except Deposed:
-                log.info("samples of an earlier term are dropped", samples=len(unwritten))
-            except Unavailable as error:
-                self._unwritten |= unwritten
-                self._any_unwritten.set()
-                log.warning("samples wait for the database", error=str(error))
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Write what waits now; what cannot be written waits on."""
+        self._any_unwritten.clear()
+        unwritten, self._unwritten = self._unwritten, set()
+        writes = [
+            self._stored.put_write(server_id, sample, date=sample["date"])
+            for server_id in unwritten
+            if (sample := self._minute.get(server_id))
+        ]
+        if not writes:
+            return
+        try:
+            await self._records.write(*writes)
+        except Deposed:
+            log.info("samples of an earlier term are dropped", samples=len(unwritten))
+        except Unavailable as error:
+            self._unwritten |= unwritten
+            self._any_unwritten.set()
+            log.warning("samples wait for the database", error=str(error))

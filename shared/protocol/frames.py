@@ -51,7 +51,7 @@ class JsonEncoding:
     def decode(self, message: str | bytes) -> Frame:
         try:
             return self._decoder.decode(message)
-        except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             raise FrameError(str(error)) from None
 
 
@@ -70,7 +70,7 @@ class MsgpackEncoding:
             raise FrameError("a text message where binary frames were agreed on")
         try:
             return self._decoder.decode(message)
-        except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             raise FrameError(str(error)) from None
 
 

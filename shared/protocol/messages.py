@@ -13,6 +13,8 @@ LOG_CHUNK_BYTES = 256 * 1024
 LOG_WINDOW_BYTES = 1024 * 1024
 """Most unacknowledged log bytes of one job in flight."""
 
+JobId = Annotated[str, msgspec.Meta(pattern="^[a-z0-9_]+$", max_length=64)]
+"""Of a job that is looked up in a store."""
 Size = Annotated[int, msgspec.Meta(ge=0)]
 """Bytes of a log, or a place in it."""
 
@@ -27,7 +29,7 @@ class HeldState(StrEnum):
 
 
 class HeldJob(msgspec.Struct, kw_only=True):
-    id: str
+    id: JobId
     attempt: int
     state: HeldState
     log_size: Size = 0
@@ -77,7 +79,7 @@ class LogAck(msgspec.Struct, kw_only=True):
 class JobResult(msgspec.Struct, kw_only=True):
     """`job_result`, satellite → conductor: the end of an attempt; repeated until acknowledged."""
 
-    id: str
+    id: JobId
     attempt: int
     log_size: Size
     job: dict[str, Any] = {}
@@ -101,7 +103,7 @@ class SendCopy(msgspec.Struct, kw_only=True):
 class JobCopy(msgspec.Struct, kw_only=True):
     """`job_copy`, satellite → conductor: the launch as it was received, to be adopted."""
 
-    id: str
+    id: JobId
     attempt: int
     job: dict[str, Any]
     details: dict[str, Any] = {}

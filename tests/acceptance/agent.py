@@ -130,6 +130,12 @@ class Agent:
         async with asyncio.timeout(timeout):
             await asyncio.wait([self._reading])
 
+    def stop_reading(self) -> None:
+        """Leave everything unread from now on, with the connection open: as if the host had lost its network."""
+        assert self._socket is not None
+        assert self._socket._conn is not None
+        self._socket._conn.transport.pause_reading()
+
     @property
     def is_open(self) -> bool:
         return self._reading is not None and not self._reading.done()

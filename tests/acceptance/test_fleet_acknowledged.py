@@ -1,4 +1,4 @@
-"""What `opsorbit.v1` alone has: acknowledged logs and results, and the notes compared at a join (docs/satellite-wire.md)."""
+"""What `opsorbit.v1` alone has: acknowledged logs and results, and what is compared at a join."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -316,7 +316,7 @@ async def test_chunks_at_impossible_places_change_nothing(
         b"\xff\x00",
         {1: {2: 3}},
     ],
-    ids=repr,
+    ids=("extension", "null key", "tuple key", "boolean key", "nan", "infinity", "bytes", "numbers as keys"),
 )
 async def test_values_that_json_has_not_harm_nobody(
     agent: Agent, admin: Client, job_id: str, value: object
