@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from conductor.errors import Deposed
+
 Record = dict[str, Any]
 
 
@@ -13,6 +15,8 @@ class Follower:
 
     def __init__(self) -> None:
         self.record: Record | None = None
+        self.left_alone = False
+        """The term has ended: nobody tells any more."""
         self._changed = asyncio.Event()
 
     def notify(self) -> None:
@@ -28,8 +32,10 @@ class Follower:
         self._changed.clear()
 
     async def ended(self) -> Record:
-        """Wait for the job's end."""
+        """Wait for the job's end. Raises Deposed when the term ends before it."""
         while self.record is None:
+            if self.left_alone:
+                raise Deposed("the term has ended")
             await self._changed.wait()
             self._changed.clear()
         return self.record
@@ -40,10 +46,12 @@ class Followers:
 
     def __init__(self) -> None:
         self._of_job: dict[str, set[Follower]] = {}
+        self._closed = False
 
     @contextmanager
     def follow(self, job_id: str) -> Iterator[Follower]:
         follower = Follower()
+        follower.left_alone = self._closed
         self._of_job.setdefault(job_id, set()).add(follower)
         try:
             yield follower
@@ -57,6 +65,14 @@ class Followers:
     def changed(self, job_id: str) -> None:
         for follower in self._of_job.get(job_id, ()):
             follower.notify()
+
+    def close(self) -> None:
+        """The term has ended: those who still wait are let go."""
+        self._closed = True
+        for followers in self._of_job.values():
+            for follower in followers:
+                follower.left_alone = True
+                follower.notify()
 
     def finished(self, job_id: str, record: Record) -> None:
         for follower in self._of_job.get(job_id, ()):

@@ -7,14 +7,15 @@ import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
+import msgspec
 import structlog
 
-from conductor.jobs import notes
+from conductor.jobs import limits, notes, outcome
 from conductor.jobs.agents import Agents
+from conductor.jobs.compose import armed, meta_row, words
 from conductor.jobs.finisher import Finisher
 from conductor.jobs.followers import Followers
 from conductor.jobs.livelog import LiveLogs
-from conductor.jobs.outcome import split
 from conductor.jobs.resumption import Known, Step, compare
 from conductor.live.book import ActiveJob, JobBook
 from conductor.records.job_archive import JobArchive
@@ -22,7 +23,7 @@ from shared import clock
 from shared.protocol.messages import HeldJob, JobCopy, JobLog, JobResult, JobUpdate, MetaRow
 from shared.protocol.updates import SATELLITE_KEYS, allowed
 
-Spawn = Callable[[Coroutine[Any, Any, None]], None]
+Spawn = Callable[[Coroutine[Any, Any, object]], None]
 
 LOG_FLUSH_SECONDS = 0.05
 """How long output is gathered before it is written and acknowledged."""
@@ -42,8 +43,13 @@ class Reports:
         finisher: Finisher,
         followers: Followers,
         *,
+        host: str,
         spawn: Spawn,
+        unheard_of: Callable[[str], bool],
     ) -> None:
+        """`unheard_of` tells whether a job is being assigned, so that no satellite can have heard of it yet."""
+        self._host = host
+        self._unheard_of = unheard_of
         self._book = book
         self._archive = archive
         self._logs = logs
@@ -86,19 +92,20 @@ class Reports:
         if job is None:
             self._spawn(self._late(server_id, message))
             return
+        if self._finisher.is_ending(job.id):
+            return  # it is repeated, or told again at the next join
         if job.server != server_id or job.attempt != message.attempt:
             log.warning(
                 "a result from a satellite that does not own the job", job=message.id, server=server_id
             )
             return
         size = self._logs.size(job.id)
-        if size < message.log_size and not self._finisher.is_ending(job.id):
+        if size < message.log_size:
             self._waiting_results[job.id] = message
             self._agents.acknowledge_log(server_id, job.id, job.attempt, size, rewind=True)
             return
         self._waiting_results.pop(job.id, None)
-        result = allowed(message.job, SATELLITE_KEYS)
-        result.pop("state", None)
+        result = _result(message.job)
         notes.add(job, *_rows(server_id, message.meta))
         self._push(job, result)
         self._spawn(self._finisher.finish(job, result))
@@ -118,20 +125,47 @@ class Reports:
             self._act(server_id, one, compare(known, one))
         listed = {(one.id, one.attempt) for one in held}
         for job in list(self._book):
-            if job.server == server_id and job.state == "active":
-                job.job["updated"] = clock.now()
-                job.set(remote=True)
-                if (job.id, job.attempt) not in listed and not self._finisher.is_ending(job.id):
-                    self._agents.launch(server_id, job.job, job.details, job.attempt)
+            if job.server != server_id or job.state not in ("active", "finishing"):
+                continue
+            if self._unheard_of(job.id) or self._finisher.is_ending(job.id):
+                continue
+            job.set(remote=True, updated=clock.now())
+            if (job.id, job.attempt) in listed:
+                if reason := job.job.get("abort_reason"):
+                    self._agents.abort(server_id, job.id, job.attempt, reason)
+            else:
+                self._not_held(server_id, job)
+
+    def _not_held(self, server_id: str, job: ActiveJob) -> None:
+        """A job that was assigned to a satellite that does not hold it: it never arrived, or it was lost there."""
+        if reason := job.job.get("abort_reason"):
+            retry_ok = bool(job.job.get("retry_ok"))
+            self._end(job, {"code": "abort", "description": reason, "retry_ok": retry_ok})
+        elif job.state == "finishing" or job.job.get("pid") or self._logs.size(job.id):
+            # It was seen running there, so that launching it again would run it twice.
+            text = "The satellite holds the job no more (was its host set up anew?)."
+            self._end(job, {"code": "lost", "description": text, "retry_ok": True})
+        else:
+            self._agents.launch(server_id, job.job, job.details, job.attempt)
+
+    def _end(self, job: ActiveJob, result: Mapping[str, Any]) -> None:
+        self._spawn(self._finisher.finish(job, result))
 
     async def adopt(self, server_id: str, copy: JobCopy, still_there: Callable[[], bool]) -> None:
         """Take a job into the book that a satellite holds and we have lost."""
         if copy.id in self._book or await self._archive.exists([copy.id]) or not still_there():
             return
-        if copy.job.get("id") != copy.id or copy.job.get("server") != server_id:
+        if not _makes_sense(copy) or copy.job.get("server") != server_id:
             log.warning("a copy that does not fit its satellite is refused", job=copy.id, server=server_id)
             return
-        job = ActiveJob({**copy.job, "recovered": True, "updated": clock.now(), "remote": True}, copy.details)
+        listed = {"limits": armed(copy.job.get("limits")), "actions": armed(copy.job.get("actions"))}
+        here = {
+            "recovered": True,
+            "updated": clock.now(),
+            "remote": True,
+            "tags": words(copy.job.get("tags")),
+        }
+        job = ActiveJob({**copy.job, **listed, **here}, copy.details)
         job.attempt = copy.attempt
         await self._book.accept(job)
         log.warning("a job that the book had lost was adopted", job=copy.id, server=server_id)
@@ -142,10 +176,13 @@ class Reports:
     def base_updates(self, server_id: str, jobs: Mapping[str, Any]) -> None:
         """`jobs` of the base protocol: whole copies, one a second; the inner ID counts (jobs.md §11)."""
         for copy in jobs.values():
-            job = self._own(server_id, str(copy.get("id"))) if isinstance(copy, dict) else None
-            if job is None:
+            if not isinstance(copy, dict):
                 continue
-            if copy.get("state") == "complete":
+            job = self._own(server_id, str(copy.get("id")))
+            if job is None:
+                if copy.get("state") == "complete" and str(copy.get("id")) not in self._book:
+                    self._spawn(self._add_late(server_id, str(copy.get("id")), copy))
+            elif copy.get("state") == "complete":
                 self.base_result(server_id, job, copy)
             else:
                 self._merge(job, server_id, copy, [])
@@ -166,23 +203,27 @@ class Reports:
             self._book.mark(job)
 
     def base_result(self, server_id: str, job: ActiveJob, copy: Mapping[str, Any]) -> None:
-        result = allowed(copy, SATELLITE_KEYS)
-        result.pop("state", None)
+        result = _result(copy)
         self._push(job, result)
-        self._spawn(self._finisher.finish(job, result))
+        self._end(job, result)
 
     async def finished_by_call(self, server_id: str, job_id: str, copy: Mapping[str, Any]) -> None:
         """`finish_job` of the base protocol: return when the archive has the job, or knows it already."""
         job = self._book.get(job_id)
-        if job is None or (server_id and job.server != server_id):
+        if job is None:
+            await self._add_late(server_id, job_id, copy)
+            return
+        if server_id and job.server != server_id:
             return
         with self._followers.follow(job_id) as follower:
-            self.base_result(job.server, job, copy)
+            if not self._finisher.is_ending(job_id):
+                self.base_result(job.server, job, copy)
             await follower.ended()
 
     # Shared
 
     def forget(self, job_id: str) -> None:
+        """The job has left the book."""
         self._waiting_results.pop(job_id, None)
 
     async def flush(self) -> None:
@@ -208,13 +249,14 @@ class Reports:
         return job if attempt is None or attempt == job.attempt else None
 
     def _merge(self, job: ActiveJob, server_id: str, update: Mapping[str, Any], meta: list[MetaRow]) -> None:
-        kept = allowed(update, SATELLITE_KEYS)
-        if kept.get("state") not in _STATES_FROM_AGENTS:
+        kept = _kept(update)
+        state = kept.get("state")
+        if not isinstance(state, str) or state not in _STATES_FROM_AGENTS:
             kept.pop("state", None)
         for key in ("code", "complete"):
             kept.pop(key, None)  # a job ends by its result alone
         self._push(job, kept)
-        summary, details = split(kept)
+        summary, details = outcome.split(kept)
         job.update({**summary, "updated": clock.now(), "remote": True})
         if details:
             job.set_details(**details)
@@ -227,15 +269,43 @@ class Reports:
     def _push(job: ActiveJob, update: dict[str, Any]) -> None:
         """Append pushed arrays (jobs.md §11 step 6). Only tags in this version; actions and limits follow."""
         pushed = update.pop("push", None)
-        if isinstance(pushed, dict) and isinstance(pushed.get("tags"), list):
-            tags = [*(job.job.get("tags") or ()), *(str(tag) for tag in pushed["tags"])]
+        if isinstance(pushed, dict):
+            tags = [*words(job.job.get("tags")), *words(pushed.get("tags"))]
             job.set(tags=list(dict.fromkeys(tags)))
 
     async def _late(self, server_id: str, message: JobResult) -> None:
-        if await self._archive.exists([message.id]):
+        if await self._add_late(server_id, message.id, message.job):
             self._agents.acknowledge_result(server_id, message.id, message.attempt)
         elif message.id not in self._book:
             self._agents.ask_for_copy(server_id, message.id, message.attempt)
+
+    async def _add_late(self, server_id: str, job_id: str, report: Mapping[str, Any]) -> bool:
+        """Add what a satellite says of a job that was ended without it; False if the archive has no such job."""
+        record = await self._archive.get(job_id)
+        if record is None:
+            return False
+        result = _result(report)
+        result.pop("push", None)
+        late = outcome.with_late_result(record, result)
+        if late is not None and record.get("server") == (server_id or record.get("server")):
+            row = meta_row(
+                self._host, "WARNING: The job's result came after it had been aborted.", clock.now()
+            )
+            await self._archive.replace({**late, "activity": [*(record.get("activity") or ()), row]})
+        return True
+
+    def _claim(self, server_id: str, held: HeldJob) -> None:
+        """The book has lost the assignment: the job is where it is held."""
+        job = self._book.get(held.id)
+        if job is None or job.job.get("complete"):
+            return
+        log.warning("an assignment that the book had lost is taken over", job=held.id, server=server_id)
+        job.attempt = held.attempt
+        job.set(
+            state="active", server=server_id, progress=0, remote=True, recovered=True, updated=clock.now()
+        )
+        job.remove("until", "position")
+        self._book.mark(job)
 
     def _act(self, server_id: str, held: HeldJob, step: Step) -> None:
         if step is Step.ACKNOWLEDGE:
@@ -244,6 +314,48 @@ class Reports:
             self._agents.abort(server_id, held.id, held.attempt, "The job has ended without this attempt.")
         elif step is Step.ADOPT:
             self._agents.ask_for_copy(server_id, held.id, held.attempt)
+        elif step is Step.CLAIM:
+            self._claim(server_id, held)
+
+
+def _kept(report: Mapping[str, Any]) -> dict[str, Any]:
+    """What may be merged of a report, without what no list of jobs could show."""
+    kept = allowed(report, SATELLITE_KEYS)
+    if not _is_json(kept):
+        log.warning("a report holds what is no JSON, that is dropped")
+        kept = {key: value for key, value in kept.items() if _is_json(value)}
+    return kept
+
+
+def _result(report: Mapping[str, Any]) -> dict[str, Any]:
+    result = _kept(report)
+    result.pop("state", None)
+    return result
+
+
+def _is_json(value: Any) -> bool:
+    try:
+        msgspec.json.encode(value)
+    except (TypeError, ValueError, RecursionError):
+        return False
+    return True
+
+
+def _makes_sense(copy: JobCopy) -> bool:
+    """Whether a satellite's copy is a job as it was launched: every later primary would stumble over another."""
+    job = copy.job
+    return (
+        job.get("id") == copy.id
+        and copy.attempt > 0
+        and job.get("state") == "active"
+        and isinstance(job.get("event"), str)
+        and limits.number(job.get("started")) > 0
+        and isinstance(job.get("params") or {}, dict)
+        and isinstance(copy.details.get("input") or {}, dict)
+        and not job.get("complete")
+        and _is_json(job)
+        and _is_json(copy.details)
+    )
 
 
 def _rows(server_id: str, meta: list[MetaRow]) -> list[dict[str, Any]]:

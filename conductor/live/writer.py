@@ -56,27 +56,38 @@ class BookWriter:
         self._script = self._redis.register_script(script("write_book"))
         self._run_id = ""
 
-    async def write(self, operation: Operation, timeout: float = 10.0) -> Any:
+    async def write(
+        self, operation: Operation, timeout: float = 10.0, *, undo: Operation | None = None
+    ) -> Any:
         """Apply one operation and answer what the script answers for it.
 
         Raises Deposed when another conductor is primary, Unavailable when Redis did not answer in time: then
-        the operation may still take effect if it was already under way.
+        the operation may still take effect if it was already under way. `undo` is applied after it when its
+        caller has given up, by that or by being cancelled.
         """
         if len(self._waiting) >= _QUEUE:
             raise Unavailable("Too many writes to Redis are waiting.")
-        done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._waiting.append((operation, done))
-        self._wake.set()
+        done = self._put(operation)
         try:
             async with asyncio.timeout(timeout):
                 return await done
-        except TimeoutError:
-            raise Unavailable("Redis did not answer in time.") from None
+        except (TimeoutError, asyncio.CancelledError) as error:
+            if undo is not None:
+                self._put(undo).add_done_callback(_taken_note_of)
+            if isinstance(error, TimeoutError):
+                raise Unavailable("Redis did not answer in time.") from None
+            raise
+
+    def _put(self, operation: Operation) -> "asyncio.Future[Any]":
+        done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._waiting.append((operation, done))
+        self._wake.set()
+        return done
 
     async def run(self) -> None:
         """Write batches until cancelled, or raise Deposed."""
-        self._run_id = await self._current_run()
         try:
+            self._run_id = await self._current_run()
             while True:
                 await self._woken()
                 await self._apply(self._next_batch())
@@ -106,14 +117,18 @@ class BookWriter:
     async def _apply(self, batch: list[tuple[Operation, asyncio.Future[Any]]]) -> None:
         try:
             answers = await self._send([operation for operation, _ in batch])
-        except BaseException as error:
-            for _, done in batch:
-                if not done.done():
-                    done.set_exception(
-                        error if isinstance(error, Deposed | Unavailable) else Unavailable("Redis failed.")
-                    )
-            if not isinstance(error, Unavailable):
-                raise
+        except Unavailable as error:
+            _fail(batch, error)
+            return
+        except Deposed as error:
+            _fail(batch, error)
+            raise
+        except asyncio.CancelledError:
+            _fail(batch, Deposed("this conductor is no longer primary"))
+            raise
+        except Exception:
+            log.exception("a batch could not be written")
+            _fail(batch, Unavailable("Redis could not take the write."))
             return
         for (_, done), answer in zip(batch, answers, strict=True):
             if not done.done():
@@ -166,3 +181,14 @@ class BookWriter:
 
     async def _current_run(self) -> str:
         return str((await self._redis.info("server"))["run_id"])
+
+
+def _fail(batch: list[tuple[Operation, "asyncio.Future[Any]"]], error: Exception) -> None:
+    for _, done in batch:
+        if not done.done():
+            done.set_exception(error)
+
+
+def _taken_note_of(done: "asyncio.Future[Any]") -> None:
+    if not done.cancelled():
+        done.exception()  # nobody awaits it: what became of it was told to the others of its batch

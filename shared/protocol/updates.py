@@ -7,6 +7,8 @@ and the conductor drops it again, because it does not trust satellites.
 from collections.abc import Mapping
 from typing import Any
 
+from shared.protocol.packing import float_of
+
 PLUGIN_KEYS = frozenset(
     {
         "progress", "status", "code", "description", "complete",
@@ -48,5 +50,5 @@ def allowed(update: Mapping[str, Any], keys: frozenset[str]) -> dict[str, Any]:
         if isinstance(progress, bool) or not isinstance(progress, int | float):
             del kept["progress"]
         else:
-            kept["progress"] = min(max(float(progress), 0.0), _MAX_PROGRESS)
+            kept["progress"] = min(max(float_of(progress), 0.0), _MAX_PROGRESS)
     return kept
