@@ -11,10 +11,14 @@ from collections.abc import Callable, Coroutine
 
 import structlog
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from conductor.live.connection import AWAY, script, text
 from conductor.live.keys import Keys
 from shared import clock
+
+_NO_ANSWER = (*AWAY, RedisError)
+"""A Redis that refuses, for want of memory or disk, is no reason to stop standing for election."""
 
 log = structlog.get_logger(__name__)
 
@@ -76,7 +80,7 @@ class Leadership:
         """Hand the lease back at a clean stop, so that a standby takes over at once."""
         held, self._until, self._serving = self._until, 0.0, False
         if held:
-            with contextlib.suppress(*AWAY):
+            with contextlib.suppress(*_NO_ANSWER):
                 await self._release(keys=[self._keys.lease], args=[self._owner, self.epoch])
 
     async def _elected(self) -> bool:
@@ -91,7 +95,7 @@ class Leadership:
                 host = await self._redis.hget(self._keys.lease, "host")
                 self._known_host = text(host) if host else ""
                 return False
-        except AWAY as error:
+        except _NO_ANSWER as error:
             log.warning("election: redis is away", error=str(error))
             return False
         self.epoch = epoch
@@ -128,7 +132,7 @@ class Leadership:
                         keys=[self._keys.lease, self._keys.epoch],
                         args=[self._owner, self.epoch, self._ttl_ms, self._host],
                     )
-            except (*AWAY, TimeoutError) as error:
+            except (*_NO_ANSWER, TimeoutError) as error:
                 log.warning("the lease could not be renewed", error=str(error))
                 await asyncio.sleep(min(0.2, self._ttl / 20))
                 continue

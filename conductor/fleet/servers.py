@@ -12,6 +12,7 @@ _ID = re.compile(r"[A-Za-z0-9_]{1,64}")
 _NOT_HOST = re.compile(r"[^\w\-.]+", re.ASCII)
 _FROM_HELLO = frozenset({"title", "icon", "groups", "enabled", "autoGroup", "maxJobs", "userData"})
 """Properties that a satellite's first hello may set on its new record."""
+_TYPES = {"title": str, "icon": str, "maxJobs": int | float, "userData": dict}
 
 
 def clean_id(value: Any) -> str:
@@ -31,6 +32,9 @@ def joined_record(
         record = dict(stored)
     else:
         record = {key: hello[key] for key in _FROM_HELLO if key in hello}
+        for key, kind in _TYPES.items():
+            if not isinstance(record.get(key), kind):
+                record.pop(key, None)
         groups = record.get("groups")
         record["groups"] = [str(group) for group in groups] if isinstance(groups, list) else []
         record["autoGroup"] = not record["groups"]

@@ -10,7 +10,7 @@ import msgspec
 import structlog
 from aiohttp import WSMsgType, web
 
-from conductor.errors import Unavailable
+from conductor.errors import Deposed, Unavailable
 from conductor.fleet.connection import Connection
 from conductor.fleet.inbox import Inbox
 from conductor.fleet.joining import Joining, Visitor
@@ -135,9 +135,14 @@ class Sockets:
                         "too many bad frames, socket closed", server=connection.server_id, ip=connection.ip
                     )
                     break
-            except Unavailable as error:
+            except (Unavailable, Deposed) as error:
                 log.warning("a frame could not be served", server=connection.server_id, error=str(error))
                 break  # the satellite comes back and tells again
+            except Exception:
+                bad += 1
+                log.exception("a frame could not be served", server=connection.server_id)
+                if bad > _BAD_FRAMES:
+                    break
 
     def _hello(self, connection: Connection, frame: Frame) -> Visitor | None:
         if self._leadership.primary and self.term is not None:

@@ -19,6 +19,11 @@ class Follower:
         """The term has ended: nobody tells any more."""
         self._changed = asyncio.Event()
 
+    @property
+    def over(self) -> bool:
+        """Nothing more will be told."""
+        return self.record is not None or self.left_alone
+
     def notify(self) -> None:
         self._changed.set()
 

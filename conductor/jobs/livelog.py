@@ -52,6 +52,15 @@ class LiveLogs:
             return gathered
         return self._path(job_id).read_bytes() + gathered
 
+    def part(self, job_id: str, offset: int, length: int) -> bytes:
+        """At most `length` bytes from `offset` on."""
+        written = self._size_written(job_id)
+        if offset >= written:
+            return bytes(self._gathered.get(job_id, b"")[offset - written :][:length])
+        with self._path(job_id).open("rb") as file:
+            file.seek(offset)
+            return file.read(min(length, written - offset))
+
     def packed(self, job_id: str) -> bytes:
         """All output so far, compressed; for another thread, since a log can be large."""
         into = io.BytesIO()

@@ -4,6 +4,7 @@ import asyncio
 from collections import deque
 from typing import Any
 
+import msgspec
 import structlog
 
 from conductor.errors import Unavailable
@@ -32,19 +33,22 @@ class Samples:
         self._unwritten: set[str] = set()
         self._any_unwritten = asyncio.Event()
         self._quick: dict[str, deque[Record]] = {}
+        self._offline: set[str] = set()
+        """Servers that left while a sample of theirs was not written yet."""
         self.taken = 0
         """Minute samples taken since the start."""
 
     def minute(self, server: Record, message: Record) -> None:
         """Keep a server's minute sample and refresh the live part of its record; the first of a minute counts."""
         data = message.get("data")
-        if not isinstance(data, dict):
+        if not isinstance(data, dict) or not _can_be_stored(data):
             return
         date = int(clock.now())
         if server.get("last_time_code") == date // 60:
             return
         server["last_time_code"] = date // 60
         server_id = str(server["id"])
+        self._offline.discard(server_id)
         self._minute[server_id] = {
             "version": str(message.get("version", "1.0")),
             "date": date,
@@ -78,8 +82,12 @@ class Samples:
         return list(self._quick.get(server_id, ()))
 
     def forget(self, server_id: str) -> None:
-        """The server is offline: its quick samples are of no use any more."""
+        """The server is offline: its last minute sample is in SQL, or will be, and the rest is of no use."""
         self._quick.pop(server_id, None)
+        if server_id in self._unwritten:
+            self._offline.add(server_id)
+        else:
+            self._minute.pop(server_id, None)
 
     async def run(self) -> None:
         """Write what was taken, until cancelled."""
@@ -99,3 +107,16 @@ class Samples:
                 self._unwritten |= unwritten
                 self._any_unwritten.set()
                 log.warning("samples wait for the database", error=str(error))
+            else:
+                for server_id in self._offline & unwritten - self._unwritten:
+                    self._minute.pop(server_id, None)
+                self._offline -= unwritten - self._unwritten
+
+
+def _can_be_stored(data: Record) -> bool:
+    """Whether it is JSON: one sample that is not would keep all others from being written."""
+    try:
+        msgspec.json.encode(data)
+    except (TypeError, ValueError, RecursionError):
+        return False
+    return True
