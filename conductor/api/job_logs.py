@@ -18,6 +18,7 @@ from shared.protocol import tokens
 
 DEFAULT_TAIL_BYTES = 32_768
 MAX_TAIL_BYTES = 1_048_576
+_PART_BYTES = 256 * 1024
 
 _TEXT = "text/plain; charset=utf-8"
 
@@ -61,29 +62,42 @@ def endpoints(
         call.account.require_job(job)
         return await stored(job) or web.Response(status=204)
 
-    async def by_token(params: JobLogByToken, *, attachment: bool) -> web.Response:
-        if not tokens.matches(params.t, tokens.log_token(params.id, settings.secret_key)):
-            return web.Response(status=403, text="403 Forbidden")
-        active = office.engine.book.get(params.id)
-        name = f"OpsOrbit-Job-Log-{params.id}.txt"
-        if active is not None:
-            output = office.engine.logs.read(params.id)
-            name = f"OpsOrbit-Partial-Job-Log-{params.id}.txt"
-            response = web.Response(body=output, headers={"Content-Type": _TEXT}) if output else None
+    async def live(call: Call, job_id: str, headers: Mapping[str, str]) -> web.StreamResponse:
+        """The log so far of a running job, a piece at a time: it can be larger than memory."""
+        logs = office.engine.logs
+        response = web.StreamResponse(headers={"Content-Type": _TEXT, **headers})
+        response.content_length = size = logs.size(job_id)
+        await response.prepare(call.request)
+        offset = 0
+        while offset < size and (part := logs.part(job_id, offset, min(_PART_BYTES, size - offset))):
+            await response.write(part)
+            offset += len(part)
+        if offset < size:
+            response.force_close()  # it was archived meanwhile; its reader sees that it is not whole
         else:
-            job = await archive.get(params.id)
-            response = await stored(job) if job else None
-        if response is None:
-            return web.Response(status=404, text="404 Not Found")
-        if attachment:
-            response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+            await response.write_eof()
         return response
 
-    async def view_job_log(call: Call, params: JobLogByToken) -> web.Response:
-        return await by_token(params, attachment=False)
+    async def by_token(call: Call, params: JobLogByToken, *, attachment: bool) -> web.StreamResponse:
+        if not tokens.matches(params.t, tokens.log_token(params.id, settings.secret_key)):
+            return web.Response(status=403, text="403 Forbidden")
+        active = params.id in office.engine.book
+        name = f"OpsOrbit-{'Partial-' if active else ''}Job-Log-{params.id}.txt"
+        headers = {"Content-Disposition": f'attachment; filename="{name}"'} if attachment else {}
+        if active and office.engine.logs.size(params.id):
+            return await live(call, params.id, headers)
+        job = None if active else await archive.get(params.id)
+        response = await stored(job) if job else None
+        if response is None:
+            return web.Response(status=404, text="404 Not Found")
+        response.headers.update(headers)
+        return response
 
-    async def download_job_log(call: Call, params: JobLogByToken) -> web.Response:
-        return await by_token(params, attachment=True)
+    async def view_job_log(call: Call, params: JobLogByToken) -> web.StreamResponse:
+        return await by_token(call, params, attachment=False)
+
+    async def download_job_log(call: Call, params: JobLogByToken) -> web.StreamResponse:
+        return await by_token(call, params, attachment=True)
 
     async def tail_live_job_log(call: Call, params: Tail) -> Mapping[str, Any]:
         if not 1 <= params.bytes <= MAX_TAIL_BYTES:

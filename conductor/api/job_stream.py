@@ -14,7 +14,6 @@ from conductor.api.call import Call
 from conductor.api.endpoint import Auth, Endpoint
 from conductor.api.office import Office
 from conductor.errors import BadParameter, NotFound
-from conductor.jobs.engine import JobEngine
 from conductor.jobs.followers import Follower
 from conductor.live.book import ActiveJob
 from conductor.records.job_archive import JobArchive
@@ -45,23 +44,26 @@ def endpoints(office: Office, archive: JobArchive, settings: Settings) -> tuple[
             await call.require_account()
         if not params.id:
             raise BadParameter("Missing parameter: id")
-        active = engine.book.get(params.id)
-        ended = None if active else await archive.get(params.id)
-        known = active.job if active else ended
-        if known is None:
-            raise NotFound(f"Failed to locate job: {params.id}")
-        if params.token is None:
-            call.account.require_job(known)
-        response = web.StreamResponse(headers=_HEADERS)
-        await response.prepare(call.request)
-        await _event(response, "start", {})
-        if active is not None:
-            ended = await _follow(response, engine, active)
-        if ended is not None:
-            await _event(response, "update", _final(ended))
-            await _event(response, "end", {})
-        await response.write_eof()
-        return response
+        # Followed before it is looked up: it may end at every await from here on.
+        with engine.followers.follow(params.id) as follower:
+            active = engine.book.get(params.id)
+            ended = None if active else await archive.get(params.id)
+            known = active.job if active else ended
+            if known is None:
+                raise NotFound(f"Failed to locate job: {params.id}")
+            if params.token is None:
+                call.account.require_job(known)
+            response = web.StreamResponse(headers=_HEADERS)
+            await response.prepare(call.request)
+            await _event(response, "start", {})
+            if active is not None:
+                await _follow(response, follower, active)
+                ended = follower.record
+            if ended is not None:
+                await _event(response, "update", _final(ended))
+                await _event(response, "end", {})
+            await response.write_eof()
+            return response
 
     return (
         Endpoint(
@@ -74,19 +76,17 @@ def endpoints(office: Office, archive: JobArchive, settings: Settings) -> tuple[
     )
 
 
-async def _follow(response: web.StreamResponse, engine: JobEngine, job: ActiveJob) -> dict[str, Any] | None:
-    """Send updates until the job has ended; answer its record, or None when our term has ended before."""
+async def _follow(response: web.StreamResponse, follower: Follower, job: ActiveJob) -> None:
+    """Send updates until the job or the term has ended, or with the connection."""
     seen: dict[str, Any] = {}
-    with engine.followers.follow(job.id) as follower:
-        while follower.record is None and not follower.abandoned:
-            await _event(response, "update", _packet(job.job, seen))
-            await _next_change(follower)
-        return follower.record
+    while not follower.over:
+        await _event(response, "update", _packet(job.job, seen))
+        await _next_change(follower)
 
 
 async def _next_change(follower: Follower) -> None:
-    await asyncio.sleep(_LEAST_SECONDS if follower.record is None else 0)
-    if follower.record is None:
+    await asyncio.sleep(_LEAST_SECONDS if not follower.over else 0)
+    if not follower.over:
         await follower.changed(_MOST_SECONDS - _LEAST_SECONDS)
 
 

@@ -10,6 +10,7 @@ from conductor.api.criteria import matches_criteria
 from conductor.api.endpoint import Encoded, Endpoint, Takes
 from conductor.api.office import Office
 from conductor.errors import BadParameter, NotFound, Refusal
+from conductor.jobs import limits
 from conductor.jobs.deletion import Deletion
 from conductor.live.book import ActiveJob
 from conductor.records.job_archive import HEAVY, JobArchive
@@ -75,7 +76,9 @@ def endpoints(
             for job in office.engine.book
             if call.account.sees_job(job.job) and matches_criteria(job.job, criteria)
         ]
-        jobs.sort(key=lambda job: (_number(job.get(params.sort_by)), job["id"]), reverse=params.sort_dir < 0)
+        jobs.sort(
+            key=lambda job: (limits.number(job.get(params.sort_by)), job["id"]), reverse=params.sort_dir < 0
+        )
         offset = max(params.offset, 0)
         page = jobs[offset : offset + params.limit] if params.limit > 0 else jobs[offset:]
         return {"rows": page, "list": {"length": len(jobs)}}
@@ -99,7 +102,7 @@ def endpoints(
     async def get_jobs(call: Call, params: GetJobs) -> Mapping[str, Any]:
         wanted = _words(params.ids)
         if not wanted:
-            raise BadParameter("Missing parameter: ids")
+            raise Refusal("job", "Missing parameter: ids")
         if len(wanted) > _MAX_IDS:
             raise BadParameter(f"Too many ids (most is {_MAX_IDS})")
         verbose = params.verbose not in (False, 0, "", "0", "false")
@@ -196,7 +199,3 @@ def _words(value: Sequence[str] | str) -> list[str]:
 
 def _without(job: Mapping[str, Any], names: Sequence[str] | frozenset[str]) -> dict[str, Any]:
     return {key: value for key, value in job.items() if key not in names}
-
-
-def _number(value: Any) -> float:
-    return float(value) if isinstance(value, int | float) else 0.0

@@ -6,19 +6,32 @@ from typing import Any
 
 import msgspec
 
+from conductor.api.body import parse_embedded
 from conductor.api.call import Call
 from conductor.api.endpoint import Endpoint, Takes
 from conductor.api.office import Office
+from conductor.api.params import check_writing
 from conductor.definitions.event_rules import check_event
+from conductor.definitions.json_values import number_of
 from conductor.definitions.locked import for_run
-from conductor.definitions.params import check_values, complete_params
+from conductor.definitions.params import check_values, complete_params, refuse_reserved
 from conductor.definitions.repository import Definitions
 from conductor.errors import AccessDenied, BadParameter, Refusal
-from conductor.jobs.compose import OVERRIDES, Order
+from conductor.jobs.compose import OVERRIDES, Order, words
 from conductor.jobs.macros import RESERVED_OVERRIDE_TARGET
 
 _NESTED = re.compile(r"(\w+)/(\w+)")
 _MAX_IDEMPOTENCY_KEY = 255
+
+_OBJECT, _ARRAY, _STRING = (dict, "object"), (list, "array"), (str, "string")
+_TYPES: Mapping[str, tuple[type, str]] = {
+    "params": _OBJECT, "input": _OBJECT, "workflow": _OBJECT, "workflowData": _OBJECT, "parent": _OBJECT,
+    "post_data": _OBJECT, "fields": _ARRAY, "limits": _ARRAY, "actions": _ARRAY, "targets": _ARRAY, "tags": _ARRAY,
+    "tickets": _ARRAY, "test_conditions": _ARRAY, "algo": _STRING, "expression": _STRING, "label": _STRING,
+    "icon": _STRING, "notes": _STRING, "plugin": _STRING,
+}  # fmt: skip
+_WORDS = frozenset({"targets", "tags", "tickets"})
+_FLAGS = frozenset({"test", "test_actions", "test_limits", "priority", "invisible", "ephemeral"})
 
 
 class RunEvent(msgspec.Struct, kw_only=True):
@@ -78,12 +91,8 @@ def _unfolded(call: Call) -> dict[str, Any]:
         request = {**call.query, "post_data": body}
     text = request.pop("json", None)
     if isinstance(text, str):
-        try:
-            more = msgspec.json.decode(text)
-        except (msgspec.DecodeError, RecursionError):
-            raise BadParameter("Malformed parameter: json (not valid JSON)") from None
-        if not isinstance(more, dict):
-            raise BadParameter("Malformed parameter: json (not an object)")
+        more = parse_embedded(text)
+        check_writing(more)
         request.update(more)
     for key in list(request):
         nested = _NESTED.fullmatch(key)
@@ -121,29 +130,23 @@ def _merged(
     definitions: Definitions, event: dict[str, Any], request: Mapping[str, Any], call: Call, *, test: bool
 ) -> dict[str, Any]:
     """The event with the caller's allowed overrides, validated as a whole."""
-    overrides = {key: value for key, value in request.items() if key in OVERRIDES}
-    overrides["test"] = test
-    for flag in ("test", "test_actions", "test_limits"):
-        if not _truthy(overrides.get(flag)):
+    overrides = checked_overrides(request)
+    if not test:
+        for flag in ("test", "test_actions", "test_limits"):
             overrides.pop(flag, None)
-    given = overrides.pop("params", None)
-    _check_input(overrides)
-    if isinstance(overrides.get("targets"), str):
-        overrides["targets"] = [target.strip() for target in overrides["targets"].split(",")]
+    given = overrides.pop("params", {})
     merged = {**event, **overrides}
-    params = complete_params(
-        given if isinstance(given, dict) else {}, event.get("params") or {}, merged.get("fields")
-    )
+    params = complete_params(given, event.get("params") or {}, merged.get("fields"))
     if not call.account.admin:
         plugin = definitions.get("plugins", str(merged.get("plugin")))
         kept = event if merged.get("plugin") == event.get("plugin") else {**event, "params": {}}
         params = for_run(params, kept, plugin)
     merged["params"] = params
-    targets = merged["params"].get(RESERVED_OVERRIDE_TARGET)
-    if targets:
-        call.account.require_targets(targets if isinstance(targets, list) else str(targets).split(","))
+    refuse_reserved(params, "Event")
+    if targets := params.get(RESERVED_OVERRIDE_TARGET):
+        call.account.require_targets(words(targets))
     if "targets" in overrides:
-        call.account.require_targets(list(overrides["targets"] or ()))
+        call.account.require_targets(overrides["targets"])
     if "plugin" in overrides and not call.account.may("edit_events"):
         raise AccessDenied("Only those who may edit events can run one with another plugin.")
     if overrides:
@@ -155,13 +158,40 @@ def _merged(
     return merged
 
 
-def _check_input(overrides: dict[str, Any]) -> None:
-    given = overrides.get("input")
-    if given is None:
-        overrides.pop("input", None)
-        return
-    if not isinstance(given, dict):
-        raise BadParameter("Malformed parameter: input (must be object)")
+def checked_overrides(request: Mapping[str, Any]) -> dict[str, Any]:
+    """What the caller may set, with values of the right type: a wrong one must not become a broken job.
+
+    Null counts as not given. Raises BadParameter.
+    """
+    overrides: dict[str, Any] = {}
+    for key in OVERRIDES & request.keys():
+        value = request[key]
+        if value is None:
+            continue
+        if key in _FLAGS:
+            value = _truthy(value)
+        elif key in _WORDS and isinstance(value, str):
+            value = words(value)
+        elif key == "now":
+            value = _time(value)
+        elif (expected := _TYPES.get(key)) and not isinstance(value, expected[0]):
+            raise BadParameter(f"Malformed parameter: {key} (must be {expected[1]})")
+        if key in _WORDS and not all(isinstance(word, str) for word in value):
+            raise BadParameter(f"Malformed parameter: {key} (must be array of strings)")
+        overrides[key] = value
+    if "input" in overrides:
+        _check_input(overrides["input"])
+    return overrides
+
+
+def _time(value: Any) -> float:
+    time = number_of(value)
+    if time is None or time < 0:
+        raise BadParameter("Malformed parameter: now (must be a time in seconds)")
+    return time
+
+
+def _check_input(given: dict[str, Any]) -> None:
     if not isinstance(given.get("data", {}), dict) or not isinstance(given.get("files", []), list):
         raise BadParameter("Malformed parameter: input (data must be object, files must be array)")
     if given.get("files"):
@@ -172,6 +202,8 @@ def _idempotency_key(call: Call) -> str:
     key: str = call.request.headers.get("Idempotency-Key", "")
     if len(key) > _MAX_IDEMPOTENCY_KEY:
         raise BadParameter(f"Malformed header: Idempotency-Key (over {_MAX_IDEMPOTENCY_KEY} characters)")
+    if not (key.isascii() and key.isprintable()):
+        raise BadParameter("Malformed header: Idempotency-Key (only printable ASCII)")
     return f"{call.account.kind}:{call.account.name}:{key}" if key else ""
 
 

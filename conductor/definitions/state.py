@@ -4,7 +4,7 @@ Contract structures/state.yaml. Each path is a row of its own, so that a counter
 everything.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -53,6 +53,13 @@ class GlobalState:
     async def merge(self, key: str, changes: Mapping[str, Any]) -> None:
         """Set `changes` at `key`; committed on return. Raises Unavailable."""
         await unbroken(self._merge(key, changes))
+
+    async def revise(self, key: str, changes: Callable[[Json], Mapping[str, Any]]) -> None:
+        """As `merge`, with changes that go on from what is there: `latest` at the moment they are staged."""
+        await unbroken(self._revise(key, changes))
+
+    async def _revise(self, key: str, changes: Callable[[Json], Mapping[str, Any]]) -> None:
+        await self._merge(key, changes(self.latest(key)))
 
     async def _merge(self, key: str, changes: Mapping[str, Any]) -> None:
         write = self.staged(key, changes)

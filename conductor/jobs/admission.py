@@ -39,17 +39,6 @@ Admission = Start | Queue | Abort
 RUNNING_STATES = frozenset({"starting", "active", "finishing"})
 
 
-def siblings(job_id: str, similar: list[Mapping[str, Any]]) -> Siblings:
-    """Count the similar jobs. `similar` may hold the job itself."""
-    running = queued = 0
-    for other in similar:
-        if other["id"] == job_id:
-            continue
-        running += other["state"] in RUNNING_STATES
-        queued += other["state"] == "queued"
-    return Siblings(running, queued)
-
-
 def admit(job: Mapping[str, Any], others: Siblings) -> Admission:
     """Concurrency alone; whether a server can take the job is placement's question."""
     concurrent = limits.amount(limits.first(job, "job"))
@@ -76,6 +65,14 @@ def enqueue(job: Mapping[str, Any], others: Siblings, reason: str, *, retry_ok: 
     return Queue(0 if job.get("priority") else others.queued + 1)
 
 
-def next_in_line(queued: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Queued jobs of one queue in the order in which they are to start."""
-    return sorted(queued, key=lambda job: (not job.get("priority"), job["started"], job["id"]))
+class Rank(NamedTuple):
+    """A queued job's place: of one queue the lowest rank starts first."""
+
+    later: bool
+    """It has no priority."""
+    since: float
+    id: str
+
+
+def rank(job: Mapping[str, Any]) -> Rank:
+    return Rank(not job.get("priority"), job["started"], job["id"])

@@ -26,8 +26,22 @@ _EVENT_ONLY = frozenset(
         "stagger",
     }
 )
+_OF_A_RUN = frozenset(
+    {
+        "state", "server", "remote", "updated", "until", "position", "progress", "status", "code", "description",
+        "complete", "completed", "elapsed", "final", "retry_count", "retry_prev", "retried", "retry_ok", "jobs",
+        "pid", "rpid", "log_file", "log_uploaded", "cpu", "mem", "disk", "net", "procs", "conns", "table", "html",
+        "perf", "redraw", "reconnected", "suspended", "recovered", "abort_reason", "update_event", "delete_event",
+        "activity", "data", "files", "serverData", "output", "timelines", "event_title", "event_revision",
+    }
+)  # fmt: skip
+"""What only a job has: an event that was made from a job's document must not start half way."""
+_FIRED = frozenset({"date", "when", "code", "description", "details", "msg", "elapsed_ms"})
+"""What a limit or action carries once it has fired."""
 _FROM_PLUGIN = frozenset({"command", "script", "uid", "gid", "cwd", "env", "kill", "runner"})
 """Launch context: comes from plugin and settings alone, never from a caller."""
+
+_NOT_INHERITED = _EVENT_ONLY | _OF_A_RUN | _FROM_PLUGIN
 
 OVERRIDES = frozenset(
     {
@@ -58,7 +72,9 @@ def composed(
     _check(event, category, plugin, test=test)
     assert category is not None  # noqa: S101 - checked above
     assert plugin is not None  # noqa: S101
-    job = {key: value for key, value in event.items() if key not in _EVENT_ONLY and key not in _FROM_PLUGIN}
+    job = {key: value for key, value in event.items() if key not in _NOT_INHERITED}
+    params = event.get("params")
+    params = dict(params) if isinstance(params, dict) else {}
     job.update(
         id=job_id,
         event=event["id"],
@@ -83,14 +99,29 @@ def composed(
             settings.job_universal_actions,
             skip=test and not event.get("test_actions"),
         ),
-        tags=list(event.get("tags") or ()),
-        params=dict(event.get("params") or {}),
-        **_context(plugin, job_params=event.get("params") or {}, settings=settings),
+        tags=words(event.get("tags")),
+        params=params,
+        **_context(plugin, job_params=params, settings=settings),
     )
     if limits.amount(limits.first(job, "queue")) > 0 and limits.first(job, "job") is None:
         raise _refused("A queue limit needs a concurrency limit beside it.")
-    details: dict[str, Any] = {key: job.pop(key) for key in ("input", "workflowData") if key in job}
-    return job, details
+    moved = {key: job.pop(key) for key in ("input", "workflowData") if key in job}
+    return job, {key: value for key, value in moved.items() if isinstance(value, dict)}
+
+
+def armed(entries: Any) -> list[dict[str, Any]]:
+    """Limits or actions as they are before anything has fired; what is no object is left out."""
+    return [
+        {key: value for key, value in entry.items() if key not in _FIRED}
+        for entry in (entries if isinstance(entries, list) else ())
+        if isinstance(entry, dict)
+    ]
+
+
+def words(value: Any) -> list[str]:
+    """The non-empty strings of a list or of a comma-separated text, each once."""
+    listed = value.split(",") if isinstance(value, str) else value if isinstance(value, list) else ()
+    return list(dict.fromkeys(word for one in listed if isinstance(one, str) and (word := one.strip())))
 
 
 def meta_row(host: str, text: str, now: float) -> dict[str, Any]:
@@ -119,12 +150,12 @@ def _check(event: Doc, category: Doc | None, plugin: Doc | None, *, test: bool) 
 
 def _inherited(name: str, event: Doc, category: Doc, universal: Doc, *, skip: bool) -> list[dict[str, Any]]:
     """The event's own entries, then enabled ones of the category and of the settings."""
-    entries = [dict(entry) for entry in event.get(name) or ()]
+    entries = armed(event.get(name))
     if skip:
         return entries
     sources = (("category", category.get(name)), ("universal", universal.get("default")))
     for source, inherited in sources:
-        entries += [{**entry, "source": source} for entry in inherited or () if entry.get("enabled")]
+        entries += [{**entry, "source": source} for entry in armed(inherited) if entry.get("enabled")]
     return entries
 
 

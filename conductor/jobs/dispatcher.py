@@ -4,7 +4,7 @@ Decisions come from `admission` and `placement`; this module carries them out. A
 the book before the satellite hears of them.
 """
 
-from collections import Counter
+import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
@@ -15,6 +15,7 @@ from conductor.definitions.state import GlobalState
 from conductor.errors import Unavailable
 from conductor.jobs import admission, limits
 from conductor.jobs.agents import Agents
+from conductor.jobs.census import Census
 from conductor.jobs.followers import Followers
 from conductor.jobs.macros import target_expression
 from conductor.jobs.notes import note
@@ -23,10 +24,12 @@ from conductor.live.book import ActiveJob, JobBook
 from conductor.signals import JobStarted, Signals
 from shared import clock, faults
 
+_RETRY_SECONDS = 1.0
+
 log = structlog.get_logger(__name__)
 
 End = Callable[[ActiveJob, dict[str, Any]], None]
-Spawn = Callable[[Coroutine[Any, Any, None]], None]
+Spawn = Callable[[Coroutine[Any, Any, object]], None]
 
 
 class Dispatcher:
@@ -38,6 +41,7 @@ class Dispatcher:
         state: GlobalState,
         signals: Signals,
         followers: Followers,
+        census: Census,
         *,
         host: str,
         end: End,
@@ -50,6 +54,7 @@ class Dispatcher:
         self._state = state
         self._signals = signals
         self._followers = followers
+        self._census = census
         self._host = host
         self._end = end
         self._spawn = spawn
@@ -63,34 +68,41 @@ class Dispatcher:
             self._in_hand.add(job.id)
             self._spawn(self._examine(job))
 
+    def holds(self, job_id: str) -> bool:
+        """Whether the job is being decided on or assigned: its satellite has not heard of it yet."""
+        return job_id in self._in_hand
+
     def examine_waiting(self) -> None:
         """Look at every job that might go on now: each second, and when a server joins."""
         now = clock.now()
-        queued: dict[str, list[ActiveJob]] = {}
         for job in list(self._book):
             state = job.state
-            if state == "queued":
-                queued.setdefault(str(job.job.get("event")), []).append(job)
-            elif state == "ready" or (
-                state in ("start_delay", "retry_delay") and now >= job.job.get("until", 0)
+            if state == "ready" or (
+                state in ("start_delay", "retry_delay") and now >= limits.number(job.job.get("until"))
             ):
                 self.examine(job)
-        for jobs in queued.values():
-            self._examine_queue(jobs)
+        for event_id in self._census.queues():
+            self._number(event_id)
+            self.examine_queue_of(event_id)
 
     def examine_queue_of(self, event_id: str) -> None:
-        """A job of the event has ended: the next in line may start."""
-        queued = [job for job in self._book.of_event(event_id) if job.state == "queued"]
-        if queued:
-            self._examine_queue(queued)
+        """A slot may have become free: the next in the event's line may start."""
+        head = self._census.first_of(event_id)
+        if head is not None and (job := self._book.get(head)) is not None:
+            self.examine(job)
 
-    def _examine_queue(self, jobs: list[ActiveJob]) -> None:
-        by_id = {job.id: job for job in jobs}
-        head = admission.next_in_line([job.job for job in jobs])[0]
-        self.examine(by_id[head["id"]])
+    def _number(self, event_id: str) -> None:
+        """Those who wait have moved up. Not written to the book: the next primary counts for itself."""
+        for position, job_id in enumerate(self._census.queue_of(event_id), 1):
+            job = self._book.get(job_id)
+            if job is not None and job.job.get("position") != position:
+                job.job["position"] = position
+                self._followers.changed(job_id)
 
     async def _examine(self, job: ActiveJob) -> None:
         try:
+            if job.job.get("complete"):
+                return  # its end was asked for meanwhile
             while (decision := self._decide(job)) and isinstance(decision, Placement):
                 if await self._assign(job, decision):
                     return
@@ -110,13 +122,9 @@ class Dispatcher:
         event = self._definitions.get("events", str(job.job.get("event")))
         if not job.job.get("test") and (event is None or not event.get("enabled")):
             return admission.Abort("Event has been disabled or deleted.")
-        if (
-            job.job.get("retry_count")
-            and job.state == "retry_delay"
-            and clock.now() < job.job.get("until", 0)
-        ):
+        if job.state == "retry_delay" and clock.now() < limits.number(job.job.get("until")):
             return None
-        others = self._siblings(job)
+        others = self._census.siblings(job)
         admitted = admission.admit(job.job, others)
         if not isinstance(admitted, admission.Start):
             return None if self._queued_already(job, admitted) else admitted
@@ -128,37 +136,18 @@ class Dispatcher:
         waiting = admission.enqueue(job.job, others, placement.problem, retry_ok=True)
         return None if self._queued_already(job, waiting) else waiting
 
-    def _siblings(self, job: ActiveJob) -> admission.Siblings:
-        if limits.first(job.job, "job") is None:
-            return admission.Siblings(0, 0)
-        similar = self._book.of_event(str(job.job.get("event")))
-        return admission.siblings(job.id, [other.job for other in similar])
-
     @staticmethod
     def _queued_already(job: ActiveJob, decision: admission.Admission) -> bool:
         return isinstance(decision, admission.Queue) and job.state == "queued"
 
     def _place(self, job: ActiveJob, servers: Mapping[str, Mapping[str, Any]]) -> Placement:
-        load: Counter[str] = Counter()
-        count: Counter[str] = Counter()
         groups = {str(group["id"]): group for group in self._definitions.all("groups")}
-        if self._needs_load(job, servers, groups):
-            for other in self._book:
-                if other.server and other.id != job.id:
-                    load[other.server] += limits.weight(other.job)  # type: ignore[assignment]
-                    count[other.server] += 1
+        fleet = Fleet(servers, groups, self._census.load, self._census.busy)
         event = str(job.job["event"])
-        robin = self._robin.get(event) or int(self._state.get(f"events/{event}").get("robin") or 0)
-        return place(job.job, Fleet(servers, groups, load, count), robin=robin, matches=target_expression)
-
-    @staticmethod
-    def _needs_load(job: ActiveJob, online: Any, groups: Any) -> bool:
-        """Whether it matters how busy the servers are: adding that up costs a pass over the book."""
-        return (
-            job.job.get("algo") == "fewest_jobs"
-            or any(server.get("maxJobs") for server in online.values())
-            or any(group.get("max_jobs_per_server") for group in groups.values())
-        )
+        robin = self._robin.get(event)
+        if robin is None:
+            robin = int(limits.number(self._state.get(f"events/{event}").get("robin")))
+        return place(job.job, fleet, robin=robin, matches=target_expression)
 
     async def _assign(self, job: ActiveJob, placement: Placement) -> bool:
         """Write the assignment, then tell the satellite; False when its server left meanwhile."""
@@ -166,11 +155,11 @@ class Dispatcher:
         if server is None or job.id not in self._book:
             return job.id not in self._book
         now = clock.now()
+        waited = job.state == "queued"
         if placement.robin is not None:
             event = str(job.job["event"])
             self._robin[event] = placement.robin
             self._spawn(self._state.merge(f"events/{event}", {"robin": placement.robin}))
-        before, told = dict(job.job), job.details.get("activity")
         job.attempt += 1
         job.set(
             state="active",
@@ -183,14 +172,11 @@ class Dispatcher:
         )
         job.remove("until", "position")
         note(job, self._host, f"Chose server: {server.get('title') or server.get('hostname')}", now)
-        try:
-            await self._book.save(job)
-        except Unavailable:
-            self._take_back(job, before, told)
-            raise
-        faults.reach("conductor.assigned")
-        if job.id not in self._book or job.job.get("complete"):
+        if waited:
+            self.examine_queue_of(str(job.job["event"]))  # there may be room for the next one too
+        if not await self._written(job):
             return True
+        faults.reach("conductor.assigned")
         self._agents.launch(str(server["id"]), job.job, job.details, job.attempt)
         faults.reach("conductor.sent")
         self._followers.changed(job.id)
@@ -204,13 +190,21 @@ class Dispatcher:
         )
         return True
 
-    def _take_back(self, job: ActiveJob, before: Mapping[str, Any], told: Any) -> None:
-        """The assignment may not be in the book, so that nobody heard of it: the job waits as it did."""
-        if not job.job.get("complete"):
-            job.remove(*(job.job.keys() - before.keys()))
-            job.update(before)
-            job.set_details(activity=told)
-            self._book.mark(job)
+    async def _written(self, job: ActiveJob) -> bool:
+        """Whether the job is to go on, once the book has it: a satellite must not hear of it before."""
+        while True:
+            try:
+                await self._book.save(job)
+            except Unavailable as error:
+                log.warning("an assigned job waits for the book", job=job.id, error=str(error))
+                await asyncio.sleep(_RETRY_SECONDS)
+            else:
+                return not self._over(job)
+            if self._over(job):
+                return False
+
+    def _over(self, job: ActiveJob) -> bool:
+        return job.id not in self._book or bool(job.job.get("complete"))
 
     async def _queue(self, job: ActiveJob, place_in_line: admission.Queue) -> None:
         job.set(state="queued", position=place_in_line.position)

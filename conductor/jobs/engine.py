@@ -12,7 +12,8 @@ from conductor.definitions.state import GlobalState
 from conductor.errors import Deposed, Refusal, Unavailable
 from conductor.jobs import limits
 from conductor.jobs.agents import Agents
-from conductor.jobs.compose import Order
+from conductor.jobs.census import Census
+from conductor.jobs.compose import Order, words
 from conductor.jobs.dispatcher import Dispatcher
 from conductor.jobs.finisher import Finisher
 from conductor.jobs.followers import Followers
@@ -29,6 +30,8 @@ from conductor.signals import SYSTEM, Actor, JobAborted, Signals
 from shared import clock
 
 TICK_SECONDS = 1.0
+_LOOKED_AT_TOGETHER = 200
+"""Jobs that a tick looks at before it lets others have the event loop."""
 
 log = structlog.get_logger(__name__)
 
@@ -47,6 +50,8 @@ class JobEngine:
         settings: Settings,
         signals: Signals,
         data_dir: Path,
+        *,
+        tick_seconds: float = TICK_SECONDS,
     ) -> None:
         host = settings.host_id()
         self.book = book
@@ -56,6 +61,7 @@ class JobEngine:
         self._archive = archive
         self._signals = signals
         self._host = host
+        self._tick_seconds = tick_seconds
         self._dead_after = settings.dead_job_timeout
         self._tasks: asyncio.TaskGroup | None = None
         self._troubled: set[str] = set()
@@ -66,13 +72,15 @@ class JobEngine:
             book, archive, files, self.logs, agents, definitions, state, settings, signals, self.followers,
             left=self._left, entered=self._entered,
         )  # fmt: skip
+        census = Census()
+        book.observe(census)
         self._dispatcher = Dispatcher(
-            book, agents, definitions, state, signals, self.followers,
+            book, agents, definitions, state, signals, self.followers, census,
             host=host, end=self._end, spawn=self._spawn,
         )  # fmt: skip
         self.reports = Reports(
             book, archive, self.logs, agents, self._finisher, self.followers, LateResults(archive, host),
-            spawn=self._spawn,
+            host=host, spawn=self._spawn, unheard_of=self._dispatcher.holds,
         )  # fmt: skip
 
     async def _resume(self) -> None:
@@ -105,7 +113,7 @@ class JobEngine:
                 group.create_task(self.reports.flush(), name="log flush")
         finally:
             self._tasks = None
-            self.followers.abandon()
+            self.followers.close()
 
     # What the API asks for
 
@@ -115,9 +123,15 @@ class JobEngine:
 
     async def launch_and_wait(self, order: Order, actor: Actor) -> dict[str, Any]:
         """Launch and return the stored record once the job has ended."""
-        job_id = await self.launch(order, actor)
+        return await self.wait_for(await self.launch(order, actor))
+
+    async def wait_for(self, job_id: str) -> dict[str, Any]:
+        """The job's record once it has ended. Raises Refusal (`job`) when it left none, Deposed with the term."""
         with self.followers.follow(job_id) as follower:
-            if job_id not in self.book and (record := await self._archive.get(job_id)):
+            if job_id not in self.book:
+                record = await self._archive.get(job_id)
+                if record is None:
+                    raise Refusal("job", f"Job has ended and left no record: {job_id}")
                 return record
             return await follower.ended()
 
@@ -128,8 +142,15 @@ class JobEngine:
             raise Refusal("job", f"No active job found with ID: {job_id}")
         self._signals.publish(JobAborted(job_id=job_id, reason=reason, actor=actor))
         note(job, self._host, f"Job is aborted: {reason}", clock.now())
-        if job.state == "active" and job.server in self._agents.online:
-            job.set(updated=clock.now(), retry_ok=retry_ok)
+        told = job.state == "active" and not self._dispatcher.holds(job_id)
+        if told and job.server in self._agents.online:
+            # The reason is kept, since a satellite that loses its connection now must be told again.
+            once_more = "abort_reason" in job.job
+            job.set(
+                updated=clock.now(),
+                abort_reason=job.job["abort_reason"] if once_more else reason,
+                retry_ok=retry_ok and (not once_more or bool(job.job.get("retry_ok"))),
+            )
             self.book.mark(job)
             self._agents.abort(job.server, job.id, job.attempt, reason)
             return
@@ -156,14 +177,20 @@ class JobEngine:
 
     # Inside
 
-    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        if self._tasks is None:
-            coroutine.close()
-            return
-        self._tasks.create_task(self._guarded(coroutine))
+    def _spawn(self, coroutine: Coroutine[Any, Any, object]) -> None:
+        work = self._guarded(coroutine)
+        try:
+            if self._tasks is not None:
+                task = self._tasks.create_task(work)
+                task.add_done_callback(lambda _: coroutine.close())  # it may never have been started
+                return
+        except RuntimeError:  # the term is ending: the next one finds what is undone
+            log.debug("a step came after the end of its term")
+        work.close()
+        coroutine.close()
 
     @staticmethod
-    async def _guarded(coroutine: Coroutine[Any, Any, None]) -> None:
+    async def _guarded(coroutine: Coroutine[Any, Any, object]) -> None:
         """One job's trouble is logged and harms no other; a deposed primary ends its term."""
         try:
             await coroutine
@@ -177,45 +204,53 @@ class JobEngine:
     def _entered(self, job: ActiveJob) -> None:
         self._dispatcher.examine(job)
 
-    def _left(self, event_id: str) -> None:
-        self._dispatcher.examine_queue_of(event_id)
+    def _left(self, job: ActiveJob) -> None:
+        self.reports.forget(job.id)
+        self._dispatcher.examine_queue_of(str(job.job.get("event", "")))
 
     def _end(self, job: ActiveJob, result: Mapping[str, Any]) -> None:
         self._spawn(self._finisher.finish(job, result))
 
     async def _tick(self) -> None:
         while True:
-            await asyncio.sleep(TICK_SECONDS)
-            now = clock.now()
-            for job in list(self.book):
-                if self._finisher.is_ending(job.id):
-                    continue
-                if job.outcome is not None:
-                    self._spawn(self._finisher.go_on(job))  # an end that was decided and not settled
-                elif job.state in ("active", "finishing"):
-                    try:
-                        self._watch(job, now)
-                    except Exception:
-                        # One job's trouble harms no other, and is told once, not each second.
-                        if job.id not in self._troubled:
-                            self._troubled.add(job.id)
-                            log.exception("a job cannot be watched", job=job.id)
-            self._dispatcher.examine_waiting()
+            await asyncio.sleep(self._tick_seconds)
+            for number, job in enumerate(list(self.book), 1):
+                if number % _LOOKED_AT_TOGETHER == 0:
+                    await asyncio.sleep(0)
+                try:
+                    self._look_at(job, clock.now())
+                except Exception:
+                    # One job's trouble harms no other, and is told once, not each second.
+                    if job.id not in self._troubled:
+                        self._troubled.add(job.id)
+                        log.exception("a job could not be looked at", job=job.id)
+            try:
+                self._dispatcher.examine_waiting()
+            except Exception:
+                log.exception("the waiting jobs could not be looked at")
+
+    def _look_at(self, job: ActiveJob, now: float) -> None:
+        if job.id not in self.book or self._finisher.is_ending(job.id):
+            return
+        if job.outcome is not None:
+            self._spawn(self._finisher.go_on(job))  # an end that was decided and not settled
+        elif job.state in ("active", "finishing") and not self._dispatcher.holds(job.id):
+            self._watch(job, now)
 
     def _watch(self, job: ActiveJob, now: float) -> None:
         """Limits of a running job, and whether anybody still hears of it."""
-        if now - job.job.get("updated", now) >= self._dead_after:
+        if now - (limits.number(job.job.get("updated")) or now) >= self._dead_after:
             if job.server in self._agents.online and self._agents.lists_its_jobs(job.server):
                 job.job["updated"] = now  # its satellite is here and would have said that it is lost
                 return
             text = f"No updates received in last {self._dead_after:g} seconds, assuming job is dead."
             self._end(job, {"code": "abort", "description": text, "retry_ok": True})
             return
-        fired = limits.exceeded(job.job, now)
+        fired = limits.exceeded(job.job, now) if "abort_reason" not in job.job else None
         if fired is None:
             return
         fired.limit.update(date=now, msg=fired.message, code=0)
-        tags = [*(job.job.get("tags") or ()), *(fired.limit.get("tags") or ())]
+        tags = [*words(job.job.get("tags")), *words(fired.limit.get("tags"))]
         job.set(limits=job.job["limits"], tags=list(dict.fromkeys(tags)))
         note(job, self._host, fired.message, now)
         self.book.mark(job)

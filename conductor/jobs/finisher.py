@@ -6,7 +6,6 @@ be done again by whoever finds it undone.
 """
 
 import asyncio
-import gzip
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,8 +14,9 @@ import structlog
 from conductor.definitions.repository import Definitions
 from conductor.definitions.state import GlobalState
 from conductor.errors import Unavailable
-from conductor.jobs import outcome
+from conductor.jobs import limits, outcome
 from conductor.jobs.agents import Agents
+from conductor.jobs.compose import words
 from conductor.jobs.followers import Followers
 from conductor.jobs.livelog import LiveLogs
 from conductor.jobs.notes import note
@@ -51,10 +51,10 @@ class Finisher:
         signals: Signals,
         followers: Followers,
         *,
-        left: Callable[[str], None],
+        left: Callable[[ActiveJob], None],
         entered: Callable[[ActiveJob], None],
     ) -> None:
-        """`left` is told the event of each job that ended, `entered` each job that follows one."""
+        """`left` is told of each job that ended, `entered` of each job that follows one."""
         self._book = book
         self._archive = archive
         self._files = files
@@ -80,25 +80,28 @@ class Finisher:
         self._ending.add(job.id)
         try:
             self._conclude(job, result)
-            while True:
-                try:
-                    await self._settle(job)
-                except Unavailable as error:
-                    log.warning("a finished job waits for its stores", job=job.id, error=str(error))
-                    await asyncio.sleep(_RETRY_SECONDS)
-                else:
-                    return
+            await self._settle_when_possible(job)
         finally:
             self._ending.discard(job.id)
 
     async def go_on(self, job: ActiveJob) -> None:
         """Take up the end of a job that a conductor before us had decided and not settled."""
-        if job.id not in self._ending:
+        if job.id not in self._ending and job.id in self._book:
             self._ending.add(job.id)
             try:
-                await self._settle(job)
+                await self._settle_when_possible(job)
             finally:
                 self._ending.discard(job.id)
+
+    async def _settle_when_possible(self, job: ActiveJob) -> None:
+        while True:
+            try:
+                await self._settle(job)
+            except Unavailable as error:
+                log.warning("a finished job waits for its stores", job=job.id, error=str(error))
+                await asyncio.sleep(_RETRY_SECONDS)
+            else:
+                return
 
     def _conclude(self, job: ActiveJob, result: Mapping[str, Any]) -> None:
         """What the end is: result, times, whether to try again. Changes the job in memory only."""
@@ -114,6 +117,8 @@ class Finisher:
             state="complete",
             complete=True,
         )
+        if job.job.get("ephemeral") and (job.job["code"] or job.details.get("files")):
+            job.remove("ephemeral")  # what failed or left files is worth a record (jobs.md §14.2)
         plan = outcome.retry(job.job)
         job.outcome = {"retry": [ids.short_id("j"), plan.number, plan.delay] if plan else None}
 
@@ -137,22 +142,23 @@ class Finisher:
         """What the record needs beside the result. Not done again after a death: the live log is gone by then."""
         await self._keep_log(job)
         faults.reach("conductor.files")
-        job.set(tags=self._tags(job, retried=bool(plan)))
+        self._tag(job, retried=bool(plan))
         if plan:
             job.set(retried=True, jobs=[{"id": plan[0], "reason": "retry"}])
         note(job, self._host, _last_words(job.job), job.job["completed"])
 
     async def _keep_log(self, job: ActiveJob) -> None:
-        data = self._logs.read(job.id)
-        if len(data) > self._inline:
-            packed = await asyncio.to_thread(gzip.compress, data, 6)
-            await self._files.put(log_key(job.id), packed)
-        elif data:
-            job.set_details(output=data.decode(errors="replace"))
+        size = self._logs.size(job.id)
+        if size > self._inline:
+            if not job.job.get("ephemeral"):
+                packed = await asyncio.to_thread(self._logs.packed, job.id)
+                await self._files.put(log_key(job.id), packed)
+        elif size:
+            job.set_details(output=self._logs.read(job.id).decode(errors="replace"))
         elif job.job["code"] and job.job["description"]:
             job.set_details(output=job.job["description"] + "\n")
-            data = job.details["output"].encode()
-        job.set(log_file_size=len(data))
+            size = len(job.details["output"].encode())
+        job.set(log_file_size=size)
 
     def _follow_ups(self, job: ActiveJob, plan: list[Any] | None) -> list[ActiveJob]:
         if not plan:
@@ -166,9 +172,24 @@ class Finisher:
         note(new, self._host, f"Job is retried: #{job.id} (attempt {count + 1}).", job.job["completed"])
         return [new]
 
-    def _tags(self, job: ActiveJob, *, retried: bool) -> list[str]:
+    def _tag(self, job: ActiveJob, *, retried: bool) -> None:
+        """Only defined tags, by ID or exact title, are kept; each is stored by its ID."""
         files = bool(job.details.get("files") or (job.details.get("input") or {}).get("files"))
-        return outcome.final_tags(job.job, retried=retried, known=lambda tag: bool(tag), files=files)
+        known: list[str] = []
+        for tag in words(job.job.get("tags")):
+            found = self._tag_id(tag)
+            if found is None:
+                note(job, self._host, f"Unknown tag is dropped: {tag}", job.job["completed"])
+            else:
+                known.append(found)
+        job.set(tags=outcome.final_tags(job.job, list(dict.fromkeys(known)), retried=retried, files=files))
+
+    def _tag_id(self, tag: str) -> str | None:
+        if self._definitions.get("tags", tag) is not None:
+            return tag
+        return next(
+            (str(one["id"]) for one in self._definitions.all("tags") if one.get("title") == tag), None
+        )
 
     def _record(self, job: ActiveJob) -> dict[str, Any]:
         record = outcome.record(job.job, job.details)
@@ -180,18 +201,15 @@ class Finisher:
 
     async def _store(self, record: dict[str, Any], *, counted: bool) -> None:
         """The archive row and the event's running totals, in one transaction; nothing if it is there already."""
+        key = f"events/{record['event']}"
+        if record.get("ephemeral"):
+            if counted:
+                await self._state.revise(key, lambda state: _totals(state, record))
+            return
         if not counted:
             await self._archive.add(record)
             return
-        key = f"events/{record['event']}"
-        state = self._state.latest(key)
-        totals = {
-            "last_job": record["id"],
-            "last_code": record["code"],
-            "last_completed": int(record["completed"]),
-            "total_elapsed": round(float(state.get("total_elapsed") or 0) + record["elapsed"], 2),
-            "total_count": int(state.get("total_count") or 0) + 1,
-        }
+        totals = _totals(self._state.latest(key), record)
         staged = self._state.staged(key, totals)
         added = False
         try:
@@ -218,7 +236,18 @@ class Finisher:
         )
         for one in follow_ups:
             self._entered(one)
-        self._left(str(record.get("event", "")))
+        self._left(job)
+
+
+def _totals(state: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str, Any]:
+    """An event's state after one more job of it."""
+    return {
+        "last_job": record["id"],
+        "last_code": record["code"],
+        "last_completed": int(record["completed"]),
+        "total_elapsed": round(limits.number(state.get("total_elapsed")) + record["elapsed"], 2),
+        "total_count": int(limits.number(state.get("total_count"))) + 1,
+    }
 
 
 def _last_words(job: Mapping[str, Any]) -> str:

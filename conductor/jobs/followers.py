@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from conductor.errors import NotPrimary
+from conductor.errors import Deposed
 
 Record = dict[str, Any]
 
@@ -15,9 +15,14 @@ class Follower:
 
     def __init__(self) -> None:
         self.record: Record | None = None
-        self.abandoned = False
-        """The term has ended: whoever is primary now will see the job's end, we shall not."""
+        self.left_alone = False
+        """The term has ended: nobody tells any more."""
         self._changed = asyncio.Event()
+
+    @property
+    def over(self) -> bool:
+        """Nothing more will be told."""
+        return self.record is not None or self.left_alone
 
     def notify(self) -> None:
         self._changed.set()
@@ -32,10 +37,10 @@ class Follower:
         self._changed.clear()
 
     async def ended(self) -> Record:
-        """Wait for the job's end. Raises NotPrimary when our term ends before."""
+        """Wait for the job's end. Raises Deposed when the term ends before it."""
         while self.record is None:
-            if self.abandoned:
-                raise NotPrimary
+            if self.left_alone:
+                raise Deposed("the term has ended")
             await self._changed.wait()
             self._changed.clear()
         return self.record
@@ -46,12 +51,12 @@ class Followers:
 
     def __init__(self) -> None:
         self._of_job: dict[str, set[Follower]] = {}
-        self._abandoned = False
+        self._closed = False
 
     @contextmanager
     def follow(self, job_id: str) -> Iterator[Follower]:
         follower = Follower()
-        follower.abandoned = self._abandoned
+        follower.left_alone = self._closed
         self._of_job.setdefault(job_id, set()).add(follower)
         try:
             yield follower
@@ -66,15 +71,15 @@ class Followers:
         for follower in self._of_job.get(job_id, ()):
             follower.notify()
 
+    def close(self) -> None:
+        """The term has ended: those who still wait are let go."""
+        self._closed = True
+        for followers in self._of_job.values():
+            for follower in followers:
+                follower.left_alone = True
+                follower.notify()
+
     def finished(self, job_id: str, record: Record) -> None:
         for follower in self._of_job.get(job_id, ()):
             follower.record = record
             follower.notify()
-
-    def abandon(self) -> None:
-        """The term has ended: nobody waits here any longer."""
-        self._abandoned = True
-        for followers in self._of_job.values():
-            for follower in followers:
-                follower.abandoned = True
-                follower.notify()

@@ -38,7 +38,6 @@ class Launcher:
         Raises Refusal (code `event`) when the job may not be launched, Unavailable when it cannot be promised.
         """
         now = clock.now()
-        self._brake()
         job, details = composed(
             order,
             self._definitions.get("categories", str(order.event.get("category"))),
@@ -48,6 +47,7 @@ class Launcher:
             now=now,
         )
         expand_params(job, details)
+        self._brake()
         text = f"Job starting: #{job['id']} (source: {order.source})"
         details["activity"] = [meta_row(self._host, text, now)]
         active = ActiveJob(job, details)

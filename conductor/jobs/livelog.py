@@ -4,11 +4,21 @@ Chunks are gathered in memory and handed to the operating system a few times a s
 size acknowledged. A job that ends before that never needs a file.
 """
 
+import gzip
+import io
 import os
+import shutil
 from pathlib import Path
+
+import structlog
 
 _GATHERED_BYTES = 256 * 1024
 """More gathered bytes of one job than this are written at once."""
+_KEPT_BYTES = 4 * 1024 * 1024
+"""What is kept in memory of one job while its file cannot be written. Of what is dropped beyond that, satellites
+that acknowledge are asked again."""
+
+log = structlog.get_logger(__name__)
 
 
 class LiveLogs:
@@ -32,7 +42,8 @@ class LiveLogs:
 
     def flush(self) -> dict[str, int]:
         """Hand over all that was gathered; answer the sizes that can be acknowledged."""
-        return {job_id: self._write(job_id) for job_id in list(self._gathered)}
+        written = {job_id: self._write(job_id) for job_id in list(self._gathered)}
+        return {job_id: size for job_id, size in written.items() if size is not None}
 
     def read(self, job_id: str) -> bytes:
         """All output so far."""
@@ -40,6 +51,25 @@ class LiveLogs:
         if not self._size_written(job_id):
             return gathered
         return self._path(job_id).read_bytes() + gathered
+
+    def part(self, job_id: str, offset: int, length: int) -> bytes:
+        """At most `length` bytes from `offset` on."""
+        written = self._size_written(job_id)
+        if offset >= written:
+            return bytes(self._gathered.get(job_id, b"")[offset - written :][:length])
+        with self._path(job_id).open("rb") as file:
+            file.seek(offset)
+            return file.read(min(length, written - offset))
+
+    def packed(self, job_id: str) -> bytes:
+        """All output so far, compressed; for another thread, since a log can be large."""
+        into = io.BytesIO()
+        with gzip.GzipFile(fileobj=into, mode="wb", compresslevel=6, mtime=0) as packing:
+            if self._size_written(job_id):
+                with self._path(job_id).open("rb") as file:
+                    shutil.copyfileobj(file, packing, _GATHERED_BYTES)
+            packing.write(self._gathered.get(job_id, b""))
+        return into.getvalue()
 
     def tail(self, job_id: str, length: int) -> bytes:
         """The last `length` bytes."""
@@ -66,17 +96,18 @@ class LiveLogs:
             if path.stem not in job_ids:
                 path.unlink(missing_ok=True)
 
-    def _write(self, job_id: str) -> int:
+    def _write(self, job_id: str) -> int | None:
+        """The size written, None if the disk does not take it: what was gathered waits then, within bounds."""
         gathered = self._gathered.pop(job_id, None)
         size = self._size_written(job_id)
         if gathered:
-            fd = os.open(self._path(job_id), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
             try:
-                view = memoryview(gathered)
-                while view:
-                    view = view[os.write(fd, view) :]
-            finally:
-                os.close(fd)
+                _append(self._path(job_id), gathered, size)
+            except OSError as error:
+                log.warning("output was not written", job=job_id, error=str(error))
+                if len(gathered) <= _KEPT_BYTES:
+                    self._gathered[job_id] = gathered
+                return None
             size += len(gathered)
             self._written[job_id] = size
         return size
@@ -94,3 +125,18 @@ class LiveLogs:
 
     def _path(self, job_id: str) -> Path:
         return self._directory / f"{job_id}.log"
+
+
+def _append(path: Path, data: bytearray, size: int) -> None:
+    """Append to a file of `size` bytes, wholly or not at all."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        view = memoryview(data)
+        try:
+            while view:
+                view = view[os.write(fd, view) :]
+        except OSError:
+            os.ftruncate(fd, size)  # half a chunk would shift everything behind it
+            raise
+    finally:
+        os.close(fd)

@@ -2,10 +2,11 @@
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from conductor.jobs import limits
+from conductor.jobs.compose import armed
 from shared.protocol.updates import DETAIL_KEYS
 from shared.schema.jobs import ABORT, succeeded
 
@@ -16,9 +17,9 @@ _RETRY_KEEPS = (
     "username", "icon", "label", "test", "test_actions", "test_limits", "test_conditions", "tags", "invisible",
     "ephemeral", "expression", "priority", "now", "notes", "command", "script", "uid", "gid", "kill", "runner", "env",
 )  # fmt: skip
-_FIRED = ("date", "when", "code", "description", "details", "msg", "elapsed_ms")
-
-_DROPPED_AT_END = ("remote", "redraw", "status", "until", "procs", "conns", "retry_ok", "position", "push")
+_DROPPED_AT_END = (
+    "remote", "redraw", "status", "until", "procs", "conns", "retry_ok", "position", "push", "abort_reason",
+)  # fmt: skip
 
 
 class Retry(NamedTuple):
@@ -45,10 +46,10 @@ def retry(job: Mapping[str, Any]) -> Retry | None:
     if succeeded(code) or (code == ABORT and not job.get("retry_ok")):
         return None
     limit = limits.first(job, "retry")
-    count = int(job.get("retry_count") or 0)
+    count = int(limits.number(job.get("retry_count")))
     if limit is None or count >= limits.amount(limit):
         return None
-    return Retry(count + 1, float(limit.get("duration") or 0))
+    return Retry(count + 1, limits.number(limit.get("duration")))
 
 
 def retried_job(
@@ -63,8 +64,9 @@ def retried_job(
         retry_count=plan.number,
         retry_prev=job["id"],
         log_file_size=0,
-        limits=[{k: v for k, v in limit.items() if k not in _FIRED} for limit in job.get("limits") or ()],
-        actions=[{k: v for k, v in action.items() if k not in _FIRED} for action in job.get("actions") or ()],
+        tags=[tag for tag in job.get("tags") or () if not tag.startswith("_")],
+        limits=armed(job.get("limits")),
+        actions=armed(job.get("actions")),
     )
     if plan.delay:
         new["until"] = now + plan.delay
@@ -72,14 +74,10 @@ def retried_job(
     return new, kept
 
 
-def final_tags(
-    job: Mapping[str, Any], *, retried: bool, known: Callable[[str], bool], files: bool
-) -> list[str]:
-    """The job's tags: known ones within its tag limit, then the system's."""
-    tags = [str(tag) for tag in job.get("tags") or () if known(str(tag))]
+def final_tags(job: Mapping[str, Any], known: Sequence[str], *, retried: bool, files: bool) -> list[str]:
+    """Of the job's known tags those within its tag limit, then the system's."""
     limit = limits.first(job, "tag")
-    if limit is not None:
-        tags = tags[: int(limits.amount(limit))]
+    tags = list(known) if limit is None else list(known[: max(int(limits.amount(limit)), 0)])
     tags.append("_success" if succeeded(job.get("code")) else "_error")
     tags.append("_retried" if retried else "_last")
     if job.get("test"):

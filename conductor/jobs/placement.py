@@ -120,12 +120,12 @@ def _why_not(
 
 def max_jobs(server: Server, groups: Mapping[str, Mapping[str, Any]]) -> float:
     """The server's own maximum, else the smallest of its groups'; 0 means none."""
-    if own := server.get("maxJobs"):
-        return float(own)
+    if own := limits.number(server.get("maxJobs")):
+        return own
     caps = [
-        float(cap)
+        cap
         for group_id in server.get("groups") or ()
-        if (cap := (groups.get(group_id) or {}).get("max_jobs_per_server"))
+        if (cap := limits.number((groups.get(group_id) or {}).get("max_jobs_per_server")))
     ]
     return min(caps, default=0.0)
 
@@ -136,8 +136,7 @@ def _name(server: Server) -> str:
 
 def _reading(server: Server, section: str, key: str) -> float:
     info = server.get("info") or {}
-    value = (info.get(section) or {}).get(key)
-    return float(value) if isinstance(value, int | float) else 0.0
+    return limits.number((info.get(section) or {}).get(key))
 
 
 def _least(key: Callable[[str, Fleet], Any]) -> Callable[[Sequence[str], Fleet], str]:

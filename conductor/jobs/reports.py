@@ -11,6 +11,7 @@ import structlog
 
 from conductor.jobs import adoption, notes
 from conductor.jobs.agents import Agents
+from conductor.jobs.compose import words
 from conductor.jobs.finisher import Finisher
 from conductor.jobs.followers import Followers
 from conductor.jobs.late import LateResults, is_late
@@ -25,7 +26,7 @@ from shared.protocol.messages import HeldJob, JobCopy, JobLog, JobResult, JobUpd
 from shared.protocol.updates import SATELLITE_KEYS, allowed
 from shared.schema.jobs import ABORT
 
-Spawn = Callable[[Coroutine[Any, Any, None]], None]
+Spawn = Callable[[Coroutine[Any, Any, object]], None]
 
 LOG_FLUSH_SECONDS = 0.05
 """How long output is gathered before it is written and acknowledged."""
@@ -46,8 +47,13 @@ class Reports:
         followers: Followers,
         late: LateResults,
         *,
+        host: str,
         spawn: Spawn,
+        unheard_of: Callable[[str], bool],
     ) -> None:
+        """`unheard_of` tells whether a job is being assigned, so that no satellite can have heard of it yet."""
+        self._host = host
+        self._unheard_of = unheard_of
         self._book = book
         self._archive = archive
         self._logs = logs
@@ -95,6 +101,8 @@ class Reports:
         if job is None:
             self._spawn(self._not_in_book(server_id, message))
             return
+        if self._finisher.is_ending(job.id):
+            return  # it is repeated, or told again at the next join
         if job.server != server_id or job.attempt != message.attempt:
             if self._first("result", server_id):
                 log.warning(
@@ -102,16 +110,15 @@ class Reports:
                 )
             return
         size = self._logs.size(job.id)
-        if size < message.log_size and not self._finisher.is_ending(job.id):
+        if size < message.log_size:
             self._waiting_results[job.id] = message
             self._agents.acknowledge_log(server_id, job.id, job.attempt, size, rewind=True)
             return
         self._waiting_results.pop(job.id, None)
-        result = allowed(message.job, SATELLITE_KEYS)
-        result.pop("state", None)
+        result = _result(message.job)
         notes.add(job, *_rows(server_id, message.meta))
         self._push(job, result)
-        self._spawn(self._end(job, result))
+        self._end(job, result)
 
     async def resume(self, server_id: str, held: list[HeldJob]) -> None:
         """Compare what the satellite holds with what we know, and act on the differences."""
@@ -129,11 +136,31 @@ class Reports:
             self._act(server_id, one, compare(known, one))
         listed = {(one.id, one.attempt) for one in held}
         for job in list(self._book):
-            if job.server == server_id and job.state == "active":
-                job.job["updated"] = clock.now()
-                job.set(remote=True)
-                if (job.id, job.attempt) not in listed and not self._finisher.is_ending(job.id):
-                    self._agents.launch(server_id, job.job, job.details, job.attempt)
+            if job.server != server_id or job.state not in ("active", "finishing"):
+                continue
+            if self._unheard_of(job.id) or self._finisher.is_ending(job.id):
+                continue
+            job.set(remote=True, updated=clock.now())
+            if (job.id, job.attempt) in listed:
+                if reason := job.job.get("abort_reason"):
+                    self._agents.abort(server_id, job.id, job.attempt, reason)
+            else:
+                self._not_held(server_id, job)
+
+    def _not_held(self, server_id: str, job: ActiveJob) -> None:
+        """A job that was assigned to a satellite that does not hold it: it never arrived, or it was lost there."""
+        if reason := job.job.get("abort_reason"):
+            retry_ok = bool(job.job.get("retry_ok"))
+            self._end(job, {"code": "abort", "description": reason, "retry_ok": retry_ok})
+        elif job.state == "finishing" or job.job.get("pid") or self._logs.size(job.id):
+            # It was seen running there, so that launching it again would run it twice.
+            text = "The satellite holds the job no more (was its host set up anew?)."
+            self._end(job, {"code": "lost", "description": text, "retry_ok": True})
+        else:
+            self._agents.launch(server_id, job.job, job.details, job.attempt)
+
+    def _end(self, job: ActiveJob, result: Mapping[str, Any]) -> None:
+        self._spawn(self._ended(job, result))
 
     async def adopt(self, server_id: str, copy: JobCopy, still_there: Callable[[], bool]) -> None:
         """Take a job into the book that a satellite holds and we have lost."""
@@ -182,10 +209,9 @@ class Reports:
             self._book.mark(job)
 
     def base_result(self, server_id: str, job: ActiveJob, copy: Mapping[str, Any]) -> None:
-        result = allowed(copy, SATELLITE_KEYS)
-        result.pop("state", None)
+        result = _result(copy)
         self._push(job, result)
-        self._spawn(self._end(job, result))
+        self._end(job, result)
 
     async def finished_by_call(self, server_id: str, job_id: str, copy: Mapping[str, Any]) -> None:
         """`finish_job` of the base protocol: return when the archive has the job, or knows it already."""
@@ -205,6 +231,7 @@ class Reports:
     # Shared
 
     def forget(self, job_id: str) -> None:
+        """The job has left the book."""
         self._waiting_results.pop(job_id, None)
 
     async def flush(self) -> None:
@@ -223,7 +250,7 @@ class Reports:
                 self._book.mark(job)
                 self._agents.acknowledge_log(job.server, job.id, job.attempt, size)
 
-    async def _end(self, job: ActiveJob, result: dict[str, Any]) -> None:
+    async def _ended(self, job: ActiveJob, result: Mapping[str, Any]) -> None:
         """Finish the job; if its abort is being archived just now, the result is late by a moment."""
         if not self._finisher.is_ending(job.id):
             await self._finisher.finish(job, result)
@@ -241,7 +268,8 @@ class Reports:
 
     def _merge(self, job: ActiveJob, server_id: str, update: Mapping[str, Any], meta: list[MetaRow]) -> None:
         kept = allowed(update, SATELLITE_KEYS)
-        if kept.get("state") not in _STATES_FROM_AGENTS:
+        state = kept.get("state")
+        if not isinstance(state, str) or state not in _STATES_FROM_AGENTS:
             kept.pop("state", None)
         for key in ("code", "complete"):
             kept.pop(key, None)  # a job ends by its result alone
@@ -259,8 +287,8 @@ class Reports:
     def _push(job: ActiveJob, update: dict[str, Any]) -> None:
         """Append pushed arrays (jobs.md §11 step 6). Only tags in this version; actions and limits follow."""
         pushed = update.pop("push", None)
-        if isinstance(pushed, dict) and isinstance(pushed.get("tags"), list):
-            tags = [*(job.job.get("tags") or ()), *(str(tag) for tag in pushed["tags"])]
+        if isinstance(pushed, dict):
+            tags = [*words(job.job.get("tags")), *words(pushed.get("tags"))]
             job.set(tags=list(dict.fromkeys(tags)))
 
     async def _not_in_book(self, server_id: str, message: JobResult) -> None:
@@ -272,6 +300,19 @@ class Reports:
     async def _late_copy(self, server_id: str, job_id: str, copy: Mapping[str, Any]) -> None:
         await self._late.take(server_id, job_id, copy)
 
+    def _claim(self, server_id: str, held: HeldJob) -> None:
+        """The book has lost the assignment: the job is where it is held."""
+        job = self._book.get(held.id)
+        if job is None or job.job.get("complete"):
+            return
+        log.warning("an assignment that the book had lost is taken over", job=held.id, server=server_id)
+        job.attempt = held.attempt
+        job.set(
+            state="active", server=server_id, progress=0, remote=True, recovered=True, updated=clock.now()
+        )
+        job.remove("until", "position")
+        self._book.mark(job)
+
     def _act(self, server_id: str, held: HeldJob, step: Step) -> None:
         if step is Step.ACKNOWLEDGE:
             self._agents.acknowledge_result(server_id, held.id, held.attempt)
@@ -279,6 +320,14 @@ class Reports:
             self._agents.abort(server_id, held.id, held.attempt, "The job has ended without this attempt.")
         elif step is Step.ADOPT:
             self._agents.ask_for_copy(server_id, held.id, held.attempt)
+        elif step is Step.CLAIM:
+            self._claim(server_id, held)
+
+
+def _result(report: Mapping[str, Any]) -> dict[str, Any]:
+    result = allowed(report, SATELLITE_KEYS)
+    result.pop("state", None)
+    return result
 
 
 def _rows(server_id: str, meta: list[MetaRow]) -> list[dict[str, Any]]:

@@ -28,11 +28,15 @@ class Step(Enum):
     """Nobody waits for this attempt any more."""
     ADOPT = auto()
     """The book was lost, the work is not: ask for a copy."""
+    CLAIM = auto()
+    """The book has lost the assignment alone: the job is where this attempt is."""
 
 
 def compare(known: Known, held: HeldJob) -> Step:
     ended = held.state in (HeldState.FINISHED, HeldState.LOST)
     if known.in_book:
+        if held.attempt > known.attempt:
+            return Step.CLAIM
         if known.here and known.attempt <= held.attempt:
             return Step.NOTHING
         return Step.ACKNOWLEDGE if ended else Step.ABORT

@@ -7,7 +7,7 @@ In Redis a job is a hash: `doc`, the job as it was accepted, and `live`, what ha
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import structlog
@@ -17,12 +17,12 @@ from conductor.errors import Unavailable
 from conductor.live.connection import text
 from conductor.live.keys import Keys
 from conductor.live.writer import BookWriter, Operation
+from shared.protocol.packing import packed
 
 FLUSH_SECONDS = 0.25
 _RETRY_SECONDS = 1.0
 
 log = structlog.get_logger(__name__)
-_encode = msgspec.msgpack.Encoder().encode
 
 
 class _Doc(msgspec.Struct):
@@ -44,7 +44,17 @@ class ActiveJob:
     Change it through `set`, `set_details` and `remove` only, so that the change reaches Redis.
     """
 
-    __slots__ = ("_details_changed", "_gone", "_job_changed", "attempt", "details", "id", "job", "outcome")
+    __slots__ = (
+        "_details_changed",
+        "_gone",
+        "_job_changed",
+        "attempt",
+        "details",
+        "id",
+        "job",
+        "moved",
+        "outcome",
+    )
 
     def __init__(self, job: dict[str, Any], details: dict[str, Any]) -> None:
         self.id: str = job["id"]
@@ -54,6 +64,8 @@ class ActiveJob:
         """Number of the launch under way, from 1; 0 before the first."""
         self.outcome: dict[str, Any] | None = None
         """What was decided at the end: set in state `finishing` of the book, before the archive."""
+        self.moved: Callable[[ActiveJob], None] | None = None
+        """Called when its state or server has changed."""
         self._job_changed: dict[str, Any] = {}
         self._details_changed: dict[str, Any] = {}
         self._gone: set[str] = set()
@@ -74,6 +86,8 @@ class ActiveJob:
         self._job_changed.update(properties)
         if self._gone:
             self._gone.difference_update(properties)
+        if self.moved is not None and ("state" in properties or "server" in properties):
+            self.moved(self)
 
     def set_details(self, **properties: Any) -> None:
         self.details.update(properties)
@@ -87,10 +101,10 @@ class ActiveJob:
                 self._gone.add(name)
 
     def encoded_doc(self) -> bytes:
-        return _encode(_Doc(self.job, self.details))
+        return packed(_Doc(self.job, self.details))
 
     def encoded_live(self) -> bytes:
-        return _encode(
+        return packed(
             _Live(self._job_changed, self._details_changed, sorted(self._gone), self.attempt, self.outcome)
         )
 
@@ -108,7 +122,15 @@ class ActiveJob:
 
 _decode_doc = msgspec.msgpack.Decoder(_Doc).decode
 _decode_live = msgspec.msgpack.Decoder(_Live).decode
-_NOTHING = _encode(_Live())
+_NOTHING = packed(_Live())
+
+
+class Observer(Protocol):
+    """Who is told of each job that enters the book, changes its state or server, or leaves."""
+
+    def count(self, job: ActiveJob) -> None: ...
+
+    def forget(self, job_id: str) -> None: ...
 
 
 class JobBook:
@@ -121,6 +143,7 @@ class JobBook:
         self._by_event: dict[str, set[str]] = {}
         self._marked: set[str] = set()
         self._any_marked = asyncio.Event()
+        self._observer: Observer | None = None
         self._writer = BookWriter(redis, keys, epoch, holds_lease=holds_lease, everything=self._everything)
 
     # Reading
@@ -144,6 +167,13 @@ class JobBook:
     def count_of_event(self, event_id: str) -> int:
         return len(self._by_event.get(event_id, ()))
 
+    def observe(self, observer: Observer) -> None:
+        """Tell of every job from now on, those already there first."""
+        self._observer = observer
+        for job in self:
+            job.moved = observer.count
+            observer.count(job)
+
     # Writing
 
     async def load(self) -> None:
@@ -155,10 +185,18 @@ class JobBook:
             for job_id in some:
                 pipeline.hmget(self._keys.job + job_id, "doc", "live")
             for job_id, (doc, live) in zip(some, await pipeline.execute(), strict=True):
-                if doc is None:
-                    log.error("a job of the book has no record", job=job_id)
+                try:
+                    if doc is None:
+                        raise ValueError("no record")  # noqa: TRY301
+                    job = ActiveJob.decode(doc, live or _NOTHING)
+                    _ = job.state, job.job["started"] + 0.0
+                except (msgspec.MsgspecError, LookupError, TypeError, ValueError) as error:
+                    # One unreadable job must not keep the cluster from having a primary.
+                    log.error(
+                        "a job of the book cannot be read, it is left out", job=job_id, error=repr(error)
+                    )
                     continue
-                self._enter(ActiveJob.decode(doc, live or _NOTHING))
+                self._enter(job)
 
     async def run(self) -> None:
         """Write through and flush until cancelled; raises Deposed when another conductor is primary."""
@@ -173,14 +211,17 @@ class JobBook:
         still run if it was on its way to Redis.
         """
         keep_ms = int(keep_seconds * 1000)
-
-        def applied(answer: bytes | str) -> None:
-            # Also when its caller has given up: the book has it, and a repeated call is answered with it.
-            if text(answer) == job.id:
-                self._enter(job)
-
-        operation = ("accept", job.id, job.encoded_doc(), job.encoded_live(), idempotency_key, keep_ms)
-        return text(await self._writer.write(operation, applied=applied))
+        answer = text(
+            await self._writer.write(
+                ("accept", job.id, job.encoded_doc(), job.encoded_live(), idempotency_key, keep_ms),
+                # Else a job that nobody knows of would lie in Redis until the next take-over starts it, and
+                # its key would answer for it until then.
+                undo=("withdraw", job.id, idempotency_key),
+            )
+        )
+        if answer == job.id:
+            self._enter(job)
+        return answer
 
     async def save(self, job: ActiveJob) -> None:
         """Write what has changed on the job; return when Redis has it."""
@@ -204,11 +245,17 @@ class JobBook:
     def _enter(self, job: ActiveJob) -> None:
         self._jobs[job.id] = job
         self._by_event.setdefault(str(job.job.get("event", "")), set()).add(job.id)
+        if self._observer is not None:
+            job.moved = self._observer.count
+            self._observer.count(job)
 
     def _leave(self, job_id: str) -> None:
         job = self._jobs.pop(job_id, None)
         if job is None:
             return
+        job.moved = None
+        if self._observer is not None:
+            self._observer.forget(job_id)
         event = str(job.job.get("event", ""))
         siblings = self._by_event.get(event)
         if siblings is not None:

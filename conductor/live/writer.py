@@ -9,7 +9,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any
 
 import structlog
 from redis.asyncio import Redis
@@ -29,14 +29,6 @@ _RETRY_SECONDS = 0.05
 _IDLE_SECONDS = 1.0
 
 log = structlog.get_logger(__name__)
-
-Applied = Callable[[Any], None]
-
-
-class _Waiting(NamedTuple):
-    operation: Operation
-    done: asyncio.Future[Any]
-    applied: Applied | None
 
 
 class BookWriter:
@@ -59,45 +51,52 @@ class BookWriter:
         self._epoch = epoch
         self._holds_lease = holds_lease
         self._everything = everything
-        self._waiting: deque[_Waiting] = deque()
+        self._waiting: deque[tuple[Operation, asyncio.Future[Any]]] = deque()
         self._wake = asyncio.Event()
         self._script = self._redis.register_script(script("write_book"))
         self._run_id = ""
         self._ended = False
 
-    async def write(self, operation: Operation, timeout: float = 10.0, applied: Applied | None = None) -> Any:
+    async def write(
+        self, operation: Operation, timeout: float = 10.0, *, undo: Operation | None = None
+    ) -> Any:
         """Apply one operation and answer what the script answers for it.
 
-        `applied` is told the answer at once, and also when the caller no longer waits for it.
-
         Raises Deposed when another conductor is primary, Unavailable when Redis did not answer in time: then
-        the operation may still take effect if it was already under way.
+        the operation may still take effect if it was already under way. `undo` is applied after it when its
+        caller has given up, by that or by being cancelled.
         """
         if self._ended:
             raise Deposed("this conductor is no longer primary")
         if len(self._waiting) >= _QUEUE:
             raise Unavailable("Too many writes to Redis are waiting.")
-        done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(operation, done, applied))
-        self._wake.set()
+        done = self._put(operation)
         try:
             async with asyncio.timeout(timeout):
                 return await done
-        except TimeoutError:
-            raise Unavailable("Redis did not answer in time.") from None
+        except (TimeoutError, asyncio.CancelledError) as error:
+            if undo is not None:
+                self._put(undo).add_done_callback(_taken_note_of)
+            if isinstance(error, TimeoutError):
+                raise Unavailable("Redis did not answer in time.") from None
+            raise
+
+    def _put(self, operation: Operation) -> "asyncio.Future[Any]":
+        done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._waiting.append((operation, done))
+        self._wake.set()
+        return done
 
     async def run(self) -> None:
         """Write batches until cancelled, or raise Deposed."""
-        self._run_id = await self._current_run()
         try:
+            self._run_id = await self._current_run()
             while True:
                 await self._woken()
                 await self._apply(self._next_batch())
         finally:
             self._ended = True
-            for waiting in self._waiting:
-                if not waiting.done.done():
-                    waiting.done.set_exception(Deposed("this conductor is no longer primary"))
+            _fail(list(self._waiting), Deposed("this conductor is no longer primary"))
             self._waiting.clear()
             await self._redis.aclose()
 
@@ -109,31 +108,33 @@ class BookWriter:
                 async with asyncio.timeout(_IDLE_SECONDS):
                     await self._wake.wait()
 
-    def _next_batch(self) -> list[_Waiting]:
-        batch: list[_Waiting] = []
+    def _next_batch(self) -> list[tuple[Operation, asyncio.Future[Any]]]:
+        batch: list[tuple[Operation, asyncio.Future[Any]]] = []
         while self._waiting and len(batch) < _BATCH:
-            waiting = self._waiting.popleft()
-            if not waiting.done.done():  # its caller has given up
-                batch.append(waiting)
+            operation, done = self._waiting.popleft()
+            if not done.done():  # its caller has given up
+                batch.append((operation, done))
         return batch
 
-    async def _apply(self, batch: list[_Waiting]) -> None:
+    async def _apply(self, batch: list[tuple[Operation, asyncio.Future[Any]]]) -> None:
         try:
-            answers = await self._send([waiting.operation for waiting in batch])
-        except BaseException as error:
-            for waiting in batch:
-                if not waiting.done.done():
-                    waiting.done.set_exception(
-                        error if isinstance(error, Deposed | Unavailable) else Unavailable("Redis failed.")
-                    )
-            if not isinstance(error, Unavailable):
-                raise
+            answers = await self._send([operation for operation, _ in batch])
+        except Unavailable as error:
+            _fail(batch, error)
             return
-        for waiting, answer in zip(batch, answers, strict=True):
-            if waiting.applied is not None:
-                waiting.applied(answer)
-            if not waiting.done.done():
-                waiting.done.set_result(answer)
+        except Deposed as error:
+            _fail(batch, error)
+            raise
+        except asyncio.CancelledError:
+            _fail(batch, Deposed("this conductor is no longer primary"))
+            raise
+        except Exception:
+            log.exception("a batch could not be written")
+            _fail(batch, Unavailable("Redis could not take the write."))
+            return
+        for (_, done), answer in zip(batch, answers, strict=True):
+            if not done.done():
+                done.set_result(answer)
 
     async def _send(self, operations: list[Operation]) -> list[Any]:
         interrupted = False
@@ -182,3 +183,14 @@ class BookWriter:
 
     async def _current_run(self) -> str:
         return str((await self._redis.info("server"))["run_id"])
+
+
+def _fail(batch: list[tuple[Operation, "asyncio.Future[Any]"]], error: Exception) -> None:
+    for _, done in batch:
+        if not done.done():
+            done.set_exception(error)
+
+
+def _taken_note_of(done: "asyncio.Future[Any]") -> None:
+    if not done.cancelled():
+        done.exception()  # nobody awaits it: what became of it was told to the others of its batch

@@ -11,6 +11,7 @@ from conductor.records import tables
 from conductor.records.documents import Documents
 from conductor.records.store import Records
 from shared import clock
+from shared.protocol.updates import storable
 
 Record = dict[str, Any]
 
@@ -32,19 +33,22 @@ class Samples:
         self._unwritten: set[str] = set()
         self._any_unwritten = asyncio.Event()
         self._quick: dict[str, deque[Record]] = {}
+        self._offline: set[str] = set()
+        """Servers that left while a sample of theirs was not written yet."""
         self.taken = 0
         """Minute samples taken since the start."""
 
     def minute(self, server: Record, message: Record) -> None:
         """Keep a server's minute sample and refresh the live part of its record; the first of a minute counts."""
         data = message.get("data")
-        if not isinstance(data, dict):
+        if not isinstance(data, dict) or not storable(data):
             return
         date = int(clock.now())
         if server.get("last_time_code") == date // 60:
             return
         server["last_time_code"] = date // 60
         server_id = str(server["id"])
+        self._offline.discard(server_id)
         self._minute[server_id] = {
             "version": str(message.get("version", "1.0")),
             "date": date,
@@ -78,13 +82,18 @@ class Samples:
         return list(self._quick.get(server_id, ()))
 
     def forget(self, server_id: str) -> None:
-        """The server is offline: its quick samples are of no use any more."""
+        """The server is offline: its last minute sample is in SQL, or will be, and the rest is of no use."""
         self._quick.pop(server_id, None)
+        if server_id in self._unwritten:
+            self._offline.add(server_id)
+        else:
+            self._minute.pop(server_id, None)
 
     def forget_all(self) -> None:
         """The term has ended: the next primary has the newer samples, and ours must not go over them."""
         self._minute.clear()
         self._unwritten.clear()
+        self._offline.clear()
         self._quick.clear()
 
     async def run(self) -> None:
@@ -113,3 +122,7 @@ class Samples:
             self._unwritten |= unwritten
             self._any_unwritten.set()
             log.warning("samples wait for the database", error=str(error))
+        else:
+            for server_id in self._offline & unwritten - self._unwritten:
+                self._minute.pop(server_id, None)
+            self._offline -= unwritten - self._unwritten

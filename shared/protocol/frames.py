@@ -8,6 +8,8 @@ from typing import Any, Protocol
 
 import msgspec
 
+from shared.protocol.packing import packed
+
 SUBPROTOCOL = "opsorbit.v1"
 MAX_FRAME_BYTES = 100 * 1024 * 1024
 """What either side accepts in one message; a job update with a large table can get near it."""
@@ -59,19 +61,22 @@ class MsgpackEncoding:
     binary = True
 
     def __init__(self) -> None:
-        self._encoder = msgspec.msgpack.Encoder()
-        self._decoder = msgspec.msgpack.Decoder(Frame)
+        self._decoder = msgspec.msgpack.Decoder(Frame, ext_hook=_no_extension)
 
     def encode(self, cmd: str, data: Any) -> bytes:
-        return self._encoder.encode(Frame(cmd, data))
+        return packed(Frame(cmd, data))
 
     def decode(self, message: str | bytes) -> Frame:
         if isinstance(message, str):
             raise FrameError("a text message where binary frames were agreed on")
         try:
             return self._decoder.decode(message)
-        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        except (msgspec.MsgspecError, ValueError, RecursionError, TypeError) as error:
             raise FrameError(str(error)) from None
+
+
+def _no_extension(code: int, data: memoryview) -> Any:
+    raise FrameError(f"msgpack extension {code}: frames hold what JSON holds")
 
 
 def encoding_for(subprotocol: str | None) -> Encoding:

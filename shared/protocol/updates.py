@@ -10,6 +10,8 @@ from typing import Any
 
 import msgspec
 
+from shared.protocol.packing import float_of, packed
+
 PLUGIN_KEYS = frozenset(
     {
         "progress", "status", "code", "description", "complete",
@@ -32,13 +34,12 @@ _ROOM = 100
 """Levels kept free around a value: records and answers nest it, and are encoded deeper in the stack."""
 
 _to_json = msgspec.json.Encoder().encode
-_to_msgpack = msgspec.msgpack.Encoder().encode
 
 
 def storable(value: Any) -> bool:
     """Whether a decoded value can be written again, as JSON and as msgpack.
 
-    Not so are integers beyond 64 bits, msgpack's extension types and keys that are no text, and what is
+    Not so are msgpack's extension types and keys that are no text, and what is
     nested almost as deep as can be decoded: one of them in a job would break every list that shows it.
     """
     nested = value
@@ -46,7 +47,7 @@ def storable(value: Any) -> bool:
         nested = [nested]
     try:
         _to_json(nested)
-        _to_msgpack(nested)
+        packed(nested)
     except (TypeError, ValueError, OverflowError, RecursionError):
         return False
     return True
@@ -72,8 +73,9 @@ def allowed(update: Mapping[str, Any], keys: frozenset[str]) -> dict[str, Any]:
             kept[key] = str(kept[key])
     if "progress" in kept:
         progress = kept["progress"]
-        if isinstance(progress, bool) or not isinstance(progress, int | float) or math.isnan(progress):
+        number = float_of(progress) if isinstance(progress, int | float) else math.nan
+        if isinstance(progress, bool) or math.isnan(number):
             del kept["progress"]
         else:
-            kept["progress"] = min(max(float(progress), 0.0), _MAX_PROGRESS)
+            kept["progress"] = min(max(number, 0.0), _MAX_PROGRESS)
     return kept

@@ -31,6 +31,16 @@ function operations.accept(id, doc, live, idempotency_key, keep_ms)
   return id
 end
 
+-- Whoever asked for this job has given up before the answer came: it was never promised.
+function operations.withdraw(id, idempotency_key)
+  redis.call('DEL', job_prefix .. id)
+  redis.call('SREM', KEYS[2], id)
+  if idempotency_key ~= '' and redis.call('GET', idempotency_prefix .. idempotency_key) == id then
+    redis.call('DEL', idempotency_prefix .. idempotency_key)
+  end
+  return 1
+end
+
 -- What has changed on a job since it was accepted; a job that has left the book stays gone.
 function operations.update(id, live)
   if redis.call('EXISTS', job_prefix .. id) == 0 then

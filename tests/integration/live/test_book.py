@@ -163,7 +163,7 @@ async def test_an_idle_primary_notices_the_restart_too(server: EmbeddedRedis, re
                 await asyncio.sleep(0.05)
 
 
-async def test_a_job_whose_caller_gave_up_is_known_once_redis_has_it(
+async def test_a_job_whose_caller_gave_up_is_withdrawn_and_its_key_is_free(
     server: EmbeddedRedis, redis: Redis
 ) -> None:
     """Or the same call, repeated under its key, would be answered with a job that nobody runs."""
@@ -178,5 +178,6 @@ async def test_a_job_whose_caller_gave_up_is_known_once_redis_has_it(
         finally:
             os.kill(pid, signal.SIGCONT)
         async with asyncio.timeout(5):
-            assert await opened.accept(job("j3"), idempotency_key="k", keep_seconds=60) == "j2"
-        assert [one.id for one in opened] == ["j1", "j2"]
+            assert await opened.accept(job("j3"), idempotency_key="k", keep_seconds=60) == "j3"
+        assert [one.id for one in opened] == ["j1", "j3"]
+    assert await redis.smembers(NAMES.jobs) == {b"j1", b"j3"}

@@ -117,3 +117,17 @@ async def test_a_primary_that_was_killed_finds_its_own_lease_again(redis: Redis)
         await again.in_office.wait()
     assert again.leadership.epoch == one.leadership.epoch + 1
     await again.stop(cleanly=True)
+
+
+async def test_a_redis_that_refuses_for_a_while_gets_a_primary_again(redis: Redis) -> None:
+    """As one whose memory or disk is full does: that must not end anybody's candidature for ever."""
+    await redis.config_set("maxmemory", 1)
+    one = Candidate(redis, "one")
+    async with asyncio.timeout(5 * TTL):
+        while int((await redis.info("stats"))["total_error_replies"]) < 2:
+            await asyncio.sleep(0.01)
+    assert not one.in_office.is_set()
+    await redis.config_set("maxmemory", 0)
+    async with asyncio.timeout(5 * TTL):
+        await one.in_office.wait()
+    await one.stop(cleanly=True)

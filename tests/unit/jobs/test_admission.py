@@ -1,10 +1,8 @@
 """May a job start: concurrency and queues (contract jobs.md §6, §8, §9)."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from conductor.jobs.admission import Abort, Queue, Siblings, Start, admit, enqueue, next_in_line, siblings
+from conductor.jobs.admission import Abort, Queue, Siblings, Start, admit, enqueue
 
 FULL = "Maximum number of concurrent jobs for event has been reached."
 
@@ -48,30 +46,3 @@ def test_a_disabled_limit_is_no_limit() -> None:
 def test_without_a_server_a_job_queues_or_may_be_retried() -> None:
     assert enqueue(job(), Siblings(0, 0), "No server.", retry_ok=True) == Abort("No server.", retry_ok=True)
     assert enqueue(job(queue=1), Siblings(0, 0), "No server.", retry_ok=True) == Queue(1)
-
-
-def test_siblings_leave_the_job_itself_out() -> None:
-    others = [
-        {"id": "j1", "state": "active"},
-        {"id": "j2", "state": "finishing"},
-        {"id": "j3", "state": "queued"},
-    ]
-    assert siblings("j1", others) == Siblings(running=1, queued=1)
-
-
-@given(
-    st.lists(
-        st.tuples(st.booleans(), st.floats(0, 100), st.integers(0, 10**6)),
-        min_size=1,
-        unique_by=lambda t: t[2],
-    )
-)
-def test_the_line_is_first_in_first_out_behind_priority(jobs: list[tuple[bool, float, int]]) -> None:
-    queued = [{"id": f"j{number:07}", "started": at, "priority": first} for first, at, number in jobs]
-    line = next_in_line(queued)
-    assert sorted(one["id"] for one in line) == sorted(one["id"] for one in queued)
-    ranks = [not one["priority"] for one in line]
-    assert ranks == sorted(ranks)
-    for rank in (False, True):
-        times = [one["started"] for one in line if (not one["priority"]) == rank]
-        assert times == sorted(times)

@@ -2,7 +2,14 @@
 
 import pytest
 
-from conductor.jobs.outcome import Retry, final_tags, normal_code, record, retried_job, retry
+from conductor.jobs.outcome import (
+    Retry,
+    final_tags,
+    normal_code,
+    record,
+    retried_job,
+    retry,
+)
 
 
 @pytest.mark.parametrize(
@@ -38,6 +45,11 @@ def test_whether_a_job_is_tried_again(job: dict, expected: Retry | None) -> None
     assert retry(job) == expected
 
 
+def test_a_retry_starts_without_the_systems_tags() -> None:
+    new, _ = retried_job(ended(1, tags=["x", "_error", "_retried"]), {}, Retry(1, 0), "j2", 100.0)
+    assert new["tags"] == ["x"]
+
+
 def test_a_retry_keeps_the_launch_and_arms_its_limits_again() -> None:
     job = ended(1, tags=["x"], expression="cpu.cores > 1", server="s1", pid=7, priority=True)
     details = {
@@ -62,13 +74,16 @@ def test_a_retry_keeps_the_launch_and_arms_its_limits_again() -> None:
 
 
 def test_tags_are_limited_before_the_systems_are_added() -> None:
-    job = {
-        "code": 0, "tags": ["a", "b", "nope", "c"], "test": True,
-        "limits": [{"type": "tag", "enabled": True, "amount": 2}],
-    }  # fmt: skip
-    tags = final_tags(job, retried=False, known=lambda tag: tag != "nope", files=True)
+    job = {"code": 0, "test": True, "limits": [{"type": "tag", "enabled": True, "amount": 2}]}
+    tags = final_tags(job, ["a", "b", "c"], retried=False, files=True)
     assert tags == ["a", "b", "_success", "_last", "_test", "_files"]
-    assert final_tags({"code": 5}, retried=True, known=bool, files=False) == ["_error", "_retried"]
+    assert final_tags({"code": 5}, [], retried=True, files=False) == ["_error", "_retried"]
+
+
+@pytest.mark.parametrize("amount", [0, -1, "1e999", "many", None])
+def test_a_tag_limit_of_no_use_leaves_the_systems_tags(amount: object) -> None:
+    job = {"code": 0, "limits": [{"type": "tag", "enabled": True, "amount": amount}]}
+    assert final_tags(job, ["a"], retried=False, files=False) == ["_success", "_last"]
 
 
 def test_the_record_has_nothing_of_the_run() -> None:

@@ -10,6 +10,7 @@ ELSEWHERE = Known(in_book=True, here=False, attempt=1)
 LATER = Known(in_book=True, here=True, attempt=2)
 ARCHIVED = Known(in_book=False, archived=True)
 ABORTED = Known(in_book=False, archived=True, aborted=True)
+FORGOTTEN = Known(in_book=True, here=False, attempt=0)
 UNKNOWN = Known(in_book=False)
 
 
@@ -31,6 +32,8 @@ UNKNOWN = Known(in_book=False)
         (ELSEWHERE, HeldState.RUNNING, Step.ABORT),
         (ELSEWHERE, HeldState.FINISHED, Step.ACKNOWLEDGE),
         (LATER, HeldState.RUNNING, Step.ABORT),
+        (FORGOTTEN, HeldState.RUNNING, Step.CLAIM),
+        (FORGOTTEN, HeldState.FINISHED, Step.CLAIM),
     ],
 )
 def test_comparing_notes(known: Known, state: HeldState, step: Step) -> None:
