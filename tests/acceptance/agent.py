@@ -163,15 +163,19 @@ class Agent:
                 await self._news.wait()
 
     async def settled(self) -> None:
-        """Return when the conductor has acted on everything sent so far: it answers a ping in its turn."""
+        """Return when the conductor has acted on everything sent so far, and what it then said has arrived.
+
+        It answers a ping in its turn, but past the frames it has yet to write: those come before a second one.
+        """
         assert self._socket is not None
-        before = self._pongs
-        await self._socket.ping()
-        async with asyncio.timeout(PATIENCE):
-            while self._pongs == before:
-                assert self.is_open, "the socket was closed"
-                self._news.clear()
-                await self._news.wait()
+        for _ in range(2):
+            before = self._pongs
+            await self._socket.ping()
+            async with asyncio.timeout(PATIENCE):
+                while self._pongs == before:
+                    assert self.is_open, "the socket was closed"
+                    self._news.clear()
+                    await self._news.wait()
 
     def unread(self, *commands: str) -> list[Any]:
         """Payloads that have arrived and nobody expected."""

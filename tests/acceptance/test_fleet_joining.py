@@ -160,8 +160,8 @@ async def test_of_two_hosts_that_say_hello_with_one_id_the_second_to_join_is_ref
         for agent in (one, two):
             await agent.send("join", {"token": agent.token})
             await agent.settled()
-        assert one.unread("joined")
-        assert two.unread("auth_failure")
+        assert await one.expect("joined")
+        assert await two.expect("auth_failure")
         assert not two.unread("joined")
         assert (await server_of(admin, one) or {})["hostname"] == one.hostname
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.acceptance.agent import INFO, PROTOCOLS, Agent
 from tests.processes import ApiError, Client, Conductor, administrator_key, redis_server
 
 LEASE = 2.0
@@ -57,6 +58,11 @@ async def test_a_standby_names_the_primary_and_takes_over_from_it(
                     answer = await response.json(content_type=None)
                     assert (response.status, answer["code"]) == (500, "master")
                     assert answer["host"] == "first.test"
+
+            for subprotocol in PROTOCOLS:
+                async with Agent(second.url, subprotocol) as agent:
+                    await agent.send("hello", {"id": agent.id, "hostname": agent.hostname, "info": INFO})
+                    assert await agent.expect("redirect") == {"host": "first.test"}
 
             await (first.stop() if death == "stopped" else first.kill())
             await second.answers(200, timeout=3 * LEASE + 2)
