@@ -26,11 +26,12 @@ _encode = msgspec.json.Encoder().encode
 def status(code: object, *, shown: bool) -> int:
     """The HTTP status of an envelope's code. `shown`: the URL is one whose errors have statuses.
 
-    `master` always has 500: clients look for it on unversioned URLs too.
+    `master` and `internal` always have 500: an agent takes any 2xx for final and would forget a result that a
+    conductor could not store.
     """
     if code == 0:
         return 200
-    if code == "master":
+    if code in ("master", "internal"):
         return 500
     if not shown or not isinstance(code, str):
         return 200

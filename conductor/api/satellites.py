@@ -132,7 +132,6 @@ def endpoints(
             auth=Auth.TOKEN,
             takes=Takes.BODY,
             methods=("POST",),
-            status_always=True,  # an agent takes any 2xx for final and forgets the result
             summary="A satellite's final report of a job (base protocol).",
         ),
     )

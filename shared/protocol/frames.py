@@ -61,7 +61,7 @@ class MsgpackEncoding:
     binary = True
 
     def __init__(self) -> None:
-        self._decoder = msgspec.msgpack.Decoder(Frame, ext_hook=_no_extension)
+        self._decoder = msgspec.msgpack.Decoder(Frame)
 
     def encode(self, cmd: str, data: Any) -> bytes:
         return packed(Frame(cmd, data))
@@ -73,10 +73,6 @@ class MsgpackEncoding:
             return self._decoder.decode(message)
         except (msgspec.MsgspecError, ValueError, RecursionError, TypeError) as error:
             raise FrameError(str(error)) from None
-
-
-def _no_extension(code: int, data: memoryview) -> Any:
-    raise FrameError(f"msgpack extension {code}: frames hold what JSON holds")
 
 
 def encoding_for(subprotocol: str | None) -> Encoding:

@@ -182,7 +182,7 @@ async def test_a_redis_that_refuses_writes_delays_jobs_and_loses_none(
     assert (refusal.status, refusal.code) == (500, "internal")
 
     async def tried() -> bool:
-        return "its book cannot be written" in outside.conductor.output()
+        return "waits for the book" in outside.conductor.output()
 
     await eventually(tried, "the retry was to be started")
     await redis.config_set("maxmemory", 0)

@@ -116,7 +116,7 @@ async def test_a_sample_that_cannot_be_stored_keeps_no_other_from_it(
     alone: Station, admin: Client, subprotocol: str, command: str
 ) -> None:
     """Lists of servers can be read with its sender among them, and others' samples are taken."""
-    for data in [{"memory": _deep(940)}, *(KEYS if subprotocol == ACKNOWLEDGED else [HUGE])]:
+    for data in [{"memory": _deep(900)}, *(KEYS if subprotocol == ACKNOWLEDGED else [HUGE])]:
         async with alone.agent(subprotocol) as bad, alone.agent(subprotocol) as good:
             await bad.join()
             await good.join()
@@ -134,7 +134,7 @@ async def test_stored_samples_are_there_after_a_restart(tmp_path_factory: pytest
         async with own.agent("") as bad, own.agent("") as good:
             await bad.join()
             await good.join()
-            await _monitor(bad, {"memory": {"nested": _deep(940)}})
+            await _monitor(bad, {"memory": {"nested": _deep(900)}})
             await _monitor(good, DATA)
         await own.conductor.stop()
         own.conductor.start()

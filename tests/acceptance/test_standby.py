@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.agent import INFO, PROTOCOLS, Agent
-from tests.processes import ApiError, Client, Conductor, administrator_key, redis_server
+from tests.processes import ApiError, Client, Conductor, administrator_key, eventually, redis_server
 
 LEASE = 2.0
 PASSWORD = "correct horse"
@@ -92,7 +92,12 @@ async def test_a_standby_redirects_to_the_same_url_on_the_primarys_host_where_it
         Client(second.url) as client,
     ):
         path = "/api/app/get_event/v1?id=one%20two"
-        async with client.session.get(f"{second.url}{path}", allow_redirects=False) as response:
-            assert response.status == 302
-            # All conductors of a cluster listen on one port: the one that was asked for stays.
-            assert response.headers["Location"] == f"http://first.test:{second.port}{path}"
+
+        async def redirected() -> str:
+            """Once it has learned who is primary."""
+            async with client.session.get(f"{second.url}{path}", allow_redirects=False) as response:
+                return response.headers["Location"] if response.status == 302 else ""
+
+        # All conductors of a cluster listen on one port: the one that was asked for stays.
+        location = await eventually(redirected, "a redirection")
+        assert location == f"http://first.test:{second.port}{path}"

@@ -237,12 +237,12 @@ async def test_a_live_log_is_served_in_pieces(desk: Desk) -> None:
         assert await response.read() == log
 
 
-@pytest.mark.parametrize("path", ["finish_job", "finish_job/v1"])
-async def test_an_agent_whose_result_is_not_taken_is_told_by_the_status(desk: Desk, path: str) -> None:
-    """Agents of the original take every 2xx for final, whatever its code, and forget the result."""
+@pytest.mark.parametrize(("path", "status"), [("finish_job", 200), ("finish_job/v1", 400)])
+async def test_a_refusal_for_good_ends_an_agents_attempts(desk: Desk, path: str, status: int) -> None:
+    """Agents of the original repeat the unversioned call each second, for ever, until they get a 2xx."""
     url = f"{desk.url}/api/app/{path}"
     async with desk.client.post(url, json={"id": "j1", "auth": "wrong", "job": {"id": "j1"}}) as response:
-        assert response.status >= 400
+        assert response.status == status
         assert (await response.json())["code"] == "auth"
     good = {"id": "j1", "auth": tokens.job_token("j1", SECRET), "job": {"id": "j1", "state": "complete"}}
     async with desk.client.post(url, json=good) as response:

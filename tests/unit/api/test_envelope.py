@@ -19,7 +19,7 @@ from conductor.errors import NotPrimary, Refusal
         ("master", 500, 500),
         ("event", 400, 200),
         ("anything_else", 400, 200),
-        ("internal", 500, 200),
+        ("internal", 500, 500),
         (1, 200, 200),
     ],
 )
