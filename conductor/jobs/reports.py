@@ -101,13 +101,14 @@ class Reports:
         if job is None:
             self._spawn(self._not_in_book(server_id, message))
             return
-        if self._finisher.is_ending(job.id):
-            return  # it is repeated, or told again at the next join
         if job.server != server_id or job.attempt != message.attempt:
             if self._first("result", server_id):
                 log.warning(
                     "a result from a satellite that does not own the job", job=message.id, server=server_id
                 )
+            return
+        if self._finisher.is_ending(job.id):
+            self._end(job, _result(message.job))  # a repetition, or late by a moment
             return
         size = self._logs.size(job.id)
         if size < message.log_size:
