@@ -154,10 +154,15 @@ class JobEngine:
     # Inside
 
     def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        if self._tasks is None:
-            coroutine.close()
-            return
-        self._tasks.create_task(self._guarded(coroutine))
+        guarded = self._guarded(coroutine)
+        try:
+            if self._tasks is not None:
+                self._tasks.create_task(guarded)
+                return
+        except RuntimeError:
+            log.debug("the term ends, its successor takes the step")
+        guarded.close()
+        coroutine.close()
 
     @staticmethod
     async def _guarded(coroutine: Coroutine[Any, Any, None]) -> None:

@@ -88,8 +88,8 @@ class BookWriter:
 
     async def run(self) -> None:
         """Write batches until cancelled, or raise Deposed."""
-        self._run_id = await self._current_run()
         try:
+            self._run_id = await self._current_run()
             while True:
                 await self._woken()
                 await self._apply(self._next_batch())
