@@ -116,10 +116,14 @@ class Cluster:
 
     async def settled(self) -> None:
         """Every promise is kept: one archive row, one run, one log that equals what the script wrote."""
-        for job_id, number in self.promised.items():
-            job = await eventually(
+        jobs = {
+            job_id: await eventually(
                 lambda job_id=job_id: self._archived(job_id), f"job {job_id} ended", PATIENCE
             )
+            for job_id in self.promised
+        }
+        for job_id, number in self.promised.items():
+            job = jobs[job_id]
             assert job["code"] == 0, (job_id, job["code"], job.get("description"))
             assert await self._log(job_id) == self.expected_log(number), f"log of job {job_id}"
             assert (self.ledger / number).read_text().split() == [job_id], f"runs of job {job_id}"
@@ -146,7 +150,13 @@ class Cluster:
         return None
 
     async def _log(self, job_id: str) -> str:
-        return (await self.client.fetch("/api/app/get_job_log/v1", id=job_id)).decode()
+        async def answered() -> list[bytes]:
+            # Whoever is to die after a job has ended may do so while the last ones are looked at.
+            with suppress(aiohttp.ClientError):
+                return [await self.client.fetch("/api/app/get_job_log/v1", id=job_id)]
+            return []
+
+        return (await eventually(answered, f"log of job {job_id}", PATIENCE))[0].decode()
 
 
 @asynccontextmanager
