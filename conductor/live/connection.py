@@ -1,7 +1,9 @@
 """The connection to Redis and its scripts."""
 
+import asyncio
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import redis.asyncio as redis
 from redis.backoff import NoBackoff
@@ -16,6 +18,15 @@ AWAY = (ConnectionError, TimeoutError, BusyLoadingError, ReadOnlyError, OSError)
 _TIMEOUT = 5.0
 
 
+class _Client(redis.Redis):
+    """Bounds each command itself: the library does so with `asyncio.wait_for`, in which up to Python 3.11 a
+    cancellation is lost that comes together with the answer, and a term would not end."""
+
+    async def execute_command(self, *args: Any, **options: Any) -> Any:
+        async with asyncio.timeout(_TIMEOUT):
+            return await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
+
+
 def connect(url: str) -> "redis.Redis":
     """A client for `redis://`, `rediss://` or `unix://`; connects at its first command.
 
@@ -23,9 +34,9 @@ def connect(url: str) -> "redis.Redis":
     a URL that is none.
     """
     try:
-        return redis.Redis.from_url(
+        return _Client.from_url(
             url,
-            socket_timeout=_TIMEOUT,
+            socket_timeout=None,
             socket_connect_timeout=_TIMEOUT,
             retry=Retry(NoBackoff(), 0),
             max_connections=64,

@@ -116,10 +116,14 @@ class Cluster:
 
     async def settled(self) -> None:
         """Every promise is kept: one archive row, one run, one log that equals what the script wrote."""
-        for job_id, number in self.promised.items():
-            job = await eventually(
+        jobs = {
+            job_id: await eventually(
                 lambda job_id=job_id: self._archived(job_id), f"job {job_id} ended", PATIENCE
             )
+            for job_id in self.promised
+        }
+        for job_id, number in self.promised.items():
+            job = jobs[job_id]
             assert job["code"] == 0, (job_id, job["code"], job.get("description"))
             log = await eventually(lambda job_id=job_id: self._log(job_id), f"log of {job_id}", PATIENCE)
             assert log == self.expected_log(number), f"log of job {job_id}"

@@ -181,3 +181,18 @@ async def test_a_job_whose_caller_gave_up_is_withdrawn_and_its_key_is_free(
             assert await opened.accept(job("j3"), idempotency_key="k", keep_seconds=60) == "j3"
         assert [one.id for one in opened] == ["j1", "j3"]
     assert await redis.smembers(NAMES.jobs) == {b"j1", b"j3"}
+
+
+async def test_a_term_ends_at_once_whatever_is_under_way(redis: Redis) -> None:
+    """A cancellation that arrives together with an answer counts too."""
+    for number in range(100):
+        opened = JobBook(redis, NAMES, 1, holds_lease=lambda: True)
+        running = asyncio.create_task(opened.run())
+        calls = [asyncio.create_task(opened.accept(job(f"j{number}-{i}"))) for i in range(4)]
+        await asyncio.sleep(number % 20 / 10_000)  # somewhere between connecting and the answer
+        running.cancel()
+        done, _ = await asyncio.wait([running], timeout=1)
+        assert done, f"round {number}"
+        for call in calls:
+            call.cancel()
+        await asyncio.gather(*calls, return_exceptions=True)
