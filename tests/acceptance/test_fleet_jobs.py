@@ -201,7 +201,12 @@ async def test_a_satellite_touches_only_jobs_launched_on_it(
 ) -> None:
     await agent.log(job_id, "mine\n")
     assert await live_log(admin, job_id, "mine") == "mine\n"
-    before = await get_job(admin, job_id)
+
+    async def counted() -> dict[str, Any] | None:
+        job = await get_job(admin, job_id)
+        return job if job["log_file_size"] == len("mine\n") else None
+
+    before = await eventually(counted, "its output is counted")
     async with alone.agent(agent.subprotocol) as stranger:
         await stranger.join()
         await stranger.log(job_id, "not mine\n")
