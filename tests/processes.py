@@ -83,6 +83,8 @@ class RedisServer:
             *("--unixsocket", str(self._socket)),
             *("--dir", str(self._folder)),
             *("--appendonly", "yes"),
+            # Otherwise it holds back up to two seconds of the file while the disk is busy (docs/operations.md).
+            *("--appendfsync", "always"),
             *("--save", ""),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,

@@ -9,7 +9,7 @@ import pytest
 from yarl import URL
 
 from tests.acceptance.jobs import create_event
-from tests.chaos.pair import LEASE, PASSWORD, Pair, pair
+from tests.chaos.pair import LEASE, MARGIN, PASSWORD, Pair, pair
 from tests.databases import PostgresServer
 from tests.processes import ApiError, Client, eventually
 
@@ -32,48 +32,38 @@ async def _in_flight(two: Pair, *, pause: float = 0.2) -> None:
     await two.running(IN_FLIGHT)
 
 
-async def test_killed_primary(two: Pair) -> None:
-    """The standby takes over; jobs that were accepted just before the death run there."""
-    first, second = two.hosts
-    await _in_flight(two)
-    await two.promise_many(6)
-    calling = asyncio.create_task(two.promise_many(6))
-    await first.kill()
-    await second.answers(200, timeout=3 * LEASE)
-    await two.followed(second)
-    await calling
-    await two.settled()
-
-
-async def test_primary_that_stops_hands_over_at_once_and_may_come_back(two: Pair) -> None:
+async def test_primary_that_stops_and_one_that_is_killed(two: Pair) -> None:
+    """A clean stop hands over at once, a death when the lease has run out; who comes back stands by first."""
     first, second = two.hosts
     await _in_flight(two)
     calling = asyncio.create_task(two.promise_many(6))
     asked = time.monotonic()
     first.signal(signal.SIGTERM)
     await second.answers(200, timeout=3 * LEASE)
-    assert time.monotonic() - asked < 2
+    assert time.monotonic() - asked < LEASE - MARGIN, "sooner than any lease runs out"
     assert await first.exited(5) == 0
     await two.followed(second)
     first.start()
     await first.answers(503)
     await calling
 
+    await two.promise_many(6)  # accepted just before
+    calling = asyncio.create_task(two.promise_many(6))
     await second.kill()
     await first.answers(200, timeout=3 * LEASE)
     await two.followed(first)
-    await two.promise_many(6)
+    await calling
     await two.settled()
 
 
 async def test_primary_that_slept_past_its_lease_changes_nothing(two: Pair) -> None:
     """It wakes up with messages of satellites and calls before it, and its callers are told where to go."""
     first, second = two.hosts
-    await _in_flight(two, pause=0.4)
+    await _in_flight(two, pause=0.3)
     async with Client(first.url, two.api_key) as client:
         stream = client.stream(next(iter(two.promised)))
         assert (await anext(stream)).name == "start"
-        long = await create_event(client, f"touch {two.ledger}/long; sleep 6")
+        long = await create_event(client, f"touch {two.ledger}/long; sleep 5")
         waiting = asyncio.create_task(client.call("run_event/v1/wait", id=long))
         await two.running(IN_FLIGHT + 1)
         first.signal(signal.SIGSTOP)
