@@ -102,7 +102,7 @@ def endpoints(
     async def get_jobs(call: Call, params: GetJobs) -> Mapping[str, Any]:
         wanted = _words(params.ids)
         if not wanted:
-            raise Refusal("job", "Missing parameter: ids")
+            raise BadParameter("Missing parameter: ids")
         if len(wanted) > _MAX_IDS:
             raise BadParameter(f"Too many ids (most is {_MAX_IDS})")
         verbose = params.verbose not in (False, 0, "", "0", "false")

@@ -180,7 +180,7 @@ async def test_an_idempotency_key_is_printable(desk: Desk, key: str) -> None:
 
 
 async def test_ids_are_asked_for(desk: Desk) -> None:
-    assert (await desk.call("get_jobs"))[1]["code"] == "job"
+    assert (await desk.call("get_jobs"))[1]["code"] == "api"
     status, answer = await desk.call("get_jobs", ids="nosuch,nosuch")
     assert (status, [set(row) for row in answer["jobs"]]) == (200, [{"err"}, {"err"}])
 
