@@ -7,8 +7,7 @@ STAMP := $(VENV)/.installed
 UV := $(shell command -v uv 2>/dev/null)
 
 TESTS ?= tests
-# Most tests wait for processes rather than compute, so a few more workers than cores pay.
-WORKERS ?= 3
+WORKERS ?= 2
 PORT ?= 5522
 DATA ?= ./opsorbit-data
 BENCH ?=

@@ -11,6 +11,7 @@ _SHORT_ID_LENGTH = 16
 _COUNTER_LIMIT = 36 * 36
 
 _counter = secrets.randbelow(_COUNTER_LIMIT)
+_moment = 0  # milliseconds of the newest ID
 _counter_lock = threading.Lock()
 
 
@@ -24,11 +25,14 @@ def base36(number: int) -> str:
 
 def short_id(prefix: str) -> str:
     """A new 16-character ID `[a-z0-9]` that sorts by time: prefix, milliseconds, counter, padding."""
-    global _counter
+    global _counter, _moment
     with _counter_lock:
+        earlier, _moment = _moment, max(int(time.time() * 1000), _moment)
         _counter = (_counter + 1) % _COUNTER_LIMIT
-        count = _counter
-    head = f"{prefix}{base36(int(time.time() * 1000))}{base36(count).rjust(2, '0')}"
+        if _counter == 0 and _moment == earlier:
+            _moment += 1  # or this one would sort before those of the same millisecond
+        moment, count = _moment, _counter
+    head = f"{prefix}{base36(moment)}{base36(count).rjust(2, '0')}"
     padding = "".join(secrets.choice(_BASE36) for _ in range(_SHORT_ID_LENGTH - len(head)))
     return head + padding
 

@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -210,11 +211,17 @@ async def test_opening_dev_stderr_by_name_loses_nothing(joined: Peer) -> None:
     assert sorted(joined.logs[job_id].split()) == [b"e1", b"e2", b"e3", b"o1", b"o2", b"o3"]
 
 
-async def test_a_long_job_reports_progress_and_usage(joined: Peer) -> None:
-    script = "#!/bin/sh\necho 25%\nend=$(($(date +%s)+3)); while [ $(date +%s) -lt $end ]; do :; done\n"
-    job_id = await joined.launch(script)
+async def test_a_long_job_reports_progress_and_usage(joined: Peer, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    job_id = await joined.launch(f'#!/bin/sh\necho 25%\nwhile [ ! -e "{gate}" ]; do :; done\n')
+
+    def told() -> list[dict[str, Any]]:
+        return [data["update"] for data in joined.of("job_update") if data["id"] == job_id]
+
+    await joined.until(lambda: [one for one in told() if one.get("cpu", {}).get("current", 0) > 20])
+    gate.touch()
     job = await joined.result(job_id)
-    updates = [data["update"] for data in joined.of("job_update") if data["id"] == job_id]
+    updates = told()
     assert updates[0]["progress"] == 0.25
     assert updates[0]["pid"] == job["pid"]
     assert any(update["cpu"]["current"] > 20 for update in updates if "cpu" in update)
