@@ -103,6 +103,102 @@ class LeadershipChanged(Signal, frozen=True, kw_only=True):
     epoch: int
 
 
+class JobQueued(Signal, frozen=True, kw_only=True):
+    """The job waits until a limit lets it start."""
+
+    job_id: str
+    event_id: str
+
+
+class JobRetried(Signal, frozen=True, kw_only=True):
+    """The ended job is tried again as `next_id`, after `delay` seconds."""
+
+    job_id: str
+    next_id: str
+    event_id: str
+    delay: float
+
+
+class JobSuspended(Signal, frozen=True, kw_only=True):
+    job_id: str
+
+
+class JobResumed(Signal, frozen=True, kw_only=True):
+    job_id: str
+
+
+class EventFired(Signal, frozen=True, kw_only=True):
+    """A trigger's moment has come and is recorded; `minute` is the Unix time of its minute."""
+
+    event_id: str
+    trigger: Mapping[str, Any]
+    minute: int
+
+
+class ActionRun(Signal, frozen=True, kw_only=True):
+    """An action of a job or an alert has been carried out. `code` is 0 when it succeeded."""
+
+    type: str
+    condition: str
+    code: Any
+    description: str
+    elapsed_ms: int
+    job_id: str = ""
+    alert_id: str = ""
+
+
+class AlertFired(Signal, frozen=True, kw_only=True):
+    """`invocation` is the stored record (contract structures/alert_invocation.yaml)."""
+
+    invocation: Mapping[str, Any]
+
+
+class AlertCleared(Signal, frozen=True, kw_only=True):
+    invocation: Mapping[str, Any]
+
+
+class SnapshotTaken(Signal, frozen=True, kw_only=True):
+    """`kind` is server or group; `resource_id` that of the server or group."""
+
+    snapshot_id: str
+    kind: str
+    resource_id: str
+    source: str
+
+
+class TicketChanged(Signal, frozen=True, kw_only=True):
+    """`verb`: create, update or delete; `changes` are the new entries of its change log."""
+
+    verb: str
+    ticket: Mapping[str, Any]
+    changes: tuple[Mapping[str, Any], ...] = ()
+
+
+class LoginRefused(Signal, frozen=True, kw_only=True):
+    username: str
+    reason: str
+
+
+class SecretUsed(Signal, frozen=True, kw_only=True):
+    """Values of a secret were handed to whom `used_by` names: (kind, ID). The values are never told."""
+
+    secret_id: str
+    used_by: tuple[str, str]
+
+
+class Activity(Signal, frozen=True, kw_only=True):
+    """An activity of the contract that needs no type of its own: `payload` joins the row as it is.
+
+    Callers redact: nothing secret may be in it. `resource` is (type, ID) of what it happened to.
+    """
+
+    action: str
+    description: str = ""
+    payload: Mapping[str, Any] = {}
+    keywords: tuple[str, ...] = ()
+    resource: tuple[str, str] = ("", "")
+
+
 Observer = Callable[[Signal], Awaitable[None]]
 
 

@@ -40,10 +40,14 @@ class ActivityLog:
 
     def __init__(self, records: Records, followers: Sequence[Callable[[Json], None]] = ()) -> None:
         self._records = records
-        self._followers = tuple(followers)
+        self._followers = list(followers)
         self._waiting: deque[Json] = deque()
         self._changed = asyncio.Condition()
         self._writing = 0
+
+    def follow(self, follower: Callable[[Json], None]) -> None:
+        """Tell `follower` of each row from now on."""
+        self._followers.append(follower)
 
     async def observe(self, signal: Signal) -> None:
         made = row(signal, id=short_id("a"), epoch=int(now()))

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from conductor.signals import (
+    Activity,
     DefinitionChanged,
     JobAborted,
     JobDeleted,
@@ -144,7 +145,17 @@ def _leadership(signal: LeadershipChanged) -> Json | None:
     return {"action": "master_primary", "description": signal.host, "host": signal.host}
 
 
+def _activity(signal: Activity) -> Json:
+    return {
+        **signal.payload,
+        "action": signal.action,
+        "description": signal.description,
+        "keywords": [*signal.keywords, signal.resource[1]],
+    }
+
+
 _DESCRIBED: Mapping[type[Signal], Callable[[Any], Json | None]] = {
+    Activity: _activity,
     DefinitionChanged: _definition,
     UserLoggedIn: _login,
     JobAborted: _aborted,

@@ -1,0 +1,1 @@
+"""Running the house: internal jobs, statistics, maintenance, export and import, configuration, logs."""

@@ -1,0 +1,1 @@
+"""What leaves the conductor: mail and HTTP requests, with their guards, caps and retries. Decides nothing."""
