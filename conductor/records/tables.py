@@ -111,3 +111,10 @@ terms = sa.Table(
     sa.Column("record", _key(64), primary_key=True),
     sqlite_with_rowid=False,
 )
+
+secret_values = sa.Table(
+    "secret_values",
+    metadata,
+    sa.Column("id", _key(128), primary_key=True),  # of the secret; `*` tells which key all are under
+    sa.Column("doc", sa.LargeBinary, nullable=False),  # an envelope (definitions/sealing.py)
+)

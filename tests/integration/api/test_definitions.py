@@ -53,10 +53,8 @@ async def test_life_of_a_category(served: Served) -> None:
     assert made["id"].startswith("ca")
     assert (made["revision"], made["sort_order"], made["extra"]) == (1, 2, {"kept": [1]})
     assert made["created"] == made["modified"]
-    assert await served.call("update_category", {"id": made["id"], "title": "Operations"}) == (
-        200,
-        {"code": 0},
-    )
+    status, answer = await served.call("update_category", {"id": made["id"], "title": "Operations"})
+    assert (status, answer) == (200, {"code": 0, "revision": 2, "modified": answer["modified"]})
     _, answer = await served.call("get_category", id=made["id"])
     assert (answer["category"]["title"], answer["category"]["revision"]) == ("Operations", 2)
     items = [{"id": "other", "sort_order": 0, "title": "ignored"}, {"id": "general", "sort_order": 1}]

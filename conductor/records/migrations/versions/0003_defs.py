@@ -1,0 +1,22 @@
+"""The values of secrets."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0003"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+
+def _key(length: int) -> sa.types.TypeEngine[str]:
+    return sa.String(length).with_variant(sa.String(length, collation="C"), "postgresql")
+
+
+def upgrade() -> None:
+    op.create_table(
+        "secret_values",
+        sa.Column("id", _key(128), nullable=False),
+        sa.Column("doc", sa.LargeBinary, nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_secret_values"),
+    )
