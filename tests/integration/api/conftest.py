@@ -24,6 +24,7 @@ from conductor.api.metrics import Metrics
 from conductor.api.openapi import OpenApi
 from conductor.api.registry import Registry
 from conductor.audit.activity import ActivityLog
+from conductor.definitions.defaults import contents
 from conductor.definitions.repository import Definitions
 from conductor.definitions.vault import Vault
 from conductor.definitions.writer import House
@@ -75,6 +76,10 @@ class Served:
             "api_keys", {"title": "A key", **properties}, actor=SYSTEM, by=House("admin")
         )
         return str(made.shown_once["plain_key"])
+
+    async def furnish(self) -> None:
+        """The first contents of an installation, unannounced."""
+        await self.definitions.restore(contents(1_800_000_000))
 
 
 @asynccontextmanager
