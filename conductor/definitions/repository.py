@@ -24,6 +24,7 @@ from conductor.definitions.shelf import Shelf
 from conductor.definitions.state import GlobalState
 from conductor.definitions.text import check_id
 from conductor.definitions.unbroken import unbroken
+from conductor.definitions.versions import version_writes
 from conductor.definitions.writer import Writer
 from conductor.errors import BadParameter, Refusal, Unavailable
 from conductor.records.store import Records, Write
@@ -113,7 +114,8 @@ class Definitions:
             state = self._state_of(rules, item["id"], draft.state)
             async with self._beside(kind):
                 beside = await self._staged(rules, item["id"], draft.apart)
-                [item] = await self._commit(rules, [item], state, fresh=True, beside=beside)
+                past = version_writes(rules, "create", item, actor, correlation_id)
+                [item] = await self._commit(rules, [item], state, fresh=True, beside=beside, past=past)
             self._announce(kind, "create", item, draft.updated, actor, correlation_id)
         return replace(draft, doc=item)
 
@@ -132,7 +134,8 @@ class Definitions:
             state = self._state_of(rules, id, draft.state)
             async with self._beside(kind):
                 beside = await self._staged(rules, id, draft.apart)
-                [item] = await self._commit(rules, [draft.doc], state, beside=beside)
+                past = version_writes(rules, "update", draft.doc, actor, correlation_id)
+                [item] = await self._commit(rules, [draft.doc], state, beside=beside, past=past)
             self._announce(kind, "update", item, draft.updated, actor, correlation_id)
         return item
 
@@ -165,8 +168,11 @@ class Definitions:
                 (name, drafts.touched(doc, changes, int(now())), tuple(changes))
                 for name, doc, changes in released(kind, id, self)
             ]
+            past = version_writes(rules, "delete", stored, actor, correlation_id)
+            for name, doc, _ in losing:
+                past += version_writes(self.kinds[name], "update", doc, actor, correlation_id)
             async with self._beside(kind):
-                await unbroken(self._remove(rules, id, [(name, doc) for name, doc, _ in losing]))
+                await unbroken(self._remove(rules, id, [(name, doc) for name, doc, _ in losing], past))
             self._announce(kind, "delete", stored, (), actor, correlation_id)
             for name, doc, changed in losing:
                 self._announce(name, "update", doc, changed, actor, correlation_id)
@@ -218,6 +224,7 @@ class Definitions:
                     position += not known
                     encoded = rows.encoded(self.kinds[name], item)
                     writes.append(rows.put(self.kinds[name], item["id"], place, encoded))
+                    writes += version_writes(self.kinds[name], "create", item, actor or SYSTEM)
             if writes:
                 await unbroken(self._store_all(docs, writes))
             for name, items in docs.items() if actor else ():
@@ -262,6 +269,7 @@ class Definitions:
         *,
         fresh: bool = False,
         beside: Staged | None = None,
+        past: Sequence[Write] = (),
     ) -> Sequence[Json]:
         """Returns the documents as SQL has them, which share nothing with what a caller sent."""
         shelf = self._shelves[kind.plural]
@@ -271,6 +279,7 @@ class Definitions:
             rows.put(kind, doc["id"], shelf.position(doc["id"]), row)
             for doc, row in zip(stored, encoded, strict=True)
         ]
+        writes += past
         await unbroken(self._store(kind, stored, writes, state, fresh, beside or Staged()))
         return stored
 
@@ -301,12 +310,14 @@ class Definitions:
         if state:
             self.state.apply(*state)
 
-    async def _remove(self, kind: Kind, id: str, losing: Sequence[tuple[str, Json]]) -> None:
+    async def _remove(
+        self, kind: Kind, id: str, losing: Sequence[tuple[str, Json]], past: Sequence[Write]
+    ) -> None:
         """`losing`: definitions of other kinds as they are without the item."""
         shelf = self._shelves[kind.plural]
         store = self._apart.get(kind.plural)
         beside = store.removal(id) if store else Staged()
-        writes = [rows.deletion(kind, id), *beside.writes]
+        writes = [rows.deletion(kind, id), *beside.writes, *past]
         for name, doc in losing:
             rules = self.kinds[name]
             position = self._shelves[name].position(doc["id"])

@@ -14,7 +14,16 @@ from aiohttp import web
 from conductor.access.accounts import Accounts
 from conductor.access.sessions import Sessions
 from conductor.access.users import Users
-from conductor.api import api_keys, bucket_definitions, event_history, misc, multiple, references, sessions
+from conductor.api import (
+    api_keys,
+    bucket_definitions,
+    event_history,
+    misc,
+    multiple,
+    references,
+    revisions,
+    sessions,
+)
 from conductor.api import definitions as definition_calls
 from conductor.api import secrets as secret_calls
 from conductor.api.endpoint import Endpoint
@@ -115,6 +124,7 @@ async def serving(
             *bucket_definitions.endpoints(definitions, content),
             *secret_calls.endpoints(definitions, vault, signals),
             *references.endpoints(definitions),
+            *revisions.endpoints(definitions, records),
             *multiple.endpoints(definitions, {}),
             *event_history.endpoints(definitions, records, settings.ttl),
             *more,

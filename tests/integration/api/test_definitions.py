@@ -187,8 +187,6 @@ async def test_history_of_an_event(served: Served) -> None:
     await furnish(served)
     one = await event(served)
     await served.call("update_event", {"id": one["id"], "title": "Daily"})
-    await served.signals.settled(5)
-    await served.activity.flush(5)
     _, answer = await served.call("get_event_history", id=one["id"], limit="10")
     assert [row["action"] for row in answer["rows"]] == ["event_update", "event_create"]
     assert answer["list"]["length"] == 2

@@ -1,10 +1,13 @@
 """Calls of the kinds of definitions over HTTP: life, rights, locking, references, correlation."""
 
-import asyncio
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
+from conductor.audit.history import of_item
+from conductor.records.store import Write
+from conductor.records.tables import activity
 from conductor.signals import DefinitionChanged, Signal
 from tests.integration.api.conftest import Served
 
@@ -242,10 +245,75 @@ async def test_changes_carry_the_story_they_belong_to(served: Served) -> None:
     assert second == third
     assert len({first, second, fourth}) == 3
     assert all((first, second, fourth))
-    rows: list[dict[str, Any]] = []
-    async with asyncio.timeout(10):
-        while len(rows) < 2:
-            await served.signals.settled(5)
-            await served.activity.flush(5)
-            rows = (await good(served, "get_event_history", id="e1", limit="5", ttl="0"))["rows"]
+    rows = (await good(served, "get_event_history", id="e1", limit="5"))["rows"]
     assert [row["correlation"] for row in rows] == [third, first]
+    await served.signals.settled(5)
+    await served.activity.flush(5)
+    logged, _ = await of_item(served.records, "e1", ("event_create", "event_update"), offset=0, limit=5)
+    assert [row["correlation"] for row in logged] == [third, first]
+
+
+class TestRevisions:
+    """Better: a real table of versions, with what changed and a way back."""
+
+    async def test_versions_outlive_the_activity_log(self, served: Served) -> None:
+        await served.furnish()
+        await good(served, "create_event", EVENT | {"id": "e1", "notes": "first"})
+        await good(served, "update_event", {"id": "e1", "title": "Daily", "notes": "second"})
+        await served.signals.settled(5)
+        await served.activity.flush(5)
+        await served.records.write(Write(sa.delete(activity)))
+        rows = (await good(served, "get_event_history", id="e1", limit="5"))["rows"]
+        assert [(row["action"], row["event"]["notes"]) for row in rows] == [
+            *(("event_update", "second"), ("event_create", "first"))
+        ]
+        assert all(row["username"].startswith("k") and "e1" in row["keywords"] for row in rows)
+        oldest = await good(served, "get_event_history", id="e1", sort_dir="1")
+        assert (oldest["rows"][0]["action"], oldest["list"]["length"]) == ("event_create", 2)
+
+    async def test_what_changed_and_back_again(self, served: Served) -> None:
+        await served.furnish()
+        await good(served, "update_channel", {"id": "sev1", "title": "Everybody", "sound": ""})
+        await good(served, "update_channel", {"id": "sev1", "users": []})
+        rows = (await good(served, "get_revisions", type="channel", id="sev1"))["rows"]
+        assert [(row["channel"]["revision"], row["changed"]) for row in rows[:2]] == [
+            *((3, ["users"]), (2, ["sound", "title"]))
+        ]
+        back = {"type": "channels", "id": "sev1", "revision": 1}
+        assert await refused(served, "restore_revision", back | {"expected_revision": 1}) == (400, "channel")
+        done = await good(served, "restore_revision", back | {"expected_revision": 3})
+        channel = (await good(served, "get_channel", id="sev1"))["channel"]
+        assert channel == done["channel"]
+        assert (channel["title"], channel["users"], channel["revision"]) == ("Severity 1", ["admin"], 4)
+
+    async def test_rights_and_refusals(self, served: Served) -> None:
+        await served.furnish()
+        back = {"type": "channel", "id": "sev1", "revision": 1}
+        nobody, editor = await served.key(), await served.key(privileges={"edit_channels": True})
+        assert await refused(served, "restore_revision", back, nobody) == (403, "access")
+        await good(served, "restore_revision", back, editor)
+        assert await refused(served, "restore_revision", back | {"revision": 77}) == (400, "channel")
+        assert await refused(served, "restore_revision", back | {"id": "nosuch"}) == (404, "notfound")
+        assert await refused(served, "get_revisions", {"type": "api_key", "id": "k"}) == (400, "api")
+        limited = await served.key(categories=["other"], privileges={"edit_categories": True})
+        for name in ("get_revisions", "restore_revision"):
+            asked = {"type": "category", "id": "general", "revision": 1}
+            assert await refused(served, name, asked, limited) == (403, "access")
+
+    async def test_a_version_that_no_longer_fits_is_refused(self, served: Served) -> None:
+        await served.furnish()
+        await good(served, "create_event", EVENT | {"id": "e1", "tags": ["flag"]})
+        await good(served, "delete_tag", {"id": "flag"})
+        back = {"type": "event", "id": "e1", "revision": 1}
+        assert await refused(served, "restore_revision", back) == (400, "api")
+
+    async def test_values_of_secrets_are_in_no_version(self, served: Served) -> None:
+        await good(
+            served, "create_secret", {"id": "z1", "title": "Z", "fields": [{"name": "A", "value": "hush"}]}
+        )
+        await good(served, "update_secret", {"id": "z1", "fields": [{"name": "B", "value": "hush"}]})
+        await good(served, "restore_revision", {"type": "secret", "id": "z1", "revision": 1})
+        rows = (await good(served, "get_revisions", type="secret", id="z1"))["rows"]
+        assert "hush" not in repr(rows)
+        assert (await good(served, "get_secret", id="z1"))["secret"]["names"] == ["B"]
+        assert len((await good(served, "decrypt_secret", {"id": "z1"}))["fields"]) == 1

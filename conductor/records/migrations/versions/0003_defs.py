@@ -1,4 +1,4 @@
-"""The values of secrets."""
+"""The values of secrets, and the versions of definitions."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -19,4 +19,12 @@ def upgrade() -> None:
         sa.Column("id", _key(128), nullable=False),
         sa.Column("doc", sa.LargeBinary, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_secret_values"),
+    )
+    op.create_table(
+        "versions",
+        sa.Column("kind", _key(32), nullable=False),
+        sa.Column("id", _key(128), nullable=False),
+        sa.Column("number", _key(64), nullable=False),
+        sa.Column("doc", sa.LargeBinary, nullable=False),
+        sa.PrimaryKeyConstraint("kind", "id", "number", name="pk_versions"),
     )
