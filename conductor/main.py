@@ -27,6 +27,7 @@ from conductor.access.users import Users
 from conductor.api import (
     api_keys,
     bucket_definitions,
+    categories,
     event_history,
     job_logs,
     job_stream,
@@ -176,6 +177,7 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
                 *sessions_api.endpoints(accounts, definitions, signals, leadership),
                 *api_keys.endpoints(definitions, accounts),
                 *definitions_api.endpoints(definitions, office.jobs_of_event, delete_jobs_of),
+                *categories.endpoints(definitions),
                 *bucket_definitions.endpoints(definitions),
                 *secrets_api.endpoints(definitions, vault, signals),
                 *references.endpoints(definitions),

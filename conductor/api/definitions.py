@@ -59,7 +59,7 @@ class Rows(msgspec.Struct, kw_only=True):
 
 
 visible = visibility.visible
-_ELSEWHERE = ("api_keys", "buckets", "secrets")
+_ELSEWHERE = ("api_keys", "buckets", "categories", "secrets")
 _RETURN_UPDATED = ("events", "plugins")
 
 
@@ -248,7 +248,6 @@ def endpoints(
         "events": Particulars(
             by_criteria=True, beside=beside_event, delete_params=DeleteEvent, deleted=event_deleted
         ),
-        "categories": Particulars(reorders=True),
         "groups": Particulars(reorders=True),
         "monitors": Particulars(reorders=True),
     }

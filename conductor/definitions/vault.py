@@ -28,6 +28,8 @@ _MARK = "*"
 """ID of the row that tells which key everything is under; no secret can have it."""
 
 log = structlog.get_logger(__name__)
+uses = structlog.get_logger("secrets")
+"""Each use, as operators look for it; never a value."""
 
 
 class Vault:
@@ -239,6 +241,7 @@ class Secrets:
                     log.error("a secret cannot be handed out", secret=secret_id, used_by=holder)
                     continue
                 values.update((field["name"], field["value"]) for field in fields)
+                uses.info("secret used", secret=secret_id, type=holder[0], consumer=holder[1])
                 self._signals.publish(
                     SecretUsed(secret_id=secret_id, used_by=holder, actor=Actor(kind="system"))
                 )

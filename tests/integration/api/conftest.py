@@ -17,6 +17,7 @@ from conductor.access.users import Users
 from conductor.api import (
     api_keys,
     bucket_definitions,
+    categories,
     event_history,
     misc,
     multiple,
@@ -121,6 +122,7 @@ async def serving(
             *sessions.endpoints(accounts, definitions, signals, seat),
             *api_keys.endpoints(definitions, accounts),
             *definition_calls.endpoints(definitions, event_jobs),
+            *categories.endpoints(definitions),
             *bucket_definitions.endpoints(definitions, content),
             *secret_calls.endpoints(definitions, vault, signals),
             *references.endpoints(definitions),

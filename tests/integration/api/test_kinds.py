@@ -1,6 +1,6 @@
 """Calls of the kinds of definitions over HTTP: life, rights, locking, references, correlation."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import sqlalchemy as sa
@@ -251,6 +251,51 @@ async def test_changes_carry_the_story_they_belong_to(served: Served) -> None:
     await served.activity.flush(5)
     logged, _ = await of_item(served.records, "e1", ("event_create", "event_update"), offset=0, limit=5)
     assert [row["correlation"] for row in logged] == [third, first]
+
+
+class TestCategories:
+    """Better: deleting a category in use can move what is in it, jobs inside workflows included."""
+
+    WORKFLOW: ClassVar[dict[str, Any]] = {
+        "title": "W", "enabled": True, "category": "other", "type": "workflow",
+        "workflow": {
+            "nodes": [
+                {
+                    "id": "n1", "type": "job", "x": 0, "y": 0,
+                    "data": {"plugin": "shellplug", "category": "general", "targets": ["main"],
+                             "params": {"script": "x"}},
+                }
+            ],
+            "connections": [],
+        },
+    }  # fmt: skip
+
+    async def test_its_events_move(self, served: Served) -> None:
+        await served.furnish()
+        await good(served, "create_category", {"id": "other", "title": "Other"})
+        await good(served, "create_event", EVENT | {"id": "e1"})
+        await good(served, "create_event", self.WORKFLOW | {"id": "w1"})
+        assert await refused(served, "delete_category", {"id": "general"}) == (400, "category")
+        for move_to, code in (("general", "api"), ("nosuch", "category"), ("A b", "api")):
+            assert await refused(served, "delete_category", {"id": "general", "move_to": move_to}) == (
+                400,
+                code,
+            )
+        key = await served.key(privileges={"delete_categories": True})
+        move = {"id": "general", "move_to": "other"}
+        assert await refused(served, "delete_category", move, key) == (403, "access")
+        await good(served, "delete_category", move)
+        events = {row["id"]: row for row in (await good(served, "get_events"))["rows"]}
+        assert events["e1"]["category"] == "other"
+        assert events["w1"]["workflow"]["nodes"][0]["data"]["category"] == "other"
+        assert (await served.call("get_category", id="general"))[1]["code"] == "notfound"
+
+    async def test_a_job_in_a_workflow_keeps_its_category(self, served: Served) -> None:
+        """Better: a category that only workflow nodes name cannot be deleted either."""
+        await served.furnish()
+        await good(served, "create_category", {"id": "other", "title": "Other"})
+        await good(served, "create_event", self.WORKFLOW | {"id": "w1"})
+        assert await refused(served, "delete_category", {"id": "general"}) == (400, "category")
 
 
 class TestRevisions:
