@@ -253,3 +253,31 @@ async def test_without_secrets_nothing_is_derived(records: Records, monkeypatch:
     monkeypatch.setattr("conductor.definitions.vault.Seal", expensive)
     other = await reopened(records)
     assert other.secrets.of_job("e", "w", "c", "d", "p") == {}
+
+
+async def test_one_derivation_serves_every_secret(
+    records: Records, kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Better: no scrypt run for each secret and use."""
+    derived: list[str] = []
+
+    def counted(key: str) -> Seal:
+        derived.append(key)
+        return Seal(key)
+
+    monkeypatch.setattr("conductor.definitions.vault.Seal", counted)
+    for number in range(5):
+        await kept.create(fields=fields(**{f"N{number}": str(number)}), plugins=["shellplug"])
+    for _ in range(100):
+        assert len(kept.secrets.of_plugin("shellplug")) == 5
+    other = await reopened(records)
+    assert len(other.secrets.of_plugin("shellplug")) == 5
+    assert derived == [KEY, KEY]
+
+
+async def test_definitions_without_a_vault_take_no_values(records: Records) -> None:
+    definitions = Definitions(records, Signals())
+    await definitions.load()
+    with pytest.raises(Unavailable, match="no store for fields"):
+        await definitions.create("secrets", {"title": "Z", "id": "z1"}, actor=ANN, by=BY)
+    assert definitions.get("secrets", "z1") is None
