@@ -13,7 +13,7 @@ import sqlalchemy as sa
 import structlog
 
 from conductor.definitions.apart import Staged
-from conductor.definitions.json_values import Json
+from conductor.definitions.json_values import Json, text_of
 from conductor.definitions.sealing import CannotOpenError, Fields, Seal
 from conductor.definitions.secrets import check_fields
 from conductor.errors import Refusal, Unavailable
@@ -240,7 +240,7 @@ class Secrets:
                 if fields is None:
                     log.error("a secret cannot be handed out", secret=secret_id, used_by=holder)
                     continue
-                values.update((field["name"], field["value"]) for field in fields)
+                values.update(_variables(fields))
                 uses.info("secret used", secret=secret_id, type=holder[0], consumer=holder[1])
                 self._signals.publish(
                     SecretUsed(secret_id=secret_id, used_by=holder, actor=Actor(kind="system"))
@@ -254,10 +254,23 @@ class Secrets:
             if not secret.get("enabled"):
                 continue
             for kind in ("events", "categories", "plugins", "web_hooks"):
-                for id in secret.get(kind) or ():
+                for id in _strings(secret.get(kind)):
                     assigned.setdefault((kind, id), []).append(secret["id"])
         self._assigned = assigned
         self._version = self._catalogue.version("secrets")
+
+
+def _variables(fields: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """By name; imported values may be anything, and those without a name have no use."""
+    return {
+        field["name"]: text_of(field.get("value", ""))
+        for field in fields
+        if isinstance(field.get("name"), str)
+    }
+
+
+def _strings(value: Any) -> list[str]:
+    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
 
 
 def _open_all(seal: Seal, rows: Mapping[str, Json]) -> tuple[dict[str, Fields], list[str]]:

@@ -246,6 +246,21 @@ async def test_an_originals_record_is_read_where_it_stands(records: Records, kep
     assert (await reopened(records)).secrets.of_plugin("shellplug") == {"A": "theirs"}
 
 
+async def test_imports_of_any_shape_are_handed_out_as_far_as_they_go(records: Records, kept: Kept) -> None:
+    odd = {
+        "id": "z1",
+        "title": "Z",
+        "enabled": True,
+        "plugins": ["shellplug", 5],
+        "events": "e1",
+        "categories": 7,
+    }
+    await kept.definitions.restore({"secrets": [odd]})
+    theirs = Seal(KEY).seal_for_interchange("z1", [{"name": "A", "value": 5}, {"value": "x"}, {"name": "B"}])
+    await kept.vault.take_in("z1", theirs)
+    assert kept.secrets.of_job("e1", category_id="general", plugin_id="shellplug") == {"A": "5", "B": ""}
+
+
 async def test_without_secrets_nothing_is_derived(records: Records, monkeypatch: pytest.MonkeyPatch) -> None:
     def expensive(key: str) -> None:
         raise AssertionError("the key was derived")
