@@ -26,16 +26,22 @@ from conductor.access.sessions import Sessions
 from conductor.access.users import Users
 from conductor.api import (
     api_keys,
+    bucket_definitions,
+    categories,
     event_history,
     job_logs,
     job_stream,
     jobs,
     misc,
+    multiple,
+    references,
+    revisions,
     run_event,
     satellites,
     servers,
 )
 from conductor.api import definitions as definitions_api
+from conductor.api import secrets as secrets_api
 from conductor.api import sessions as sessions_api
 from conductor.api.health import Health
 from conductor.api.kernel import Kernel
@@ -44,7 +50,9 @@ from conductor.api.office import Office
 from conductor.api.openapi import OpenApi
 from conductor.api.registry import Registry
 from conductor.audit.activity import ActivityLog
+from conductor.definitions.key_file import KeyFile
 from conductor.definitions.repository import Definitions
+from conductor.definitions.vault import Vault
 from conductor.errors import Refusal
 from conductor.fleet.enrolment import Enrolment
 from conductor.fleet.roster import Roster
@@ -136,7 +144,10 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
         activity = ActivityLog(records)
         signals.subscribe("activity log", activity.observe)
         office = Office()
-        definitions = Definitions(records, signals, active_jobs=office.count_of_event)
+        vault = await _vault(records, settings, data_dir)
+        definitions = Definitions(
+            records, signals, active_jobs=office.count_of_event, apart={"secrets": vault}
+        )
         deletion = Deletion(archive, files, signals)
         users = Users(records)
         sessions = Sessions(records, settings)
@@ -166,6 +177,12 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
                 *sessions_api.endpoints(accounts, definitions, signals, leadership),
                 *api_keys.endpoints(definitions, accounts),
                 *definitions_api.endpoints(definitions, office.jobs_of_event, delete_jobs_of),
+                *categories.endpoints(definitions),
+                *bucket_definitions.endpoints(definitions),
+                *secrets_api.endpoints(definitions, vault, signals),
+                *references.endpoints(definitions),
+                *revisions.endpoints(definitions, records),
+                *multiple.endpoints(definitions, multiple.of_house(office, roster, definitions.state)),
                 *event_history.endpoints(definitions, records, settings.ttl),
                 *run_event.endpoints(office, definitions),
                 *jobs.endpoints(office, archive, deletion, settings),
@@ -205,7 +222,7 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
             signals=signals,
             data_dir=data_dir,
             announce_password=_show_password,
-            forget=(archive.forget, sessions.forget, samples.forget_all),
+            forget=(archive.forget, sessions.forget, samples.forget_all, vault.forget),
         )
 
         for running, name in (
@@ -265,6 +282,14 @@ def _lock(data_dir: Path) -> TextIO:
     except OSError:
         raise OSError(f"another conductor is running on {data_dir}") from None
     return file
+
+
+async def _vault(records: Records, settings: Settings, data_dir: Path) -> Vault:
+    """The store of secret values, under the key that counts: a change of it may have been broken off."""
+    key_file = KeyFile(data_dir)
+    if key_file.staged() and settings.secret_key == key_file.current():
+        settings.secret_key = await key_file.settle(Vault(records, settings.secret_key))
+    return Vault(records, settings.secret_key)
 
 
 def _own(file: Path) -> str:

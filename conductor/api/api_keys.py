@@ -5,7 +5,7 @@ from typing import Any
 from conductor.access.accounts import Accounts
 from conductor.access.keys import ApiKeys
 from conductor.api.call import Call, Json
-from conductor.api.definitions import ById, DefinitionCalls, Particulars
+from conductor.api.definitions import DefinitionCalls, Delete, Particulars
 from conductor.api.endpoint import Auth, Endpoint
 from conductor.definitions.kind import Kind
 from conductor.definitions.kinds import KINDS
@@ -19,7 +19,7 @@ class ApiKeyCalls(DefinitionCalls):
         super().__init__(kind, definitions, Particulars(reads=Auth.ADMIN))
         self._keys = keys
 
-    async def delete(self, call: Call, params: ById) -> Json:
+    async def delete(self, call: Call, params: Delete) -> Json:
         result = await super().delete(call, params)
         self._keys.forget(params.id)
         return result

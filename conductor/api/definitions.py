@@ -1,17 +1,17 @@
 """The CRUD endpoints of every kind of definition, generated from the table of kinds.
 
-Contract api/README.md §10. What the caller may see is decided here; what a document must be, and whether
+Contract api/README.md §10. What the caller may see is decided by `visibility`; what a document must be, and whether
 the caller may write it, is decided by the definitions.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from conductor.access.account import Account
-from conductor.api import envelope
+from conductor.api import envelope, references, visibility
 from conductor.api.call import Call, Encoded, Json
 from conductor.api.criteria import matches_criteria
 from conductor.api.endpoint import Auth, DefinitionId, Endpoint, NoParams, Takes
@@ -26,7 +26,12 @@ class ById(msgspec.Struct, kw_only=True):
     id: DefinitionId
 
 
-class DeleteEvent(ById, kw_only=True):
+class Delete(ById, kw_only=True):
+    if_unused: bool = False
+    """Refuse when other definitions name the item."""
+
+
+class DeleteEvent(Delete, kw_only=True):
     delete_jobs: bool = False
     """Delete the event's finished jobs too, in the background."""
 
@@ -53,36 +58,9 @@ class Rows(msgspec.Struct, kw_only=True):
     list: Listed
 
 
-@dataclass(frozen=True, slots=True)
-class Visibility:
-    """Who sees what of a kind. `require` raises AccessDenied, naming what is in the way."""
-
-    sees: Callable[[Account, Json], bool]
-    require: Callable[[Account, Json], None]
-
-
-_OPEN = Visibility(lambda account, doc: True, lambda account, doc: None)
-_VISIBILITY: Mapping[str, Visibility] = {
-    "events": Visibility(Account.sees_event, Account.require_event),
-    "categories": Visibility(
-        lambda account, doc: account.sees_category(doc["id"]),
-        lambda account, doc: account.require_category(doc["id"]),
-    ),
-    "groups": Visibility(
-        lambda account, doc: account.sees_groups((doc["id"],)),
-        lambda account, doc: account.require_group(doc["id"]),
-    ),
-}
+visible = visibility.visible
+_ELSEWHERE = ("api_keys", "buckets", "categories", "secrets")
 _RETURN_UPDATED = ("events", "plugins")
-
-
-def visible(definitions: Definitions, kind: str, account: Account) -> Sequence[Json]:
-    """The definitions of a kind that the caller may see, in storage order."""
-    docs = definitions.all(kind)
-    if not account.limited or kind not in _VISIBILITY:
-        return docs
-    sees = _VISIBILITY[kind].sees
-    return [doc for doc in docs if sees(account, doc)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +72,7 @@ class Particulars:
     """The list call takes criteria."""
     reorders: bool = False
     """It has a multi_update call."""
-    delete_params: type[ById] = ById
+    delete_params: type[Delete] = Delete
     deleted: Callable[[Call, Any], Awaitable[None]] | None = None
     """What follows a deletion, given its parameters."""
     beside: Callable[[Call, Json], Mapping[str, Any]] | None = None
@@ -108,7 +86,7 @@ class DefinitionCalls:
         self._kind = kind
         self._definitions = definitions
         self._particulars = particulars
-        self._visibility = _VISIBILITY.get(kind.plural, _OPEN)
+        self._visibility = visibility.of_kind(kind.plural)
         self._encoded: tuple[int, Encoded] | None = None
 
     def endpoints(self) -> tuple[Endpoint[Any], ...]:
@@ -159,9 +137,10 @@ class DefinitionCalls:
 
     async def get_all(self, call: Call, params: NoParams) -> Json | Encoded:
         """For an unlimited caller without criteria the encoded answer is kept until the kind changes."""
-        if not call.params and (not call.account.limited or self._visibility is _OPEN):
+        whole = visibility.sees_whole(self._kind.plural, call.account)
+        if whole and not call.params and (not call.account.limited or self._visibility is visibility.OPEN):
             return self._whole_list()
-        rows = visible(self._definitions, self._kind.plural, call.account)
+        rows = visibility.visible(self._definitions, self._kind.plural, call.account)
         if call.params:
             rows = [doc for doc in rows if matches_criteria(doc, call.params)]
         return {"rows": rows, "list": {"length": len(rows)}}
@@ -170,33 +149,62 @@ class DefinitionCalls:
         doc = self._found(params.id)
         self._visibility.require(call.account, doc)
         beside = self._particulars.beside
+        doc = visibility.shown(self._definitions, self._kind.plural, doc, call.account)
         return {self._kind.singular: doc, **(beside(call, doc) if beside else {})}
 
     async def create(self, call: Call, params: New) -> Json:
         """Answers the stored document, and what is shown only now (an API key's `plain_key`)."""
         draft = await self._definitions.create_showing(
-            self._kind.plural, call.params, actor=call.actor, by=call.account
+            self._kind.plural,
+            call.params,
+            actor=call.actor,
+            by=call.account,
+            correlation_id=call.correlation_id,
         )
         return {self._kind.singular: draft.doc, **draft.shown_once}
 
     async def update(self, call: Call, params: ById) -> Json:
+        """Answers the new revision, for a caller that goes on editing (`expected_revision`)."""
         changes = {key: value for key, value in call.params.items() if key != "id"}
         doc = await self._definitions.update(
-            self._kind.plural, params.id, changes, actor=call.actor, by=call.account
+            self._kind.plural,
+            params.id,
+            changes,
+            actor=call.actor,
+            by=call.account,
+            correlation_id=call.correlation_id,
         )
-        return {self._kind.singular: doc} if self._kind.plural in _RETURN_UPDATED else {}
+        answer: Json = {"revision": doc["revision"], "modified": doc["modified"]}
+        return {self._kind.singular: doc, **answer} if self._kind.plural in _RETURN_UPDATED else answer
 
-    async def delete(self, call: Call, params: ById) -> Json:
-        await self._definitions.delete(self._kind.plural, params.id, actor=call.actor, by=call.account)
+    async def delete(self, call: Call, params: Delete) -> Json:
+        """Answers who still named the item, where anybody did."""
+        named_by = references.told(self._definitions, self._kind.plural, params.id, call.account)
+        self.refuse_if_used(params)
+        await self._definitions.delete(
+            self._kind.plural,
+            params.id,
+            actor=call.actor,
+            by=call.account,
+            correlation_id=call.correlation_id,
+        )
         if self._particulars.deleted:
             await self._particulars.deleted(call, params)
-        return {}
+        return {"references": named_by} if named_by else {}
+
+    def refuse_if_used(self, params: Delete) -> None:
+        if params.if_unused:
+            references.refuse_used(self._definitions, self._kind, params.id)
 
     async def multi_update(self, call: Call, params: Items) -> Json:
         if not params.items:
             raise BadParameter("Missing parameter: items")
         await self._definitions.multi_update(
-            self._kind.plural, params.items, actor=call.actor, by=call.account
+            self._kind.plural,
+            params.items,
+            actor=call.actor,
+            by=call.account,
+            correlation_id=call.correlation_id,
         )
         return {}
 
@@ -226,7 +234,7 @@ DeleteJobs = Callable[[str, Actor], Awaitable[None]]
 def endpoints(
     definitions: Definitions, event_jobs: EventJobs, delete_jobs: DeleteJobs | None = None
 ) -> tuple[Endpoint[Any], ...]:
-    """The calls of every kind but API keys, which have a module of their own."""
+    """The calls of every kind but those that have a module of their own."""
 
     async def event_deleted(call: Call, params: DeleteEvent) -> None:
         if params.delete_jobs and delete_jobs:
@@ -240,12 +248,11 @@ def endpoints(
         "events": Particulars(
             by_criteria=True, beside=beside_event, delete_params=DeleteEvent, deleted=event_deleted
         ),
-        "categories": Particulars(reorders=True),
         "groups": Particulars(reorders=True),
         "monitors": Particulars(reorders=True),
     }
     made: list[Endpoint[Any]] = []
     for plural, kind in KINDS.items():
-        if plural != "api_keys":
+        if plural not in _ELSEWHERE:
             made += DefinitionCalls(kind, definitions, particulars.get(plural, Particulars())).endpoints()
     return tuple(made)

@@ -1,4 +1,4 @@
-"""The revisions of an event, from the activity log. Contract api/events.yaml, get_event_history."""
+"""The revisions of an event. Contract api/events.yaml, get_event_history."""
 
 from typing import Annotated, Any, Literal
 
@@ -8,6 +8,7 @@ from conductor.api.call import Call, Json
 from conductor.api.endpoint import DefinitionId, Endpoint
 from conductor.audit.history import of_item
 from conductor.definitions.repository import Definitions
+from conductor.definitions.versions import of_definition
 from conductor.errors import Refusal
 from conductor.records.store import Records
 
@@ -31,15 +32,20 @@ def endpoints(definitions: Definitions, records: Records, ttl: int) -> tuple[End
         if event is None:
             raise Refusal("event", f"Event not found: {params.id}")
         call.account.require_event(event)
-        rows, total = await of_item(
-            records,
-            params.id,
-            _ACTIONS,
-            offset=params.offset,
-            limit=params.limit or 1,
-            sort_by=params.sort_by,
-            newest_first=params.sort_dir < 0,
+        page, newest_first = (params.offset, params.limit or 1), params.sort_dir < 0
+        rows, total = await of_definition(
+            records, "events", params.id, offset=page[0], limit=page[1], newest_first=newest_first
         )
+        if not total:  # last changed before versions were kept
+            rows, total = await of_item(
+                records,
+                params.id,
+                _ACTIONS,
+                offset=page[0],
+                limit=page[1],
+                sort_by=params.sort_by,
+                newest_first=newest_first,
+            )
         age = ttl if params.ttl is None else params.ttl
         call.headers["Cache-Control"] = f"private, max-age={age}, must-revalidate"
         return {"rows": rows, "list": {"length": total}}

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from conductor.api.call import UploadedFile
+from conductor.definitions.text import stripped_around_macros
 from conductor.errors import BadParameter
 from shared.schema.reserved import RESERVED_WORDS
 
@@ -97,6 +98,8 @@ def without_tags(value: object, key: str) -> str:
     if isinstance(value, dict | list):
         raise BadParameter(f"Parameter is not type string: {key}")
     text = ("true" if value else "false") if isinstance(value, bool) else str(value)
+    if key == "message":
+        return stripped_around_macros(text)
     return _TAG.sub("", text) if "<" in text else text
 
 

@@ -1,7 +1,7 @@
 """The `opsorbit` command.
 
 Its modules start and talk to a conductor from outside, by its command line and its API; nothing in the
-conductor calls them.
+conductor calls them. `rotation` alone works on the data directory of a conductor that is stopped.
 """
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from importlib import metadata
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -37,5 +38,23 @@ def commands() -> typer.Typer:
         from conductor.cli.demo import run_demo
 
         raise typer.Exit(asyncio.run(run_demo(leave=leave)))
+
+    @app.command()
+    def rotate_secret_key(
+        data_dir: Annotated[Path, typer.Option(help="The data directory of the stopped conductor.")],
+        config: Annotated[Path | None, typer.Option(help="Its settings, TOML or JSON.")] = None,
+        new_key_file: Annotated[
+            Path | None, typer.Option(help="A file with the next key; without it one is generated.")
+        ] = None,
+    ) -> None:
+        """Encrypt all secrets anew, under a new secret key. Satellites have to be enrolled again."""
+        from conductor.cli.rotation import RotationError, rotate
+
+        try:
+            new_key = new_key_file.read_text().strip() if new_key_file else ""
+            typer.echo(asyncio.run(rotate(data_dir.resolve(), config, new_key)))
+        except (RotationError, OSError) as error:
+            typer.echo(f"opsorbit: {error}", err=True)
+            raise typer.Exit(1) from None
 
     return app

@@ -4,20 +4,19 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
+from conductor.definitions.grants import normalised
 from conductor.definitions.json_values import Json, truthy
 from conductor.definitions.kind import Context, Kind
-from conductor.definitions.text import check_types, require_text
+from conductor.definitions.text import check_strings, check_types, require_text
 from shared.ids import api_key
 
 _TYPES = {
     "description": "string",
     "privileges": "object",
-    "roles": "array",
-    "categories": "array",
-    "groups": "array",
     "expires": "number",
     "max_per_sec": "number",
 }
+_LISTS = ("roles", "categories", "groups")
 _SHOWN_LETTERS = 4
 
 
@@ -32,13 +31,12 @@ def mask(plain_key: str) -> str:
 
 def _prepare(doc: Json, context: Context) -> Mapping[str, Any]:
     require_text(doc, "title")
-    check_types(doc, _TYPES)
+    _check(doc)
     if not truthy(doc.get("active")):
         doc["active"] = 1
     if doc.get("description") is None:
         doc["description"] = ""
-    if doc.get("privileges") is None:
-        doc["privileges"] = {}
+    doc["privileges"] = normalised(doc.get("privileges"))
     plain_key = api_key()
     doc["key"] = hashed(plain_key, doc["id"])
     doc["mask"] = mask(plain_key)
@@ -48,7 +46,14 @@ def _prepare(doc: Json, context: Context) -> Mapping[str, Any]:
 def _revise(stored: Json, changes: Json, context: Context) -> None:
     if "title" in changes:
         require_text(changes, "title")
-    check_types(changes, _TYPES)
+    _check(changes)
+    if "privileges" in changes:
+        changes["privileges"] = normalised(changes["privileges"])
+
+
+def _check(doc: Json) -> None:
+    check_types(doc, _TYPES)
+    check_strings(doc, *_LISTS)
 
 
 API_KEYS = Kind(

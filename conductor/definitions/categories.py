@@ -7,9 +7,19 @@ from conductor.definitions.actions import check_actions
 from conductor.definitions.json_values import Json
 from conductor.definitions.kind import Context, Kind
 from conductor.definitions.limits import check_limits
-from conductor.definitions.text import check_types, require_text
+from conductor.definitions.text import check_flags, check_types, require_text, shown
 from conductor.definitions.workflow_graph import data_of, nodes_of
-from conductor.errors import Refusal
+from conductor.errors import AccessDenied, BadParameter, Refusal
+
+COLORS = frozenset(
+    [
+        *("", "plain", "red", "fire", "orange", "tangerine", "amber", "gold", "yellow", "lemon", "lime"),
+        *("grass", "green", "mint", "emerald", "aqua", "teal", "turquoise", "cyan", "ice", "skyblue"),
+        *("azure", "blue", "sapphire", "indigo", "lavender", "violet", "orchid", "purple", "magenta"),
+        *("fuchsia", "hotpink", "pink", "blush", "rose"),
+    ]
+)
+"""The palette of the browser; empty is its default."""
 
 _TYPES = {"color": "string", "sort_order": "number"}
 
@@ -21,7 +31,14 @@ def _prepare(doc: Json, context: Context) -> Mapping[str, Any]:
     for key in ("limits", "actions"):
         if doc.get(key) is None:
             doc[key] = []
-    _check(doc, context)
+    _check(doc, {}, context)
+    try:
+        context.by.require_category(doc["id"])
+    except AccessDenied:
+        raise AccessDenied(
+            "Your account is limited to some categories: it can create only one whose ID it has been given, "
+            f"and {doc['id']} is none of them."
+        ) from None
     return {}
 
 
@@ -31,11 +48,15 @@ def _revise(stored: Json, changes: Json, context: Context) -> None:
     for key in ("limits", "actions"):
         if key in changes and changes[key] is None:
             changes[key] = []
-    _check(changes, context)
+    _check(changes, stored, context)
 
 
-def _check(doc: Json, context: Context) -> None:
+def _check(doc: Json, stored: Json, context: Context) -> None:
     check_types(doc, _TYPES)
+    check_flags(doc, "enabled")
+    color = doc.get("color")
+    if color is not None and color not in COLORS and color != stored.get("color"):
+        raise BadParameter(f"Malformed parameter: color (unknown: {shown(color)})")
     if "limits" in doc:
         check_limits(doc["limits"])
     if "actions" in doc:
@@ -66,7 +87,7 @@ CATEGORIES = Kind(
     code="category",
     privilege="categories",
     sort_ordered=True,
-    locks_on_delete=("events",),
+    locks_on_delete=("events", "secrets"),
     prepare=_prepare,
     revise=_revise,
     authorise=_authorise,

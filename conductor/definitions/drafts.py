@@ -13,7 +13,9 @@ from shared.ids import short_id
 
 _OWNED = frozenset(("id", "username", "created", "modified", "revision"))
 """What the conductor alone writes."""
-_NEVER_DATA = frozenset(("session_id", "csrf_token", "api_key", "cachebust"))
+EXPECTED_REVISION = "expected_revision"
+"""In an update of any kind: refuse unless the stored revision is this one. Never stored."""
+_NEVER_DATA = frozenset(("session_id", "csrf_token", "api_key", "cachebust", EXPECTED_REVISION))
 _SIGNED = re.compile(r"[+-][\d.]+", re.ASCII)
 _LONGEST_NUMBER = 32
 _DEEPEST = 100
@@ -28,6 +30,8 @@ class Draft:
     state: Json | None = None
     """What goes into the item's global state."""
     shown_once: Mapping[str, Any] = field(default_factory=dict)
+    apart: Json = field(default_factory=dict)
+    """What the request says of the properties that are kept in another store."""
 
 
 def new(kind: Kind, request: Mapping[str, Any], context: Context, now: int) -> Draft:
@@ -42,8 +46,11 @@ def new(kind: Kind, request: Mapping[str, Any], context: Context, now: int) -> D
     check_id(doc["id"])
     shown_once = kind.prepare(doc, context)
     kind.authorise(doc, context)
+    apart = _taken_out(kind, doc)
     doc.update(username=context.by.name, created=now, modified=now, revision=1)
-    return Draft(doc, tuple(doc), state if state is not None or not kind.takes_state else {}, shown_once)
+    return Draft(
+        doc, tuple(doc), state if state is not None or not kind.takes_state else {}, shown_once, apart
+    )
 
 
 def change(kind: Kind, stored: Json, request: Mapping[str, Any], context: Context, now: int) -> Draft:
@@ -60,12 +67,14 @@ def change(kind: Kind, stored: Json, request: Mapping[str, Any], context: Contex
     kind.revise(stored, changes, context)
     kind.authorise(stored, context)
     revision = revision_of(stored)
-    if kind.revision_locked and truthy(sent.get("revision")) and whole(sent["revision"]) != revision:
-        mismatch = f"Revision mismatch: {shown(sent['revision'])} != {revision}"
-        raise Refusal(kind.code, f"{kind.singular.title()} out of date: {stored['id']} ({mismatch})")
+    if kind.revision_locked and truthy(sent.get("revision")):
+        _check_revision(kind, stored["id"], sent["revision"], revision)
+    if request.get(EXPECTED_REVISION) is not None:
+        _check_revision(kind, stored["id"], request[EXPECTED_REVISION], revision)
+    apart = _taken_out(kind, changes)
     doc = {**stored, **changes, "modified": now, "revision": revision + 1}
     kind.authorise(doc, context)
-    return Draft(doc, updated, state)
+    return Draft(doc, updated, state, apart=apart)
 
 
 def orders(items: Any) -> tuple[dict[str, int], tuple[str, ...]]:
@@ -93,6 +102,22 @@ def next_order(docs: Iterable[Json]) -> int:
 def revision_of(doc: Mapping[str, Any]) -> int:
     """Bare imports have none, or the text that the original left there: both count as 0."""
     return whole(doc.get("revision")) or 0
+
+
+def touched(doc: Json, changes: Mapping[str, Any], now: int) -> Json:
+    """`doc` after a change that the house itself makes."""
+    return {**doc, **changes, "modified": now, "revision": revision_of(doc) + 1}
+
+
+def _check_revision(kind: Kind, id: str, expected: Any, revision: int) -> None:
+    if whole(expected) != revision:
+        mismatch = f"Revision mismatch: {shown(expected)} != {revision}"
+        raise Refusal(kind.code, f"{kind.singular.title()} out of date: {id} ({mismatch})")
+
+
+def _taken_out(kind: Kind, doc: Json) -> Json:
+    """The properties that are kept apart, taken out of the document."""
+    return {key: doc.pop(key) for key in kind.apart if key in doc}
 
 
 def _cleaned(kind: Kind, request: Mapping[str, Any]) -> Json:

@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 from conductor.definitions.actions import check_actions
+from conductor.definitions.algos import check_algo
 from conductor.definitions.json_values import Json, is_number, text_of, truthy
 from conductor.definitions.kind import Library
 from conductor.definitions.limits import check_limits
@@ -22,7 +23,6 @@ from shared.expressions import ExpressionError, compile_expression
 WORKFLOW = "workflow"
 WORKFLOW_PLUGIN = "_workflow"
 _ENABLED = re.compile(r"\d+|true|false", re.ASCII)
-_ALGO = re.compile(r"[\w:]+", re.ASCII)
 
 
 def is_workflow(event: Json) -> bool:
@@ -63,8 +63,8 @@ def _check_general(event: Json, library: Library) -> Json | None:
     if not isinstance(enabled, (bool, int, float)) or not _ENABLED.fullmatch(text_of(enabled)):
         raise BadParameter("Malformed event parameter: enabled")
     algo = event.get("algo")
-    if truthy(algo) and not (isinstance(algo, str) and _ALGO.fullmatch(algo)):
-        raise BadParameter("Malformed event parameter: algo")
+    if truthy(algo):
+        check_algo(algo)
     if algo == "multiplex" and is_workflow(event):
         raise BadParameter("Malformed event parameter: algo (workflows have the multiplex controller)")
     notes = event.get("notes")

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from conductor.definitions.algos import check_monitor_of
 from conductor.definitions.event_rules import (
     WORKFLOW,
     WORKFLOW_PLUGIN,
@@ -44,6 +45,7 @@ def _prepare(doc: Json, context: Context) -> Mapping[str, Any]:
     _lock(doc, {}, doc, context)
     doc["triggers"] = with_field_defaults(doc["triggers"], doc["fields"])
     check_event(doc, context.library)
+    check_monitor_of(doc.get("algo"), context.library)
     _lock_workflow(doc, {}, doc, context)
     doc["triggers"] = as_stored(doc["triggers"], doc["id"])
     return {}
@@ -67,6 +69,8 @@ def _revise(stored: Json, changes: Json, context: Context) -> None:
         changes["triggers"] = with_field_defaults(changes["triggers"], merged.get("fields"))
     merged = {**stored, **changes}
     check_event(_completed(merged), context.library)
+    if changes.get("algo") != stored.get("algo"):
+        check_monitor_of(changes.get("algo"), context.library)
     _lock_workflow(changes, stored, merged, context)
     if "triggers" in changes:
         changes["triggers"] = as_stored(changes["triggers"], stored["id"])
@@ -139,5 +143,6 @@ EVENTS = Kind(
     revise=_revise,
     authorise=_authorise,
     authorise_delete=_authorise_delete,
+    locks_on_delete=("secrets",),
     guard_delete=_guard_delete,
 )

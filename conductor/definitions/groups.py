@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from conductor.definitions.actions import check_actions
-from conductor.definitions.json_values import Json
+from conductor.definitions.json_values import Json, is_number
 from conductor.definitions.kind import Context, Kind
 from conductor.definitions.patterns import check_pattern, found_in
 from conductor.definitions.text import check_types, require_text
@@ -40,6 +40,8 @@ def _revise(stored: Json, changes: Json, context: Context) -> None:
 
 def _check(doc: Json, context: Context) -> None:
     check_types(doc, _TYPES)
+    if is_number(doc.get("max_jobs_per_server")) and doc["max_jobs_per_server"] < 0:
+        raise BadParameter("Malformed parameter: max_jobs_per_server (must not be negative)")
     if "hostname_match" in doc:
         try:
             check_pattern(doc["hostname_match"])

@@ -68,8 +68,11 @@ class Kind:
     """Request keys that are dropped."""
     fixed: frozenset[str] = frozenset()
     """Properties that an update cannot change, besides those of every kind."""
+    apart: frozenset[str] = frozenset()
+    """Properties that rules look at and that are then kept in a store of their own (`repository.Apart`)."""
     locks_on_delete: tuple[str, ...] = ()
-    """Other kinds that must stand still while an item is deleted, since `guard_delete` looks at them."""
+    """Other kinds that must stand still while an item is deleted: `guard_delete` looks at them, or what they
+    say of the item is taken back with it (`references.released`)."""
     prepare: Callable[[Json, Context], Mapping[str, Any]] = _nothing_once
     """Validates and completes a new document; returns what is shown once and never stored."""
     revise: Callable[[Json, Json, Context], None] = _no_change

@@ -6,42 +6,34 @@ here, since they depend on the stored document.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from dataclasses import replace
 from typing import Any
 
 import msgspec
-import sqlalchemy as sa
 import structlog
 
-from conductor.definitions import drafts
+from conductor.definitions import drafts, rows
+from conductor.definitions.apart import Apart, Staged
 from conductor.definitions.drafts import Draft
 from conductor.definitions.json_values import Json
 from conductor.definitions.kinds import KINDS, Context, Kind
+from conductor.definitions.references import released
+from conductor.definitions.rows import MAX_BYTES
 from conductor.definitions.shelf import Shelf
 from conductor.definitions.state import GlobalState
 from conductor.definitions.text import check_id
 from conductor.definitions.unbroken import unbroken
+from conductor.definitions.versions import version_writes
 from conductor.definitions.writer import Writer
 from conductor.errors import BadParameter, Refusal, Unavailable
-from conductor.records.store import Records, Write, upsert
-from conductor.records.tables import definitions as table
+from conductor.records.store import Records, Write
 from conductor.signals import SYSTEM, Actor, DefinitionChanged, Signals
 from shared.clock import now
 
+__all__ = ["MAX_BYTES", "Definitions"]
+
 log = structlog.get_logger(__name__)
-
-MAX_BYTES = 8 * 1024**2
-"""Of one encoded definition."""
-
-_PUT = upsert(table)
-_DELETE = sa.delete(table).where(
-    table.c.kind == sa.bindparam("gone_kind"), table.c.id == sa.bindparam("gone_id")
-)
-_ALL = sa.select(table.c.kind, table.c.id, table.c.position, table.c.doc).order_by(
-    table.c.kind, table.c.position
-)
-_KIND = _ALL.where(table.c.kind == sa.bindparam("wanted"))
 
 
 def _no_jobs(event_id: str) -> int:
@@ -59,25 +51,30 @@ class Definitions:
         state: GlobalState | None = None,
         active_jobs: Callable[[str], int] = _no_jobs,
         kinds: Mapping[str, Kind] = KINDS,
+        apart: Mapping[str, Apart] | None = None,
     ) -> None:
         """`state`: the global state that the rest of the house uses. `active_jobs`: how many jobs of an event
-        there are in any state; while there are some, the event cannot be deleted."""
+        there are in any state; while there are some, the event cannot be deleted. `apart`: by kind, the
+        stores of what is not in the documents (the values of `secrets`)."""
         self.state = state or GlobalState(records)
         self._records = records
         self._signals = signals
         self._active_jobs = active_jobs
         self.kinds = kinds
+        self._apart = dict(apart or {})
         self._shelves = {name: Shelf(newest_first=kind.newest_first) for name, kind in kinds.items()}
 
     async def load(self) -> None:
         """Everything from SQL into memory. Raises Unavailable."""
         found: dict[str, list[tuple[str, int, Json]]] = {name: [] for name in self.kinds}
-        for kind, id, position, doc in await self._records.read(_every_row):
+        for kind, id, position, doc in await self._records.read(rows.every_row):
             if kind in found:
                 found[kind].append((id, position, msgspec.json.decode(doc)))
-        for name, rows in found.items():
-            self._shelves[name].fill(rows)
+        for name, listed in found.items():
+            self._shelves[name].fill(listed)
         await self.state.load()
+        for store in self._apart.values():
+            await store.load()
 
     def all(self, kind: str) -> Sequence[Json]:
         """In storage order (API keys: newest first). Callers never modify what they get."""
@@ -91,11 +88,19 @@ class Definitions:
         """Grows with each change of that kind, for caches of encoded lists."""
         return self._shelves[kind].version
 
-    async def create(self, kind: str, doc: Json, *, actor: Actor, by: Writer) -> Json:
-        """Store a new item; returns it whole. Raises Refusals; nothing is stored then."""
-        return (await self.create_showing(kind, doc, actor=actor, by=by)).doc
+    async def create(
+        self, kind: str, doc: Json, *, actor: Actor, by: Writer, correlation_id: str = ""
+    ) -> Json:
+        """Store a new item; returns it whole. Raises Refusals; nothing is stored then.
 
-    async def create_showing(self, kind: str, doc: Json, *, actor: Actor, by: Writer) -> Draft:
+        `correlation_id` (here as in all that changes something) is the story that the change belongs to.
+        """
+        draft = await self.create_showing(kind, doc, actor=actor, by=by, correlation_id=correlation_id)
+        return draft.doc
+
+    async def create_showing(
+        self, kind: str, doc: Json, *, actor: Actor, by: Writer, correlation_id: str = ""
+    ) -> Draft:
         """As `create`; `shown_once` of the result is never to be had again (an API key's `plain_key`)."""
         rules, shelf = self.kinds[kind], self._shelves[kind]
         async with shelf.lock:
@@ -103,15 +108,20 @@ class Definitions:
             draft = drafts.new(rules, doc, self._context(by), int(now()))
             item = draft.doc
             if shelf.get(item["id"]) is not None:
-                raise Refusal(rules.code, f"That {_noun(rules)} ID already exists: {item['id']}")
+                raise Refusal(rules.code, f"That {rows.noun(rules)} ID already exists: {item['id']}")
             if rules.sort_ordered:
                 item["sort_order"] = drafts.next_order(shelf.all())
             state = self._state_of(rules, item["id"], draft.state)
-            [item] = await self._commit(rules, [item], state, fresh=True)
-            self._announce(kind, "create", item, draft.updated, actor)
+            async with self._beside(kind):
+                beside = await self._staged(rules, item["id"], draft.apart)
+                past = version_writes(rules, "create", item, actor, correlation_id)
+                [item] = await self._commit(rules, [item], state, fresh=True, beside=beside, past=past)
+            self._announce(kind, "create", item, draft.updated, actor, correlation_id)
         return replace(draft, doc=item)
 
-    async def update(self, kind: str, id: str, changes: Json, *, actor: Actor, by: Writer) -> Json:
+    async def update(
+        self, kind: str, id: str, changes: Json, *, actor: Actor, by: Writer, correlation_id: str = ""
+    ) -> Json:
         """Shallow-merge `changes` into an item; returns it whole. Raises Refusals."""
         rules, shelf = self.kinds[kind], self._shelves[kind]
         check_id(id)
@@ -119,35 +129,62 @@ class Definitions:
             await self._settle(kind)
             stored = shelf.get(id)
             if stored is None:
-                raise Refusal(rules.unknown_code or rules.code, f"{_noun(rules)} not found: {id}")
+                raise Refusal(rules.unknown_code or rules.code, f"{rows.noun(rules)} not found: {id}")
             draft = drafts.change(rules, stored, changes, self._context(by), int(now()))
-            [item] = await self._commit(rules, [draft.doc], self._state_of(rules, id, draft.state))
-            self._announce(kind, "update", item, draft.updated, actor)
+            state = self._state_of(rules, id, draft.state)
+            async with self._beside(kind):
+                beside = await self._staged(rules, id, draft.apart)
+                past = version_writes(rules, "update", draft.doc, actor, correlation_id)
+                [item] = await self._commit(rules, [draft.doc], state, beside=beside, past=past)
+            self._announce(kind, "update", item, draft.updated, actor, correlation_id)
         return item
 
-    async def delete(self, kind: str, id: str, *, actor: Actor, by: Writer) -> Json:
-        """Remove an item and its global state; returns what it was. Raises Refusals."""
+    def check_update(self, kind: str, id: str, changes: Json, *, by: Writer) -> None:
+        """Raise the Refusal that `update` would raise now, for callers that store something else first."""
+        rules = self.kinds[kind]
+        stored = self._shelves[kind].get(id)
+        if stored is None:
+            raise Refusal(rules.code, f"{rows.noun(rules)} not found: {id}")
+        drafts.change(rules, stored, changes, self._context(by), int(now()))
+
+    async def delete(self, kind: str, id: str, *, actor: Actor, by: Writer, correlation_id: str = "") -> Json:
+        """Remove an item, its global state and what must not outlive it; returns what it was. Raises Refusals.
+
+        What other definitions lose with it (`references.released`) changes in the same transaction.
+        """
         rules, shelf = self.kinds[kind], self._shelves[kind]
         check_id(id)
         async with AsyncExitStack() as locks:
-            for name in (kind, *rules.locks_on_delete):
+            for name in sorted({kind, *rules.locks_on_delete}):  # one order, or two deletions could block
                 await locks.enter_async_context(self._shelves[name].lock)
-            await self._settle(kind)
+                await self._settle(name)
             stored = shelf.get(id)
             if stored is None:
-                raise Refusal(rules.code, f"{_noun(rules)} not found: {id}")
+                raise Refusal(rules.code, f"{rows.noun(rules)} not found: {id}")
             context = self._context(by)
             (rules.authorise_delete or rules.authorise)(stored, context)
             rules.guard_delete(stored, context)
-            await unbroken(self._remove(rules, id))
-            self._announce(kind, "delete", stored, (), actor)
+            losing = [
+                (name, drafts.touched(doc, changes, int(now())), tuple(changes))
+                for name, doc, changes in released(kind, id, self)
+            ]
+            past = version_writes(rules, "delete", stored, actor, correlation_id)
+            for name, doc, _ in losing:
+                past += version_writes(self.kinds[name], "update", doc, actor, correlation_id)
+            async with self._beside(kind):
+                await unbroken(self._remove(rules, id, [(name, doc) for name, doc, _ in losing], past))
+            self._announce(kind, "delete", stored, (), actor, correlation_id)
+            for name, doc, changed in losing:
+                self._announce(name, "update", doc, changed, actor, correlation_id)
         return stored
 
-    async def multi_update(self, kind: str, items: list[Any], *, actor: Actor, by: Writer) -> None:
+    async def multi_update(
+        self, kind: str, items: list[Any], *, actor: Actor, by: Writer, correlation_id: str = ""
+    ) -> None:
         """Set `sort_order` of several items at once; unknown IDs and all other properties are ignored."""
         rules, shelf = self.kinds[kind], self._shelves[kind]
         if not rules.sort_ordered:
-            raise BadParameter(f"{_noun(rules)} definitions have no sort_order")
+            raise BadParameter(f"{rows.noun(rules)} definitions have no sort_order")
         found, names = drafts.orders(items)
         rules.authorise_all(self._context(by))
         async with shelf.lock:
@@ -159,12 +196,19 @@ class Definitions:
             ]
             if docs:
                 await self._commit(rules, docs)
-            self._announce(kind, "multi_update", {}, names, actor)
+            self._announce(kind, "multi_update", {}, names, actor, correlation_id)
 
-    async def restore(self, contents: Mapping[str, Iterable[Json]], *, actor: Actor | None = None) -> None:
+    async def restore(
+        self,
+        contents: Mapping[str, Iterable[Json]],
+        *,
+        actor: Actor | None = None,
+        unsung: Sequence[str] = (),
+    ) -> None:
         """Store definitions of several kinds as they stand, over any with the same ID, in one transaction.
 
-        For set-up and imports: no rule but a usable ID is asked. With an `actor`, each is announced.
+        For set-up and imports: no rule but a usable ID is asked. With an `actor`, each is announced, save
+        those of the kinds in `unsung`.
         """
         async with AsyncExitStack() as locks:
             for name in sorted(contents):
@@ -178,12 +222,13 @@ class Definitions:
                     known = self._shelves[name].get(item["id"]) is not None
                     place = self._shelves[name].position(item["id"]) if known else position
                     position += not known
-                    writes.append(_put(self.kinds[name], item["id"], place, _encoded(self.kinds[name], item)))
-
+                    encoded = rows.encoded(self.kinds[name], item)
+                    writes.append(rows.put(self.kinds[name], item["id"], place, encoded))
+                    writes += version_writes(self.kinds[name], "create", item, actor or SYSTEM)
             if writes:
                 await unbroken(self._store_all(docs, writes))
             for name, items in docs.items() if actor else ():
-                for item in items:
+                for item in items if name not in unsung else ():
                     self._announce(name, "create", item, tuple(item), actor or SYSTEM)
 
     async def _store_all(self, docs: Mapping[str, Sequence[Json]], writes: Sequence[Write]) -> None:
@@ -202,18 +247,40 @@ class Definitions:
     def _state_of(self, kind: Kind, id: str, changes: Json | None) -> tuple[str, Json] | None:
         return None if changes is None else (f"{kind.state_under}/{id}", changes)
 
+    def _beside(self, kind: str) -> AbstractAsyncContextManager[Any]:
+        """Whatever the kind's other store needs held during a change."""
+        store = self._apart.get(kind)
+        return store.lock if store else nullcontext()
+
+    async def _staged(self, kind: Kind, id: str, parts: Json) -> Staged:
+        """What the kind's other store adds to the transaction."""
+        if not parts:
+            return Staged()
+        store = self._apart.get(kind.plural)
+        if store is None:
+            raise Unavailable(f"{rows.noun(kind)}: there is no store for {', '.join(parts)}")
+        return await store.staged(id, parts)
+
     async def _commit(
-        self, kind: Kind, docs: Sequence[Json], state: tuple[str, Json] | None = None, *, fresh: bool = False
+        self,
+        kind: Kind,
+        docs: Sequence[Json],
+        state: tuple[str, Json] | None = None,
+        *,
+        fresh: bool = False,
+        beside: Staged | None = None,
+        past: Sequence[Write] = (),
     ) -> Sequence[Json]:
         """Returns the documents as SQL has them, which share nothing with what a caller sent."""
         shelf = self._shelves[kind.plural]
-        rows = [_encoded(kind, doc) for doc in docs]
-        stored: list[Json] = [msgspec.json.decode(row) for row in rows]
+        encoded = [rows.encoded(kind, doc) for doc in docs]
+        stored: list[Json] = [msgspec.json.decode(doc) for doc in encoded]
         writes = [
-            _put(kind, doc["id"], shelf.position(doc["id"]), row)
-            for doc, row in zip(stored, rows, strict=True)
+            rows.put(kind, doc["id"], shelf.position(doc["id"]), row)
+            for doc, row in zip(stored, encoded, strict=True)
         ]
-        await unbroken(self._store(kind, stored, writes, state, fresh))
+        writes += past
+        await unbroken(self._store(kind, stored, writes, state, fresh, beside or Staged()))
         return stored
 
     async def _store(
@@ -223,8 +290,10 @@ class Definitions:
         writes: list[Write],
         state: tuple[str, Json] | None,
         fresh: bool,
+        beside: Staged,
     ) -> None:
         shelf = self._shelves[kind.plural]
+        writes += beside.writes
         if state:
             if fresh:
                 self.state.forget(state[0])  # what an earlier item of this ID may have left
@@ -237,21 +306,35 @@ class Definitions:
                 self.state.withdraw(state[0])
             raise
         shelf.put(docs)
+        beside.committed()
         if state:
             self.state.apply(*state)
 
-    async def _remove(self, kind: Kind, id: str) -> None:
+    async def _remove(
+        self, kind: Kind, id: str, losing: Sequence[tuple[str, Json]], past: Sequence[Write]
+    ) -> None:
+        """`losing`: definitions of other kinds as they are without the item."""
         shelf = self._shelves[kind.plural]
-        writes = [Write(_DELETE, {"gone_kind": kind.plural, "gone_id": id})]
+        store = self._apart.get(kind.plural)
+        beside = store.removal(id) if store else Staged()
+        writes = [rows.deletion(kind, id), *beside.writes, *past]
+        for name, doc in losing:
+            rules = self.kinds[name]
+            position = self._shelves[name].position(doc["id"])
+            writes.append(rows.put(rules, doc["id"], position, rows.encoded(rules, doc)))
         key = f"{kind.state_under}/{id}"
         if kind.state_under:
             writes.append(self.state.deletion(key))
         try:
             await self._records.write(*writes)
         except Unavailable:
-            shelf.doubtful = True
+            for name in {kind.plural, *(name for name, _ in losing)}:
+                self._shelves[name].doubtful = True
             raise
         shelf.remove(id)
+        beside.committed()
+        for name, doc in losing:
+            self._shelves[name].put([doc])
         if kind.state_under:
             self.state.forget(key)
 
@@ -260,37 +343,28 @@ class Definitions:
         shelf = self._shelves[kind]
         if not shelf.doubtful:
             return
-        rows = await self._records.read(lambda connection: _rows_of(connection, kind))
-        shelf.fill((id, position, msgspec.json.decode(doc)) for _, id, position, doc in rows)
+        listed = await self._records.read(lambda connection: rows.rows_of(connection, kind))
+        shelf.fill((id, position, msgspec.json.decode(doc)) for _, id, position, doc in listed)
+        if kind in self._apart:
+            await self._apart[kind].load()
         log.info("definitions were read again after a failed write", kind=kind)
 
-    def _announce(self, kind: str, verb: str, item: Json, updated: tuple[str, ...], actor: Actor) -> None:
+    def _announce(
+        self,
+        kind: str,
+        verb: str,
+        item: Json,
+        updated: tuple[str, ...],
+        actor: Actor,
+        correlation_id: str = "",
+    ) -> None:
         self._signals.publish(
-            DefinitionChanged(kind=kind, verb=verb, item=item, updated=updated, actor=actor)
+            DefinitionChanged(
+                kind=kind,
+                verb=verb,
+                item=item,
+                updated=updated,
+                actor=actor,
+                correlation_id=correlation_id,
+            )
         )
-
-
-def _encoded(kind: Kind, doc: Json) -> bytes:
-    try:
-        encoded = msgspec.json.encode(doc)
-    except (TypeError, ValueError, OverflowError, RecursionError) as error:
-        raise BadParameter(f"{_noun(kind)} cannot be stored: {error}") from None
-    if len(encoded) > MAX_BYTES:
-        raise BadParameter(f"{_noun(kind)} is larger than {MAX_BYTES} bytes")
-    return encoded
-
-
-def _put(kind: Kind, id: str, position: int, encoded: bytes) -> Write:
-    return Write(_PUT, {"kind": kind.plural, "id": id, "position": position, "doc": encoded})
-
-
-def _noun(kind: Kind) -> str:
-    return "API Key" if kind.singular == "api_key" else kind.singular.replace("_", " ").title()
-
-
-def _every_row(connection: sa.Connection) -> list[tuple[str, str, int, bytes]]:
-    return [tuple(row) for row in connection.execute(_ALL)]
-
-
-def _rows_of(connection: sa.Connection, kind: str) -> list[tuple[str, str, int, bytes]]:
-    return [tuple(row) for row in connection.execute(_KIND, {"wanted": kind})]

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
-from conductor.definitions.json_values import Json
+from conductor.definitions.json_values import Json, copied
 from conductor.definitions.unbroken import unbroken
 from conductor.errors import BadParameter
 from conductor.records.store import Records, Write, upsert
@@ -49,6 +49,20 @@ class GlobalState:
         """The documents whose path begins with `prefix/`, by the rest of their paths."""
         start = f"{prefix}/"
         return {key[len(start) :]: doc for key, doc in self._docs.items() if key.startswith(start)}
+
+    def tree(self) -> Json:
+        """Everything as one object: each path's document below the words of the path. The caller's own."""
+        whole: Json = {}
+        for key, doc in self._docs.items():
+            *words, last = key.split("/")
+            place = whole
+            for word in words:
+                if not isinstance(place.get(word), dict):
+                    place[word] = {}
+                place = place[word]
+            before = place.get(last)
+            place[last] = {**(before if isinstance(before, dict) else {}), **copied(doc)}
+        return whole
 
     async def merge(self, key: str, changes: Mapping[str, Any]) -> None:
         """Set `changes` at `key`; committed on return. Raises Unavailable."""

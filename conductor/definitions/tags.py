@@ -6,10 +6,13 @@ from typing import Any
 from conductor.definitions.json_values import Json
 from conductor.definitions.kind import Context, Kind
 from conductor.definitions.text import require_text
+from conductor.errors import BadParameter
 
 
 def _prepare(doc: Json, context: Context) -> Mapping[str, Any]:
     require_text(doc, "title")
+    if doc["id"].startswith("_"):
+        raise BadParameter("Malformed parameter: id (IDs that begin with _ are tags of the system)")
     return {}
 
 
@@ -19,5 +22,12 @@ def _revise(stored: Json, changes: Json, context: Context) -> None:
 
 
 TAGS = Kind(
-    plural="tags", singular="tag", prefix="t", code="tag", privilege="tags", prepare=_prepare, revise=_revise
+    plural="tags",
+    singular="tag",
+    prefix="t",
+    code="tag",
+    privilege="tags",
+    locks_on_delete=("events",),
+    prepare=_prepare,
+    revise=_revise,
 )

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from conductor.definitions.json_values import Json, text_of, truthy, type_name
+from conductor.definitions.json_values import Json, text_of, truthy, type_name, whole
 from conductor.errors import BadParameter
 from shared.schema.reserved import RESERVED_WORDS
 
@@ -18,6 +18,9 @@ NOT_BLANK = re.compile(r".*\S.*", re.DOTALL)
 _ICON = re.compile(r"[\w\-]+", re.ASCII)
 _LONGEST_ID = 128  # the width of the SQL column
 _STRIPPED = ("notes", "label", "message")
+_MACRO = re.compile(r"(\{\{[^\n\r\u2028\u2029]+?\}\})")
+_PLACEHOLDER = "\ue000"
+_NUMBERED = re.compile(rf"{_PLACEHOLDER}(\d+){_PLACEHOLDER}", re.ASCII)
 _SHOWN = 80  # characters of a client's value that an error text repeats
 
 
@@ -41,6 +44,23 @@ def stripped(text: str) -> str:
         place = end + 1
     kept.append(text[place:])
     return "".join(kept)
+
+
+def stripped_around_macros(text: str) -> str:
+    """As `stripped`, but what is inside `{{ … }}` stays: a comparison there is no markup.
+
+    A tag that has a macro in it goes with the macro.
+    """
+    if "{{" not in text:
+        return stripped(text)
+    pieces = _MACRO.split(text)  # texts at even places, macros at odd ones
+    if _PLACEHOLDER in text:
+        return stripped(text)
+    numbered = "".join(
+        piece if place % 2 == 0 else f"{_PLACEHOLDER}{place}{_PLACEHOLDER}"
+        for place, piece in enumerate(pieces)
+    )
+    return _NUMBERED.sub(lambda match: pieces[int(match[1])], stripped(numbered))
 
 
 def has_markup(value: Any) -> bool:
@@ -92,7 +112,8 @@ def check_record(record: Mapping[str, Any]) -> Json:
         raise BadParameter("Malformed icon parameter: Contains illegal characters")
     for key in _STRIPPED:
         if truthy(copy.get(key)):
-            copy[key] = stripped(text_of(copy[key]))
+            strip = stripped_around_macros if key == "message" else stripped
+            copy[key] = strip(text_of(copy[key]))
     return copy
 
 
@@ -125,3 +146,37 @@ def check_types(record: Mapping[str, Any], types: Mapping[str, str]) -> None:
             fits = type_name(value) == expected
         if not fits:
             raise BadParameter(f"Malformed parameter type: {key} ({expected})")
+
+
+def check_strings(record: Mapping[str, Any], *keys: str) -> None:
+    """Optional keys that are sent hold arrays of non-empty strings; null passes."""
+    for key in keys:
+        value = record.get(key)
+        if value is None:
+            continue
+        if not isinstance(value, list):
+            raise BadParameter(f"Parameter is not an array: {key}")
+        for item in value:
+            if not isinstance(item, str) or not item:
+                raise BadParameter(
+                    f"Malformed parameter: {key} (must hold IDs, not {shown(item) or 'nothing'})"
+                )
+
+
+def check_flags(record: Mapping[str, Any], *keys: str) -> None:
+    """Optional keys that are sent are booleans, or numbers as older clients send them; null passes."""
+    for key in keys:
+        value = record.get(key)
+        if value is not None and not isinstance(value, (bool, int, float)):
+            raise BadParameter(f"Malformed parameter type: {key} (boolean)")
+
+
+def check_whole(record: Mapping[str, Any], key: str, least: int, most: int | None = None) -> None:
+    """An optional key that is sent is a whole number from `least` to `most`; null passes."""
+    value = record.get(key)
+    if value is None:
+        return
+    number = whole(value)
+    if number is None or number < least or (most is not None and number > most):
+        limits = f"at least {least}" if most is None else f"{least} to {most}"
+        raise BadParameter(f"Malformed parameter: {key} (must be a whole number, {limits})")

@@ -6,6 +6,7 @@ Whether the caller may use what the nodes name is a matter of `event_rules`.
 from collections.abc import Iterator
 from typing import Any
 
+from conductor.definitions.algos import check_algo
 from conductor.definitions.json_values import Json, is_number, truthy
 from conductor.definitions.kind import Library
 from conductor.definitions.params import check_values, refuse_reserved
@@ -139,6 +140,8 @@ def _check_run(data: Json, fields: Any, owner: str, prefix: str) -> None:
     for key in _TEXTS:
         if data.get(key) is not None and not isinstance(data[key], str):
             raise BadParameter(f"{prefix}: Node data.{key} is not a string")
+    if truthy(data.get("algo")):
+        check_algo(data["algo"], f"{prefix}: Node data")
     if data.get("algo") == "multiplex":
         raise BadParameter(f"{prefix}: Node algo cannot be multiplex; use the multiplex controller")
     check_values(_params_of(data, prefix), fields, owner)

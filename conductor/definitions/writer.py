@@ -14,9 +14,14 @@ class Writer(Protocol):
     @property
     def admin(self) -> bool: ...
 
-    def require_category(self, id: str, /) -> None: ...
+    def may(self, privilege: str, /) -> bool:
+        """Whether the caller holds a privilege; administrators hold every one."""
 
-    def require_group(self, id: str, /) -> None: ...
+    def require_category(self, id: str, /) -> None:
+        """`*` asks for a caller without any limit on categories."""
+
+    def require_group(self, id: str, /) -> None:
+        """`*` asks for a caller without any limit on groups."""
 
     def require_targets(self, targets: Sequence[str], /) -> None: ...
 
@@ -28,6 +33,9 @@ class House:
 
     def __init__(self, name: str) -> None:
         self.name = name
+
+    def may(self, privilege: str, /) -> bool:
+        return True
 
     def require_category(self, id: str, /) -> None: ...
 

@@ -111,3 +111,20 @@ terms = sa.Table(
     sa.Column("record", _key(64), primary_key=True),
     sqlite_with_rowid=False,
 )
+
+secret_values = sa.Table(
+    "secret_values",
+    metadata,
+    sa.Column("id", _key(128), primary_key=True),  # of the secret; `*` tells which key all are under
+    sa.Column("doc", sa.LargeBinary, nullable=False),  # an envelope (definitions/sealing.py)
+)
+
+versions = sa.Table(
+    "versions",
+    metadata,
+    # Every state that a definition was ever in, as far back as they are kept.
+    sa.Column("kind", _key(32), primary_key=True),
+    sa.Column("id", _key(128), primary_key=True),
+    sa.Column("number", _key(64), primary_key=True),  # grows with time
+    sa.Column("doc", sa.LargeBinary, nullable=False),  # as an activity row: who, when, what it was then
+)

@@ -14,8 +14,19 @@ from aiohttp import web
 from conductor.access.accounts import Accounts
 from conductor.access.sessions import Sessions
 from conductor.access.users import Users
-from conductor.api import api_keys, event_history, misc, sessions
+from conductor.api import (
+    api_keys,
+    bucket_definitions,
+    categories,
+    event_history,
+    misc,
+    multiple,
+    references,
+    revisions,
+    sessions,
+)
 from conductor.api import definitions as definition_calls
+from conductor.api import secrets as secret_calls
 from conductor.api.endpoint import Endpoint
 from conductor.api.health import Health
 from conductor.api.kernel import Kernel, RawUri
@@ -23,7 +34,9 @@ from conductor.api.metrics import Metrics
 from conductor.api.openapi import OpenApi
 from conductor.api.registry import Registry
 from conductor.audit.activity import ActivityLog
+from conductor.definitions.defaults import contents
 from conductor.definitions.repository import Definitions
+from conductor.definitions.vault import Vault
 from conductor.definitions.writer import House
 from conductor.records.store import Records
 from conductor.settings import Settings
@@ -74,16 +87,25 @@ class Served:
         )
         return str(made.shown_once["plain_key"])
 
+    async def furnish(self) -> None:
+        """The first contents of an installation, unannounced."""
+        await self.definitions.restore(contents(1_800_000_000))
+
 
 @asynccontextmanager
-async def serving(folder: Path, more: tuple[Endpoint[Any], ...] = ()) -> AsyncIterator[Served]:
+async def serving(
+    folder: Path,
+    more: tuple[Endpoint[Any], ...] = (),
+    content: bucket_definitions.BucketContent | None = None,
+) -> AsyncIterator[Served]:
     settings = Settings()
     settings.WebServer.max_json_size = 256 * 1024
     settings.WebServer.max_upload_size = 1024 * 1024
     settings.WebServer.timeout = 5.0
     records = await Records.open(f"sqlite:///{folder / 'test.db'}")
     signals, seat, metrics = Signals(), Seat(), Metrics()
-    definitions = Definitions(records, signals)
+    vault = Vault(records, "the secret key of the tests")
+    definitions = Definitions(records, signals, apart={"secrets": vault})
     users = Users(records)
     accounts = Accounts(users, Sessions(records, settings), definitions, settings)
     await definitions.load()
@@ -100,6 +122,12 @@ async def serving(folder: Path, more: tuple[Endpoint[Any], ...] = ()) -> AsyncIt
             *sessions.endpoints(accounts, definitions, signals, seat),
             *api_keys.endpoints(definitions, accounts),
             *definition_calls.endpoints(definitions, event_jobs),
+            *categories.endpoints(definitions),
+            *bucket_definitions.endpoints(definitions, content),
+            *secret_calls.endpoints(definitions, vault, signals),
+            *references.endpoints(definitions),
+            *revisions.endpoints(definitions, records),
+            *multiple.endpoints(definitions, {}),
             *event_history.endpoints(definitions, records, settings.ttl),
             *more,
         )

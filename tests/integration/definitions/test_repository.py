@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from conductor.definitions import versions
 from conductor.definitions.defaults import SETUP, seed
 from conductor.definitions.repository import MAX_BYTES, Definitions
+from conductor.definitions.versions import of_definition
 from conductor.definitions.writer import House
 from conductor.errors import BadParameter, Refusal, Unavailable
 from conductor.records.store import Records, Write
@@ -49,7 +51,11 @@ async def test_a_new_installation(records: Records, signals: Signals, seen: list
     assert other.get("groups", "main") is not None
     assert other.state.get("scheduler") == {"enabled": True}
     assert {(signal.verb, signal.actor) for signal in seen} == {("create", SETUP)}
-    assert len(seen) == 10
+    assert len(seen) == 32
+    assert {signal.kind for signal in seen} == set(definitions.kinds) - {
+        *("api_keys", "buckets", "events", "secrets"),
+        "roles",  # by contract the only first content without an activity row
+    }
 
 
 async def test_create_update_delete(
@@ -254,3 +260,49 @@ async def test_after_a_failed_write_memory_follows_the_database(
     with pytest.raises(Refusal, match="already exists"):
         await create(definitions, "tags", id="late", title="T")
     assert definitions.get("tags", "late") is not None
+
+
+async def test_what_names_a_deleted_item_changes_with_it(
+    definitions: Definitions, records: Records, seen: list[DefinitionChanged]
+) -> None:
+    await create(definitions, "events", **EVENT, id="e1", tags=["flag", "important"])
+    seen.clear()
+    await definitions.delete("tags", "flag", actor=ANN, by=BY, correlation_id="story")
+    for one in (definitions, await reopened(records)):
+        event = one.get("events", "e1")
+        assert event is not None
+        assert (event["tags"], event["revision"]) == (["important"], 2)
+    assert [(signal.kind, signal.verb, signal.correlation_id) for signal in seen] == [
+        *(("tags", "delete", "story"), ("events", "update", "story"))
+    ]
+    rows, total = await of_definition(records, "events", "e1", limit=5)
+    assert ([row["event"]["tags"] for row in rows], total) == ([["important"], ["flag", "important"]], 2)
+
+
+async def test_deletions_that_touch_each_other_do_not_wait_for_each_other(definitions: Definitions) -> None:
+    for number in range(10):
+        await create(definitions, "tags", id=f"t{number}", title="T")
+        await create(definitions, "categories", id=f"c{number}", title="C")
+        await create(definitions, "events", **EVENT, id=f"e{number}", tags=[f"t{number}"])
+    async with asyncio.timeout(20):
+        async with asyncio.TaskGroup() as group:
+            for number in range(10):
+                for kind in ("tags", "categories", "events"):
+                    group.create_task(definitions.delete(kind, f"{kind[0]}{number}", actor=ANN, by=BY))
+    assert list(definitions.all("events")) == []
+
+
+async def test_old_versions_go(
+    definitions: Definitions, records: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await create(definitions, "tags", id="busy", title="T")
+    for number in range(versions.KEPT + 5):
+        await definitions.update("tags", "busy", {"notes": str(number)}, actor=ANN, by=BY)
+    rows, total = await of_definition(records, "tags", "busy", limit=1, newest_first=False)
+    assert total == versions.KEPT
+    assert rows[0]["tag"]["notes"] == "5"
+    tag = definitions.kinds["tags"]
+    assert await versions.at_revision(records, tag, "busy", 1) is None
+    kept = await versions.at_revision(records, tag, "busy", 100)
+    assert kept is not None
+    assert kept["revision"] == 100

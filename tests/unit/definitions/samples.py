@@ -18,7 +18,8 @@ class Books:
         self.kinds: dict[str, dict[str, Json]] = {
             kind: {doc["id"]: doc for doc in docs} for kind, docs in contents(NOW).items()
         }
-        self.kinds["events"] = {}
+        for kind in ("api_keys", "buckets", "events", "secrets"):
+            self.kinds[kind] = {}
         self.add("plugins", id="sched", title="Sched", type="scheduler", command="x", params=[LEVEL])
         self.add("plugins", id="act", title="Act", type="action", command="x", params=[LEVEL])
         self.add("plugins", id="plain", title="Plain", type="event", command="x", params=[LEVEL])
@@ -87,11 +88,16 @@ class Caller:
         admin: bool = False,
         categories: Sequence[str] = (),
         groups: Sequence[str] = (),
+        privileges: Sequence[str] = (),
     ) -> None:
         self.name = name
         self.admin = admin
         self._categories = categories
         self._groups = groups
+        self._privileges = privileges
+
+    def may(self, privilege: str, /) -> bool:
+        return self.admin or privilege in self._privileges
 
     def require_category(self, id: str, /) -> None:
         if self._categories and not self.admin and id not in self._categories:

@@ -81,7 +81,29 @@ SAMPLES: dict[str, list[Json]] = {
     "plugins": [{"title": "A", "type": "event", "command": "x", "params": RICH_EVENT["fields"], "uid": 1}],
     "api_keys": [{"title": "A", "privileges": {"admin": True}, "roles": [], "expires": 5, "active": 1}],
     "tags": [{"title": "A", "icon": "x", "notes": "<b>"}],
-}
+    "alerts": [
+        {"title": "A", "expression": "a > 1", "message": "<b>{{ a < 1 }}", "groups": ["main"], "samples": 2,
+         "actions": RICH_EVENT["actions"], "monitor_id": "m"}
+    ],
+    "buckets": [{"title": "A", "enabled": True, "data": {"a": 1}, "files": []}],
+    "channels": [
+        {"title": "A", "users": ["a"], "email": "a@b, c@d", "web_hook": "example_hook", "run_event": "e1",
+         "sound": "x.mp3", "max_per_day": 1}
+    ],
+    "monitors": [
+        {"title": "A", "source": "a.b", "data_type": "float", "data_match": "(1)", "groups": ["main"],
+         "delta": True, "delta_min_value": 0, "min_vert_scale": 1}
+    ],
+    "roles": [{"title": "A", "privileges": {"admin": 1}, "categories": ["x"], "groups": ["y"]}],
+    "secrets": [
+        {"title": "A", "fields": [{"name": "N", "value": "v"}], "events": ["e1"], "categories": ["general"],
+         "plugins": ["plain"], "web_hooks": ["example_hook"]}
+    ],
+    "web_hooks": [
+        {"title": "A", "url": "https://x/{{ a }}", "method": "POST", "headers": [{"name": "X", "value": "{{ b }}"}],
+         "body": "{{ text }}", "timeout": 5, "retries": 1, "max_per_day": 1}
+    ],
+}  # fmt: skip
 
 
 @st.composite

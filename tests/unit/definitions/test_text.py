@@ -12,6 +12,7 @@ from conductor.definitions.text import (
     check_types,
     require,
     stripped,
+    stripped_around_macros,
 )
 from conductor.errors import BadParameter
 from shared.schema.reserved import RESERVED_WORDS
@@ -108,3 +109,29 @@ def test_values_read_as_clients_mean_them(value: Any, text: str, true: bool) -> 
 @pytest.mark.parametrize(("value", "number"), [(5, 5), (5.0, 5), (5.5, None), (True, None), ("5", None)])
 def test_whole_numbers(value: Any, number: int | None) -> None:
     assert whole(value) == number
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("<b>Low</b> {{ a < b }}", "Low {{ a < b }}"),
+        ("{{ a < b }} <i>and</i> {{ c > d }}", "{{ a < b }} and {{ c > d }}"),
+        ("{{ a < b }} and {{ c > d }}", "{{ a < b }} and {{ c > d }}"),
+        ("<a href={{ x > 1 }}>x</a>", "x"),
+        ("a < b {{ c }} > d", "a  d"),
+        ("{{ a <\nb > c }}", "{{ a  c }}"),  # a macro ends with its line
+        ("{{ }}<b>", "{{ }}"),
+        ("\ue0001\ue000 {{ a < b }} <b>", "\ue0001\ue000 {{ a "),
+        ("no < markup", "no < markup"),
+    ],
+)
+def test_macros_are_no_markup(text: str, left: str) -> None:
+    assert stripped_around_macros(text) == left
+
+
+@given(st.text(alphabet="<>{} ab\n\ue0001", max_size=30))
+def test_stripping_around_macros_is_stripping_where_there_are_none(text: str) -> None:
+    assert stripped_around_macros(text.replace("{", "(")) == stripped(text.replace("{", "("))
+    left = stripped_around_macros(text)
+    assert len(left) <= len(text)
+    assert stripped_around_macros(left) == left

@@ -1,0 +1,72 @@
+"""Alert definitions (contract api/alerts.yaml, structures/alert.yaml, alerts.md §1)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from conductor.definitions.actions import check_actions
+from conductor.definitions.compiled import check_source, check_template
+from conductor.definitions.json_values import Json
+from conductor.definitions.kind import Context, Kind
+from conductor.definitions.text import check_flags, check_strings, check_types, check_whole, require_text
+from conductor.definitions.unlimited import refuse_group_limited
+
+_TEXTS = ("title", "expression", "message")
+_TYPES = {"monitor_id": "string", "email": "string", "web_hook": "string"}
+_FLAGS = ("enabled", "exclusive_actions", "limit_jobs", "abort_jobs")
+_LISTS = ("groups", "actions")
+
+
+def _prepare(doc: Json, context: Context) -> Mapping[str, Any]:
+    for key in _TEXTS:
+        require_text(doc, key)
+    # Without these two an alert would never fire, and nobody would be told.
+    if doc.get("enabled") is None:
+        doc["enabled"] = True
+    if doc.get("samples") is None:
+        doc["samples"] = 1
+    for key in _LISTS:
+        if doc.get(key) is None:
+            doc[key] = []
+    _check(doc, context)
+    return {}
+
+
+def _revise(stored: Json, changes: Json, context: Context) -> None:
+    for key in _TEXTS:
+        if key in changes:
+            require_text(changes, key)
+    for key in _LISTS:
+        if key in changes and changes[key] is None:
+            changes[key] = []
+    if "samples" in changes and changes["samples"] is None:
+        changes["samples"] = 1
+    _check(changes, context)
+
+
+def _check(doc: Json, context: Context) -> None:
+    check_types(doc, _TYPES)
+    check_flags(doc, *_FLAGS)
+    check_strings(doc, "groups")
+    check_whole(doc, "samples", 1)
+    if "actions" in doc:
+        check_actions(doc["actions"], context.library)
+    if "expression" in doc:
+        check_source(doc["expression"], "alert", "expression")
+    if "message" in doc:
+        check_template(doc["message"], "alert", "message")
+
+
+def _authorise(doc: Json, context: Context) -> None:
+    refuse_group_limited(context.by, "alerts")
+
+
+ALERTS = Kind(
+    plural="alerts",
+    singular="alert",
+    prefix="a",
+    code="alert",
+    privilege="alerts",
+    prepare=_prepare,
+    revise=_revise,
+    authorise=_authorise,
+)
