@@ -22,6 +22,12 @@ from aiohttp import web
 
 from conductor import logs
 from conductor.access.accounts import Accounts
+from conductor.access.avatars import Avatars
+from conductor.access.changes import AccountChanges
+from conductor.access.key_usage import KeyUsage
+from conductor.access.post import Post
+from conductor.access.recovery import Recovery
+from conductor.access.security_log import SecurityLog
 from conductor.access.sessions import Sessions
 from conductor.access.users import Users
 from conductor.api import (
@@ -35,6 +41,7 @@ from conductor.api import (
     satellites,
     servers,
 )
+from conductor.api import avatars as avatar_calls
 from conductor.api import definitions as definitions_api
 from conductor.api import sessions as sessions_api
 from conductor.api.health import Health
@@ -43,6 +50,8 @@ from conductor.api.metrics import Metrics
 from conductor.api.office import Office
 from conductor.api.openapi import OpenApi
 from conductor.api.registry import Registry
+from conductor.api.user_admin import UserAdminCalls
+from conductor.api.users import UserCalls
 from conductor.audit.activity import ActivityLog
 from conductor.definitions.repository import Definitions
 from conductor.errors import Refusal
@@ -139,8 +148,16 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
         definitions = Definitions(records, signals, active_jobs=office.count_of_event)
         deletion = Deletion(archive, files, signals)
         users = Users(records)
-        sessions = Sessions(records, settings)
-        accounts = Accounts(users, sessions, definitions, settings)
+        sessions = Sessions(records, settings, signals)
+        accounts = Accounts(users, sessions, definitions, settings, signals)
+        security = SecurityLog(records)
+        avatars = Avatars(files)
+        post = Post()
+        changes = AccountChanges(
+            users, sessions, accounts.roles, accounts.attempts, security, avatars, post, signals, settings
+        )
+        recovery = Recovery(records, users, changes, post, settings)
+        key_usage = KeyUsage(accounts.keys, definitions, definitions.state)
 
         leadership = Leadership(
             redis,
@@ -163,7 +180,19 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
         registry = Registry(
             (
                 *misc.endpoints(settings, leadership, release),
-                *sessions_api.endpoints(accounts, definitions, signals, leadership),
+                *sessions_api.endpoints(
+                    accounts,
+                    definitions,
+                    signals,
+                    leadership,
+                    security=security,
+                    logout_url=settings.SSO.logout_url if settings.SSO.enabled else "",
+                ),
+                *UserCalls(accounts, changes, recovery, security, post, signals, settings).endpoints(),
+                *UserAdminCalls(
+                    accounts, changes, sorted_by_name=settings.User.sort_global_users
+                ).endpoints(),
+                *avatar_calls.AvatarCalls(avatars, accounts, changes, settings.ttl).endpoints(),
                 *api_keys.endpoints(definitions, accounts),
                 *definitions_api.endpoints(definitions, office.jobs_of_event, delete_jobs_of),
                 *event_history.endpoints(definitions, records, settings.ttl),
@@ -205,6 +234,7 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
             signals=signals,
             data_dir=data_dir,
             announce_password=_show_password,
+            key_usage=key_usage,
             forget=(archive.forget, sessions.forget, samples.forget_all),
         )
 
@@ -212,6 +242,7 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
             (activity.run(), "activity log"),
             (signals.run(), "signals"),
             (samples.run(), "samples"),
+            (post.run(), "post"),
             (sockets.heartbeat(), "heartbeat"),
         ):
             await stack.enter_async_context(_task(running, name))

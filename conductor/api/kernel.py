@@ -34,6 +34,8 @@ Raw = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 _SAFE = ("GET", "HEAD")
 _OPEN = (Auth.NONE, Auth.TOKEN)
 _FORM = "application/x-www-form-urlencoded"
+_USER = "user"
+"""The namespace of the account manager: sessions alone, and refusals of its own."""
 _API = "/api/"
 _APP = "/api/app/"
 _PORT = re.compile(r":\d+$")
@@ -174,11 +176,14 @@ class Kernel:
         call.credentials = credentials.shown(call.request, call.body, call.query)
         if endpoint.auth not in _OPEN:
             call.account = await self._authenticate(call)
-            if endpoint.auth is Auth.SESSION and call.account.kind != "user":
+            sessions_only = endpoint.auth is Auth.SESSION or route.namespace == _USER
+            if sessions_only and call.account.kind != "user":
                 raise NoSession("This call needs a user session")
             if endpoint.mutates and safe and call.credentials.by_cookie:
                 raise NoSession("This call changes something: send it as POST")
             if endpoint.auth is Auth.ADMIN:
+                if route.namespace == _USER and not call.account.admin:
+                    raise Refusal("user", f"User is not an administrator: {call.account.name}")
                 call.account.require_admin()
             if endpoint.privilege is not None:
                 call.account.require(endpoint.privilege)
@@ -191,7 +196,13 @@ class Kernel:
         return await endpoint.handler(call, params)
 
     async def _authenticate(self, call: Call) -> Account:
-        return await self._accounts.authenticate(call.credentials, safe_method=call.request.method in _SAFE)
+        shown = call.credentials
+        try:
+            return await self._accounts.authenticate(shown, safe_method=call.request.method in _SAFE)
+        except NoSession:
+            if shown.api_key and not shown.session_id:
+                self._accounts.key_refused(call.ip)
+            raise
 
     async def _receive(self, call: Call, auth: Auth) -> None:
         """Read the body by its content type; a body of no known type is left to the handler."""
@@ -227,7 +238,11 @@ class Kernel:
         if early.session_id:
             await self._accounts.authenticate(early, safe_method=True)
         elif early.api_key:
-            self._accounts.keys.account(early.api_key)
+            try:
+                self._accounts.keys.check(early.api_key)
+            except NoSession:
+                self._accounts.key_refused(call.ip)
+                raise
 
     @staticmethod
     def _merge(call: Call, takes: Takes) -> None:
@@ -250,7 +265,7 @@ class Kernel:
             )
         if isinstance(refusal, AccessDenied):
             log.info("access denied", endpoint=route.label, account=call.account.name)
-        shown = route.namespace != "user" and (
+        shown = route.namespace != _USER and (
             route.versioned or (endpoint is not None and endpoint.status_always)
         )
         response = self._answers.json(

@@ -111,3 +111,20 @@ terms = sa.Table(
     sa.Column("record", _key(64), primary_key=True),
     sqlite_with_rowid=False,
 )
+
+password_recovery = sa.Table(
+    "password_recovery",
+    metadata,
+    sa.Column("id", _key(64), primary_key=True),  # SHA-256 of the mailed key: a leaked table resets nothing
+    sa.Column("username", sa.String(128), nullable=False, index=True),
+    sa.Column("expires", sa.BigInteger, nullable=False, index=True),
+)
+
+security_log = sa.Table(
+    "security_log",
+    metadata,
+    sa.Column("id", _key(64), primary_key=True),
+    sa.Column("username", _key(128), nullable=False),  # normalised
+    sa.Column("doc", sa.LargeBinary, nullable=False),
+    sa.Index("ix_security_log_username", "username", "id"),
+)
