@@ -55,6 +55,9 @@ from conductor.api.users import UserCalls
 from conductor.audit.activity import ActivityLog
 from conductor.definitions.repository import Definitions
 from conductor.errors import Refusal
+from conductor.fleet.browser_door import BrowserDoor
+from conductor.fleet.browser_picture import Picture
+from conductor.fleet.browsers import Browsers
 from conductor.fleet.enrolment import Enrolment
 from conductor.fleet.roster import Roster
 from conductor.fleet.sockets import Sockets
@@ -170,6 +173,13 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
         release = version("opsorbit")
         roster = Roster(release)
         sockets = Sockets(roster, samples, settings, signals, leadership)
+        picture = Picture(definitions, roster, leadership, release)
+        door = BrowserDoor(accounts, leadership, settings, release)
+        browsers = Browsers(accounts, definitions, picture, door, signals)
+        sockets.browsers = browsers
+        picture.jobs = office.jobs
+        signals.subscribe("browsers", browsers.observe)
+        activity.follow(browsers.followed)
 
         async def delete_jobs_of(event_id: str, actor: Actor) -> None:
             office.engine.in_background(deletion.delete_of_event(event_id, actor))
@@ -185,6 +195,7 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
                     definitions,
                     signals,
                     leadership,
+                    picture.live,
                     security=security,
                     logout_url=settings.SSO.logout_url if settings.SSO.enabled else "",
                 ),
@@ -235,6 +246,7 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
             data_dir=data_dir,
             announce_password=_show_password,
             key_usage=key_usage,
+            browsers=browsers,
             forget=(archive.forget, sessions.forget, samples.forget_all),
         )
 
@@ -243,6 +255,7 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
             (signals.run(), "signals"),
             (samples.run(), "samples"),
             (post.run(), "post"),
+            (browsers.run(), "browsers"),
             (sockets.heartbeat(), "heartbeat"),
         ):
             await stack.enter_async_context(_task(running, name))

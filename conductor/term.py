@@ -13,6 +13,7 @@ from conductor.api.office import Office
 from conductor.definitions.defaults import seed
 from conductor.definitions.repository import Definitions
 from conductor.errors import Deposed
+from conductor.fleet.browsers import Browsers
 from conductor.fleet.joining import Joining
 from conductor.fleet.members import Members
 from conductor.fleet.roster import Roster
@@ -70,6 +71,7 @@ class Primary:
         data_dir: Path,
         announce_password: Callable[[str], None],
         key_usage: KeyUsage,
+        browsers: Browsers,
         forget: Sequence[Callable[[], None]],
     ) -> None:
         """`forget` drops what is remembered of the stores: between two terms of ours others may change them."""
@@ -91,6 +93,7 @@ class Primary:
         self._data_dir = data_dir
         self._announce_password = announce_password
         self._key_usage = key_usage
+        self._browsers = browsers
         self._forget = forget
 
     async def serve(self, epoch: int) -> None:
@@ -128,11 +131,13 @@ class Primary:
                 group.create_task(self._key_usage.run(), name="use of API keys")
                 await engine.ready.wait()
                 self._office.open(engine)
+                self._browsers.engine = engine
                 self._sockets.term = Term(engine, joining)
                 self._leadership.took_office()
                 self._announce(epoch, primary=True)
         finally:
             self._office.close()
+            self._browsers.engine = None
             await self._sockets.close_all()
             if self._leadership.holds_lease:  # a clean stop
                 await self._samples.flush()

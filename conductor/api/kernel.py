@@ -21,8 +21,10 @@ from conductor.api.answer import Answers, preflight
 from conductor.api.call import Call, Encoded
 from conductor.api.client import readable
 from conductor.api.endpoint import Auth, Takes
+from conductor.api.html_headers import protect
 from conductor.api.metrics import Metrics
 from conductor.api.params import TRANSPORT, check_files, check_writing, merged
+from conductor.api.perimeter import Perimeter
 from conductor.api.registry import Registry, Route
 from conductor.errors import AccessDenied, BadParameter, Deposed, NoSession, NotPrimary, Refusal
 from conductor.settings import Settings
@@ -93,9 +95,14 @@ class Kernel:
         self._upload_folder = upload_folder
         self._answers = Answers()
         self._public_ip_offset = settings.WebServer.public_ip_offset
+        self._perimeter = Perimeter(settings.WebServer)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """The answer to any request. Raises nothing but what ends the connection."""
+        if not self._perimeter.open and not self._perimeter.admits(
+            request.remote, request.headers.get(hdrs.HOST, "")
+        ):
+            return web.Response(status=403, text="403 Forbidden")
         if hdrs.UPGRADE in request.headers and request.headers[hdrs.UPGRADE].lower() == "websocket":
             return await self._guarded(self._sockets, request)
         if request.method == "OPTIONS":
@@ -107,7 +114,9 @@ class Kernel:
         if not path.startswith(_APP):
             handler = self._raw_handler(path)
             if handler is not None or not path.startswith(_API):
-                return await self._guarded(handler or self._pages, request)
+                response = await self._guarded(handler or self._pages, request)
+                protect(request, response, path, self._settings.WebServer.hsts_seconds)
+                return response
         route = self._registry.find(path)
         if route is None:
             return self._answers.json(envelope.unsupported(f"Invalid API URL: {readable(path)}"), 200)
