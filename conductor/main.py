@@ -29,6 +29,7 @@ from conductor.access.post import Post
 from conductor.access.recovery import Recovery
 from conductor.access.security_log import SecurityLog
 from conductor.access.sessions import Sessions
+from conductor.access.sso import logout_url
 from conductor.access.users import Users
 from conductor.api import (
     api_keys,
@@ -43,13 +44,14 @@ from conductor.api import (
 )
 from conductor.api import avatars as avatar_calls
 from conductor.api import definitions as definitions_api
-from conductor.api import sessions as sessions_api
 from conductor.api.health import Health
 from conductor.api.kernel import Kernel
 from conductor.api.metrics import Metrics
 from conductor.api.office import Office
 from conductor.api.openapi import OpenApi
 from conductor.api.registry import Registry
+from conductor.api.sessions import SessionCalls
+from conductor.api.sso import SsoDoor
 from conductor.api.user_admin import UserAdminCalls
 from conductor.api.users import UserCalls
 from conductor.audit.activity import ActivityLog
@@ -187,18 +189,15 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
         async def records_answer() -> bool:
             return await records.read(lambda connection: connection.exec_driver_sql("SELECT 1").scalar() == 1)
 
+        session_calls = SessionCalls(
+            accounts, definitions, signals, leadership, picture.live, security, logout_url(settings.SSO)
+        )
+        sso = SsoDoor(settings, accounts, changes, session_calls, leadership, signals, pages=None)
         registry = Registry(
             (
                 *misc.endpoints(settings, leadership, release),
-                *sessions_api.endpoints(
-                    accounts,
-                    definitions,
-                    signals,
-                    leadership,
-                    picture.live,
-                    security=security,
-                    logout_url=settings.SSO.logout_url if settings.SSO.enabled else "",
-                ),
+                *session_calls.endpoints(),
+                *sso.endpoints(),
                 *UserCalls(accounts, changes, recovery, security, post, signals, settings).endpoints(),
                 *UserAdminCalls(
                     accounts, changes, sorted_by_name=settings.User.sort_global_users
@@ -225,6 +224,7 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
             metrics=metrics,
             sockets=sockets.accept,
             raw=(*health.uris(), OpenApi(registry.endpoints, release).uri()),
+            pages=sso.page,
             upload_folder=data_dir / "uploads",
         )
         primary = Primary(

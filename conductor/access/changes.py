@@ -5,7 +5,7 @@ then it is announced, logged for its owner and mailed.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -99,6 +99,18 @@ class AccountChanges:
         self._announce("create", made, actor)
         await self._security.add(made["username"], "user_create", actor, user=brief(made))
         return made
+
+    async def synchronise(self, username: str, revise: Callable[[Json], Json], actor: Actor) -> Json:
+        """Bring an account up to date with its provider of identities; nothing happens without a change."""
+        stored = self._users.get(username)
+        if stored is None:
+            raise Refusal("user", f"User not found: {username}")
+        if completed(revise(stored), self._roles.all()) == stored:
+            return stored
+        user = await self._users.change(username, lambda user: self._revised(revise(user)))
+        self._announce("update", user, actor)
+        await self._security.add(user["username"], "user_update", actor, user=brief(user))
+        return user
 
     # By the owner
 

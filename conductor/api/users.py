@@ -17,7 +17,7 @@ from conductor.access.sessions import Session
 from conductor.access.users import brief, public
 from conductor.api.call import Call, Json
 from conductor.api.credentials import EXPIRED
-from conductor.api.endpoint import Auth, Endpoint, Takes, Text
+from conductor.api.endpoint import Auth, Endpoint, NoParams, Takes, Text
 from conductor.errors import NoSession, Refusal
 from conductor.settings import Settings
 from conductor.signals import Activity, Actor, Signals
@@ -152,6 +152,10 @@ class UserCalls:
             return {"user_invalid": True}
         return {"user_exists": self._changes.blocked(name) or self._accounts.users.get(name) is not None}
 
+    async def external_login(self, call: Call, params: NoParams) -> Json:
+        """The original's login by a foreign user API; single sign-on has taken its place."""
+        raise Refusal("user", "User.external_user_api is not configured: use SSO.")
+
     # Owners
 
     async def update(self, call: Call, params: UpdateSelf) -> Json:
@@ -244,6 +248,14 @@ class UserCalls:
             Endpoint("create", self.create, SignUp, "Make an account for oneself, where allowed", **stranger),
             Endpoint("forgot_password", self.forgot_password, Forgot, "Ask for a new password", **stranger),
             Endpoint("reset_password", self.reset_password, Reset, "Set a forgotten password", **stranger),
+            Endpoint(
+                "external_login",
+                self.external_login,
+                NoParams,
+                "Log in by a foreign user API (not configured)",
+                namespace="user",
+                auth=Auth.NONE,
+            ),
             Endpoint("update", self.update, UpdateSelf, "Change one's own account", **owner),
             Endpoint("delete", self.delete, DeleteSelf, "Delete one's own account", **owner),
             Endpoint(*exists, namespace="user", auth=Auth.NONE),
