@@ -157,8 +157,8 @@ class Sessions:
     async def end_all(self, username: str, *, but: str = "") -> list[Session]:
         """End every session of a user except the one with ID `but`; those that were ended."""
         kept = key_of(but) if but else ""
-        ended = [session for key, session in await self.of_user(username) if key != kept]
         self._drop(_others(username, kept))
+        ended = [session for key, session in await self.of_user(username) if key != kept]
         await self._records.write(self.removal(username, but=but))
         self.removed(username, but=but)
         return ended

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 _LONGEST = 4_096
+_MOST_PAIRS = 100
 
 
 class Location(NamedTuple):
@@ -26,9 +27,15 @@ def located(loc: object) -> Location:
     if not isinstance(loc, str) or not loc or len(loc) > _LONGEST:
         return NOWHERE
     page, _, query = loc.lstrip("#").partition("?")
-    return Location(loc, page, dict(parse_qsl(query, keep_blank_values=True, max_num_fields=100)))
+    if query.count("&") >= _MOST_PAIRS:
+        return NOWHERE
+    return Location(loc, page, dict(parse_qsl(query, keep_blank_values=True)))
 
 
 def reaches(target: Location, at: Location) -> bool:
     """Whether an event for `target` is for somebody at `at`: the same page, and every pair of its query."""
-    return target.id == at.id and all(at.query.get(key) == value for key, value in target.query.items())
+    return (
+        bool(target.id)
+        and target.id == at.id
+        and all(at.query.get(key) == value for key, value in target.query.items())
+    )
