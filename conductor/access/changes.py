@@ -30,6 +30,8 @@ from shared.clock import now
 
 log = structlog.get_logger(__name__)
 
+_SIGN_UPS = 60
+"""Tries an hour of one address: each costs a hash."""
 _TAKEN = "That username is already taken: {}"
 
 
@@ -55,6 +57,7 @@ class AccountChanges:
         self._security = security
         self._avatars = avatars
         self._post = post
+        self._sign_ups = Attempts(_SIGN_UPS, _SIGN_UPS)
         self._signals = signals
         self._settings = settings
         self._valid_name = re.compile(settings.User.valid_username_match, re.ASCII)
@@ -66,6 +69,10 @@ class AccountChanges:
         """A stranger's own account. Nothing but these four is his to choose. Raises Refusal."""
         if not self._settings.User.free_accounts:
             raise Refusal("user", "Only administrators can create new users.")
+        address = actor.ips[0] if actor.ips else ""
+        if self._sign_ups.refused(address):
+            raise Refusal("user", "Too many accounts were made from your address. Please try again later.")
+        self._sign_ups.failed(address)
         self.check_name(username)
         if self.blocked(username):
             raise Refusal("user", f"That username is not allowed: {username}")

@@ -274,6 +274,8 @@ class Kernel:
             )
         if isinstance(refusal, AccessDenied):
             log.info("access denied", endpoint=route.label, account=call.account.name)
+        if refusal.code == "rate":
+            call.headers.setdefault("Retry-After", "1")
         shown = route.namespace != _USER and (
             route.versioned or (endpoint is not None and endpoint.status_always)
         )
