@@ -34,8 +34,11 @@ class Avatars:
 
     async def store(self, username: str, picture: Path) -> None:
         """Keep squares of `picture`, cut to cover. Raises Refusal `avatar` when it is no picture of ours."""
-        async with self._drawing, asyncio.timeout(_DRAWN_SECONDS):
-            squares = await asyncio.to_thread(squared, picture)
+        try:
+            async with self._drawing, asyncio.timeout(_DRAWN_SECONDS):
+                squares = await asyncio.to_thread(squared, picture)
+        except TimeoutError:
+            raise Refusal("avatar", "The picture takes too long to read") from None
         for size, data in squares.items():
             await self._files.put(_key(username, size), data)
 

@@ -10,10 +10,12 @@ import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import msgspec
 import sqlalchemy as sa
 
+from conductor.errors import Unavailable
 from conductor.records.store import Records, Write, insert_new
 from conductor.records.tables import sessions as table
 from conductor.settings import Settings
@@ -202,7 +204,9 @@ class Sessions:
         if key in self._cache:
             self._cache[key] = touched
         # An update finds no row of a session that has ended meanwhile, and so cannot bring it back.
-        await self._records.write(Write(_TOUCH, {"key": key, "touched": msgspec.json.encode(touched)}))
+        write = Write(_TOUCH, {"key": key, "touched": msgspec.json.encode(touched)})
+        with suppress(Unavailable):  # the session is good all the same
+            await self._records.write(write)
         return touched
 
     def _drop(self, ends: Callable[[str, Session], bool]) -> None:

@@ -18,7 +18,7 @@ from conductor.access.users import brief, public
 from conductor.api.call import Call, Json
 from conductor.api.credentials import EXPIRED
 from conductor.api.endpoint import Auth, Endpoint, NoParams, Takes, Text
-from conductor.errors import NoSession, Refusal
+from conductor.errors import NoSession, NotFound, Refusal
 from conductor.settings import Settings
 from conductor.signals import Activity, Actor, Signals
 
@@ -195,7 +195,7 @@ class UserCalls:
         """End one of the caller's own sessions."""
         found = dict(await self._accounts.sessions.of_user(call.account.name))
         if params.id not in found:
-            raise Refusal("session_id", f"Session not found: {params.id}")
+            raise NotFound(f"Session not found: {params.id}")
         await self._accounts.sessions.end_keys([params.id])
         return {}
 

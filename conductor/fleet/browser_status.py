@@ -4,6 +4,7 @@ Contract satellite_protocol.md §10.3. A browser that asked for `deltas` gets `j
 and `gone` (IDs) instead of the whole of `activeJobs`. Each job is encoded once a second, whoever sees it.
 """
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,8 @@ from conductor.fleet.browser_picture import Picture, shown_job
 from shared.clock import now
 
 Json = dict[str, Any]
+
+_LOOKED_AT_TOGETHER = 200
 
 _encode = msgspec.json.Encoder().encode
 
@@ -34,21 +37,23 @@ class Status:
         self._places = b"{}"
         self._places_changed = False
 
-    def look(self) -> None:
-        """Note what has changed since the last look."""
+    async def look(self) -> None:
+        """Note what has changed since the last look; lets others have the event loop meanwhile."""
         jobs: dict[str, bytes] = {}
         documents: dict[str, Mapping[str, Any]] = {}
-        self._queued = []
-        for job in self._picture.jobs():
+        queued: list[Mapping[str, Any]] = []
+        for number, job in enumerate(list(self._picture.jobs()), start=1):
+            if number % _LOOKED_AT_TOGETHER == 0:
+                await asyncio.sleep(0)
             if job.state == "queued":
-                self._queued.append(job.job)
+                queued.append(job.job)
             else:
                 jobs[job.id] = _encode(shown_job(job))
                 documents[job.id] = job.job
         self._changed = {key for key, encoded in jobs.items() if self._jobs.get(key) != encoded}
         self._entered = jobs.keys() - self._jobs.keys()
         self._gone = {key: self._documents[key] for key in self._jobs.keys() - jobs.keys()}
-        self._jobs, self._documents = jobs, documents
+        self._jobs, self._documents, self._queued = jobs, documents, queued
         internal, places = _encode(self._picture.internal_jobs()), _encode(self._picture.places())
         self._internal_changed, self._internal = internal != self._internal, internal
         self._places_changed, self._places = places != self._places, places

@@ -119,7 +119,7 @@ class Browsers:
         if frame.cmd == "user_nav" and browser.connection.id in self._browsers:
             browser.location = located(frame.body().get("loc"))
             if browser.location.id == "Job":
-                self._watch(browser.location.query.get("id", ""))
+                self._watch(browser.location.query.get("id", ""), browser.account)
 
     def left(self, connection: Connection) -> None:
         """Its socket has closed."""
@@ -195,14 +195,14 @@ class Browsers:
                 await asyncio.sleep(_TICK_SECONDS)
                 ticks += 1
                 try:
-                    self._tick()
+                    await self._tick()
                     if ticks % _CHECK_TICKS == 0:
                         await self._check_sessions()
                 except Exception:
                     log.exception("browsers could not be told")
 
-    def _tick(self) -> None:
-        self._status.look()
+    async def _tick(self) -> None:
+        await self._status.look()
         if self._signals.dropped != self._dropped:  # something was not heard of: tell all
             self._dropped = self._signals.dropped
             self._by_view(lambda account: ("update", self._picture.everything(account)))
@@ -321,9 +321,12 @@ class Browsers:
         else:
             browser.connection.terminate()
 
-    def _watch(self, job_id: str) -> None:
+    def _watch(self, job_id: str, account: Account) -> None:
         engine, tasks = self.engine, self._tasks
-        if engine is None or tasks is None or job_id in self._watched or job_id not in engine.book:
+        if engine is None or tasks is None or job_id in self._watched:
+            return
+        job = engine.book.get(job_id)
+        if job is None or not account.sees_job(job.job):
             return
 
         async def follow() -> None:

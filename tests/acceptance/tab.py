@@ -41,7 +41,7 @@ class Tab:
                 await self._news.wait()
 
     async def shows(self, loc: str) -> None:
-        """Go to a page; return when the conductor knows."""
+        """Go to a page where nobody else is; return when the conductor knows."""
         await self.send("user_nav", {"loc": loc})
         await self.expect(
             "status",

@@ -115,7 +115,7 @@ async def test_a_limited_user_is_told_his_own_alone(
         job_id = await start(admin, "exit 0", targets=[agent.id], category="hidden")
         await agent.launched(job_id)
         await hers.shows(f"Job?id={job_id}")
-        await page.shows(f"Job?id={job_id}")
+        await page.shows(f"Job?id={job_id}&tab=log")
         await agent.log(job_id, "confidential\n")
         await page.expect("page_update", lambda data: data["page_cmd"] == "log_append")
         await agent.finish(job_id)

@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from conductor.access.privileges import ADMIN, TITLES
-from tests.acceptance.agent import ACKNOWLEDGED, Agent, Station
+from tests.acceptance.agent import ACKNOWLEDGED, PASSWORD, Agent, Station
 from tests.acceptance.jobs import create_event, finished
 from tests.processes import ApiError, Client, eventually
 
@@ -152,4 +152,10 @@ async def test_credentials_do_not_get_into_records(alone: Station, admin: Client
                 assert not {"api_key", "session_id", "csrf_token"} & answer["tag"].keys()
             async with session.get(f"{url}/api/app/get_events/v1", params={"api_key": key}) as response:
                 assert (await response.json())["code"] == 0
-    assert key not in alone.conductor.output()
+    async with Client(url) as client:
+        await client.login("admin", PASSWORD)
+        session_id = next(one.value for one in client.session.cookie_jar if one.key == "session_id")
+        rows = (await client.call("get_user_activity"))["rows"]
+    assert session_id not in str(rows)
+    output = alone.conductor.output()
+    assert not any(secret in output for secret in (key, session_id, PASSWORD))
