@@ -181,21 +181,13 @@ class Kernel:
             call.query = query.parse(text)
         safe = call.request.method in _SAFE
         if call.request.body_exists and call.request.method != "HEAD":
-            await self._receive(call, endpoint.auth)
+            await self._receive(call, route)
         call.credentials = credentials.shown(call.request, call.body, call.query)
         if endpoint.auth not in _OPEN:
             call.account = await self._authenticate(call)
-            sessions_only = endpoint.auth is Auth.SESSION or route.namespace == _USER
-            if sessions_only and call.account.kind != "user":
-                raise NoSession("This call needs a user session")
+            self._authorise(call.account, route)
             if endpoint.mutates and safe and call.credentials.by_cookie:
                 raise NoSession("This call changes something: send it as POST")
-            if endpoint.auth is Auth.ADMIN:
-                if route.namespace == _USER and not call.account.admin:
-                    raise Refusal("user", f"User is not an administrator: {call.account.name}")
-                call.account.require_admin()
-            if endpoint.privilege is not None:
-                call.account.require(endpoint.privilege)
         self._merge(call, endpoint.takes)
         if endpoint.mutates:
             check_writing(call.params)
@@ -213,14 +205,29 @@ class Kernel:
                 self._accounts.key_refused(call.ip)
             raise
 
-    async def _receive(self, call: Call, auth: Auth) -> None:
+    @staticmethod
+    def _authorise(account: Account, route: Route) -> None:
+        """Raise unless the account may call the endpoint at all."""
+        endpoint = route.endpoint
+        assert endpoint is not None  # noqa: S101 - as in `_run`
+        of_users = route.namespace == _USER
+        if (endpoint.auth is Auth.SESSION or of_users) and account.kind != "user":
+            raise NoSession("This call needs a user session")
+        if endpoint.auth is Auth.ADMIN:
+            if of_users and not account.admin:
+                raise Refusal("user", f"User is not an administrator: {account.name}")
+            account.require_admin()
+        if endpoint.privilege is not None:
+            account.require(endpoint.privilege)
+
+    async def _receive(self, call: Call, route: Route) -> None:
         """Read the body by its content type; a body of no known type is left to the handler."""
         request = call.request
         limits = self._settings.WebServer
         kind = request.headers.get(hdrs.CONTENT_TYPE, "").lower()
         if "multipart/" in kind:
-            if auth not in _OPEN:
-                await self._pre_authenticate(call)
+            if route.endpoint is not None and route.endpoint.auth not in _OPEN:
+                await self._pre_authenticate(call, route)
             call.body = await multipart.receive(
                 request,
                 call.files,
@@ -238,20 +245,21 @@ class Kernel:
                 await body.read(request, limit=limits.max_json_size, idle=limits.timeout)
             )
 
-    async def _pre_authenticate(self, call: Call) -> None:
-        """Credentials in the headers are checked before files are taken in, so that strangers fill no disk.
+    async def _pre_authenticate(self, call: Call, route: Route) -> None:
+        """Credentials in the headers are checked before files are taken in: who may not call fills no disk.
 
         The CSRF token may still be in the body: it is checked with everything else afterwards.
         """
         early = credentials.shown(call.request, {}, {})
         if early.session_id:
-            await self._accounts.authenticate(early, safe_method=True)
+            self._authorise(await self._accounts.authenticate(early, safe_method=True), route)
         elif early.api_key:
             try:
-                self._accounts.keys.check(early.api_key)
+                account = self._accounts.keys.check(early.api_key)
             except NoSession:
                 self._accounts.key_refused(call.ip)
                 raise
+            self._authorise(account, route)
 
     @staticmethod
     def _merge(call: Call, takes: Takes) -> None:

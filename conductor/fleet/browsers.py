@@ -6,7 +6,7 @@ read is disconnected. What several of them may see alike is encoded once.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -43,6 +43,8 @@ from shared.protocol.frames import Frame, JsonEncoding
 
 Json = dict[str, Any]
 Sees = Callable[[Account], bool]
+FileSearch = Callable[[Account, Mapping[str, Any], Callable[[str, Any], None]], Awaitable[None]]
+"""(who asks, what for, tell): tells `search_started`, `search_result`… as page events (contract §10.3)."""
 
 OUTBOX_BYTES = 16 * 1024 * 1024
 """A browser that leaves more than this unread is disconnected."""
@@ -63,6 +65,8 @@ class Browser:
     session_key: str
     deltas: bool
     location: Location = NOWHERE
+    search: asyncio.Task[None] | None = None
+    """A search in the files of jobs that is under way."""
     fresh: bool = True
     """Has had no status yet: its first one is whole."""
 
@@ -93,6 +97,8 @@ class Browsers:
         self._cachebust = False
         self._dropped = 0
         self.engine: JobEngine | None = None
+        self.file_search: FileSearch | None = None
+        """Searches the files of jobs for a browser; until there is one, that command is ignored."""
         picture.places = self._places
 
     # A socket
@@ -121,9 +127,14 @@ class Browsers:
             if browser.location.id == "Job":
                 self._watch(browser.location.query.get("id", ""), browser.account)
 
+        elif frame.cmd == "search_job_files" and browser.connection.id in self._browsers:
+            self._search(browser, frame.body())
+
     def left(self, connection: Connection) -> None:
         """Its socket has closed."""
-        self._browsers.pop(connection.id, None)
+        browser = self._browsers.pop(connection.id, None)
+        if browser is not None and browser.search is not None:
+            browser.search.cancel()
 
     # For the rest of the house
 
@@ -314,7 +325,7 @@ class Browsers:
 
     def _dismiss(self, browser: Browser) -> None:
         """Its session is over: from now on it is told nothing but that, and its socket closes."""
-        self._browsers.pop(browser.connection.id, None)
+        self.left(browser.connection)
         browser.connection.send("logout", {})
         if self._tasks is not None:
             self._tasks.create_task(_close(browser.connection), name=f"close {browser.connection.id}")
@@ -338,6 +349,27 @@ class Browsers:
                 self._watched.pop(job_id, None)
 
         self._watched[job_id] = tasks.create_task(follow(), name=f"page of {job_id}")
+
+    def _search(self, browser: Browser, asked: Json) -> None:
+        """One search at a time of each browser: a new one takes the place of the last."""
+        search, tasks = self.file_search, self._tasks
+        if search is None or tasks is None:
+            return
+        if browser.search is not None:
+            browser.search.cancel()
+        loc = asked.get("loc")
+
+        def tell(page_cmd: str, page_data: Any) -> None:
+            data = {"page_cmd": page_cmd, "page_data": page_data, "loc": loc}
+            browser.connection.send("page_update", data)
+
+        async def run() -> None:
+            try:
+                await search(browser.account, asked, tell)
+            except Exception:
+                log.exception("a search in files failed", socket=browser.connection.id)
+
+        browser.search = tasks.create_task(run(), name=f"search of {browser.connection.id}")
 
     def _is_shown(self, job_id: str) -> bool:
         target = Location("", "Job", {"id": job_id})

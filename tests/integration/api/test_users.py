@@ -244,6 +244,7 @@ async def test_avatars(served: Served, ann: Person, admin: Person) -> None:
     assert (await shown())[0] == default
     assert (await ann.upload("app/upload_avatar/v1", b"no picture"))[1]["code"] == "avatar"
     assert (await ann.upload("app/admin_upload_avatar/v1", picture(), username="admin"))[0] == 403
+    assert list(served.uploads.iterdir()) == []
     async with served.client.get(f"{served.url}/api/app/avatar/v1") as response:
         assert (await response.json())["code"] == "avatar"
 
