@@ -8,7 +8,6 @@ read is disconnected. What several of them may see alike is encoded once.
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -20,9 +19,10 @@ from conductor.access.users import normalised, public, stub
 from conductor.access.visibility import KINDS, LIMITED, listed, shown, view
 from conductor.definitions.repository import Definitions
 from conductor.errors import Refusal
+from conductor.fleet.browser import Browser, close
 from conductor.fleet.browser_door import BrowserDoor
 from conductor.fleet.browser_jobs import follow_job
-from conductor.fleet.browser_pages import NOWHERE, Location, located, reaches
+from conductor.fleet.browser_pages import Location, located, reaches
 from conductor.fleet.browser_picture import Picture
 from conductor.fleet.browser_status import Status
 from conductor.fleet.connection import Connection
@@ -51,24 +51,8 @@ OUTBOX_BYTES = 16 * 1024 * 1024
 _TICK_SECONDS = 1.0
 _CHECK_TICKS = 30
 """Each so many ticks every browser's session is looked at: it may have expired."""
-_CLOSE_SECONDS = 2.0
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(slots=True)
-class Browser:
-    """One logged-in socket."""
-
-    connection: Connection
-    account: Account
-    session_key: str
-    deltas: bool
-    location: Location = NOWHERE
-    search: asyncio.Task[None] | None = None
-    """A search in the files of jobs that is under way."""
-    fresh: bool = True
-    """Has had no status yet: its first one is whole."""
 
 
 class Browsers:
@@ -328,7 +312,7 @@ class Browsers:
         self.left(browser.connection)
         browser.connection.send("logout", {})
         if self._tasks is not None:
-            self._tasks.create_task(_close(browser.connection), name=f"close {browser.connection.id}")
+            self._tasks.create_task(close(browser.connection), name=f"close {browser.connection.id}")
         else:
             browser.connection.terminate()
 
@@ -390,15 +374,3 @@ class Browsers:
 
 def _is_admin(account: Account) -> bool:
     return account.admin
-
-
-async def _close(connection: Connection) -> None:
-    try:
-        async with asyncio.timeout(_CLOSE_SECONDS):
-            await connection.drained()
-            await connection.close(b"Session ended")
-    except (TimeoutError, ConnectionError):
-        connection.terminate()
-    except Exception:  # one socket's trouble must not end the others' news
-        log.exception("a browser could not be closed", socket=connection.id)
-        connection.terminate()

@@ -11,7 +11,8 @@ import structlog
 from aiohttp import WSMsgType, web
 
 from conductor.errors import Deposed, Unavailable
-from conductor.fleet.browsers import Browser, Browsers
+from conductor.fleet.browser import Browser
+from conductor.fleet.browsers import Browsers
 from conductor.fleet.connection import Connection
 from conductor.fleet.inbox import Inbox
 from conductor.fleet.joining import Joining, Visitor
