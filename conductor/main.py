@@ -22,7 +22,14 @@ from aiohttp import web
 
 from conductor import logs
 from conductor.access.accounts import Accounts
+from conductor.access.avatars import Avatars
+from conductor.access.changes import AccountChanges
+from conductor.access.key_usage import KeyUsage
+from conductor.access.post import Post
+from conductor.access.recovery import Recovery
+from conductor.access.security_log import SecurityLog
 from conductor.access.sessions import Sessions
+from conductor.access.sso import logout_url
 from conductor.access.users import Users
 from conductor.api import (
     api_keys,
@@ -40,20 +47,27 @@ from conductor.api import (
     satellites,
     servers,
 )
+from conductor.api import avatars as avatar_calls
 from conductor.api import definitions as definitions_api
 from conductor.api import secrets as secrets_api
-from conductor.api import sessions as sessions_api
 from conductor.api.health import Health
 from conductor.api.kernel import Kernel
 from conductor.api.metrics import Metrics
 from conductor.api.office import Office
 from conductor.api.openapi import OpenApi
 from conductor.api.registry import Registry
+from conductor.api.sessions import SessionCalls
+from conductor.api.sso import SsoDoor
+from conductor.api.user_admin import UserAdminCalls
+from conductor.api.users import UserCalls
 from conductor.audit.activity import ActivityLog
 from conductor.definitions.key_file import KeyFile
 from conductor.definitions.repository import Definitions
 from conductor.definitions.vault import Vault
 from conductor.errors import Refusal
+from conductor.fleet.browser_door import BrowserDoor
+from conductor.fleet.browser_picture import Picture
+from conductor.fleet.browsers import Browsers
 from conductor.fleet.enrolment import Enrolment
 from conductor.fleet.roster import Roster
 from conductor.fleet.sockets import Sockets
@@ -150,8 +164,16 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
         )
         deletion = Deletion(archive, files, signals)
         users = Users(records)
-        sessions = Sessions(records, settings)
-        accounts = Accounts(users, sessions, definitions, settings)
+        sessions = Sessions(records, settings, signals)
+        accounts = Accounts(users, sessions, definitions, settings, signals)
+        security = SecurityLog(records)
+        avatars = Avatars(files)
+        post = Post()
+        changes = AccountChanges(
+            users, sessions, accounts.roles, accounts.attempts, security, avatars, post, signals, settings
+        )
+        recovery = Recovery(records, users, changes, post, settings)
+        key_usage = KeyUsage(accounts.keys, definitions, definitions.state)
 
         leadership = Leadership(
             redis,
@@ -164,6 +186,13 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
         release = version("opsorbit")
         roster = Roster(release)
         sockets = Sockets(roster, samples, settings, signals, leadership)
+        picture = Picture(definitions, roster, leadership, release)
+        door = BrowserDoor(accounts, leadership, settings, release)
+        browsers = Browsers(accounts, definitions, picture, door, signals)
+        sockets.browsers = browsers
+        picture.jobs = office.jobs
+        signals.subscribe("browsers", browsers.observe)
+        activity.follow(browsers.followed)
 
         async def delete_jobs_of(event_id: str, actor: Actor) -> None:
             office.engine.in_background(deletion.delete_of_event(event_id, actor))
@@ -171,10 +200,20 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
         async def records_answer() -> bool:
             return await records.read(lambda connection: connection.exec_driver_sql("SELECT 1").scalar() == 1)
 
+        session_calls = SessionCalls(
+            accounts, definitions, signals, leadership, picture.live, security, logout_url(settings.SSO)
+        )
+        sso = SsoDoor(settings, accounts, changes, session_calls, leadership, signals, pages=None)
         registry = Registry(
             (
                 *misc.endpoints(settings, leadership, release),
-                *sessions_api.endpoints(accounts, definitions, signals, leadership),
+                *session_calls.endpoints(),
+                *sso.endpoints(),
+                *UserCalls(accounts, changes, recovery, security, post, signals, settings).endpoints(),
+                *UserAdminCalls(
+                    accounts, changes, sorted_by_name=settings.User.sort_global_users
+                ).endpoints(),
+                *avatar_calls.AvatarCalls(avatars, accounts, changes, settings.ttl).endpoints(),
                 *api_keys.endpoints(definitions, accounts),
                 *definitions_api.endpoints(definitions, office.jobs_of_event, delete_jobs_of),
                 *categories.endpoints(definitions),
@@ -202,6 +241,7 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
             metrics=metrics,
             sockets=sockets.accept,
             raw=(*health.uris(), OpenApi(registry.endpoints, release).uri()),
+            pages=sso.page,
             upload_folder=data_dir / "uploads",
         )
         primary = Primary(
@@ -222,6 +262,8 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
             signals=signals,
             data_dir=data_dir,
             announce_password=_show_password,
+            key_usage=key_usage,
+            browsers=browsers,
             forget=(archive.forget, sessions.forget, samples.forget_all, vault.forget),
         )
 
@@ -229,6 +271,8 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
             (activity.run(), "activity log"),
             (signals.run(), "signals"),
             (samples.run(), "samples"),
+            (post.run(), "post"),
+            (browsers.run(), "browsers"),
             (sockets.heartbeat(), "heartbeat"),
         ):
             await stack.enter_async_context(_task(running, name))

@@ -37,12 +37,85 @@ class WebServerSettings(msgspec.Struct, kw_only=True):
     """Seconds a client may take for a request."""
     max_connections: int = 2048
     public_ip_offset: int | None = None
+    whitelist: list[str] = []
+    """Addresses or networks that may connect; empty: all."""
+    blacklist: list[str] = []
+    allow_hosts: list[str] = []
+    """Names that a request may ask for in its Host header; empty: any."""
+    hsts_seconds: int = 0
+    """Browsers that came by HTTPS are told to do so for this long; 0: they are not told."""
 
 
 class UserSettings(msgspec.Struct, kw_only=True):
     session_expire_days: int = 365
+    session_idle_days: int = 0
+    """A session that nobody used for so long is over; 0: it lasts until it expires."""
     max_failed_logins_per_hour: int = 5
+    """Of one account; beyond them it is locked for all but the addresses it was used from."""
+    max_failed_logins_per_address: int = 200
+    """An hour, on any account."""
+    max_failed_keys_per_address: int = 1_000
+    """Wrong API keys a minute."""
+    max_forgot_passwords_per_hour: int = 3
     use_csrf: bool = True
+    free_accounts: bool = False
+    """Anybody may make an account for himself."""
+    self_delete: bool = True
+    sort_global_users: bool = False
+    default_privileges: Json = {}
+    """Privileges of new accounts that are given none."""
+    password_min_length: int = 1
+    """Characters of a new password."""
+    valid_username_match: str = r"^[\w\-\.]+$"
+    block_username_match: str = (
+        r"^(self|system|abuse|admin|administrator|localhost|127\.0\.0\.1|nobody|noreply|root|support|sysadmin"
+        r"|webmaster|www|god|staff|null|0|constructor|__defineGetter__|__defineSetter__|hasOwnProperty"
+        r"|__lookupGetter__|__lookupSetter__|isPrototypeOf|propertyIsEnumerable|toString|valueOf|__proto__"
+        r"|toLocaleString)$"
+    )
+    """Names that nobody may give himself, whatever their case."""
+
+
+class SsoSettings(msgspec.Struct, kw_only=True):
+    """Who a trusted proxy in front says that a caller is (contract access.md §9)."""
+
+    enabled: bool = False
+    hybrid: bool = False
+    """Without the headers the local login is offered."""
+    whitelist: list[str] | str | bool = msgspec.field(
+        default_factory=lambda: [
+            "127.0.0.0/8",
+            "10.0.0.0/8",
+            "172.16.0.0/12",
+            "192.168.0.0/16",
+            "::1",
+            "fc00::/7",
+        ]
+    )
+    """Addresses or networks of the proxy's own socket; false: any, for a `command` that vouches itself."""
+    header_map: dict[str, str] = msgspec.field(
+        default_factory=lambda: {
+            "username": "x-forwarded-user",
+            "full_name": "x-forwarded-user",
+            "email": "x-forwarded-email",
+            "groups": "x-forwarded-groups",
+        }
+    )
+    cleanup_username: bool = False
+    cleanup_full_name: bool = False
+    group_role_map: dict[str, str | list[str]] = {}
+    group_privilege_map: dict[str, str | list[str]] = {}
+    group_role_separator: str = ","
+    replace_roles: bool = False
+    replace_privileges: bool = False
+    admin_bootstrap: str = ""
+    """Exact username that becomes an administrator at login."""
+    logout_url: str = ""
+    command: str = ""
+    preset: str = ""
+    ts_cap_id: str = "xyops.io/cap/ts"
+    oidc: Json = {}
+    """Passed on to the command."""
 
 
 class Plugin(msgspec.Struct, kw_only=True):
@@ -111,6 +184,15 @@ class Settings(msgspec.Struct, kw_only=True):
     """Seconds a client may keep a search result."""
     WebServer: WebServerSettings = msgspec.field(default_factory=WebServerSettings)
     User: UserSettings = msgspec.field(default_factory=UserSettings)
+    SSO: SsoSettings = msgspec.field(default_factory=SsoSettings)
+    default_user_privileges: dict[str, bool] = msgspec.field(
+        default_factory=lambda: dict.fromkeys(
+            ("create_events", "edit_events", "run_jobs", "tag_jobs", "create_tickets", "edit_tickets"), True
+        )
+    )
+    """What an account made by SSO may do."""
+    default_user_prefs: Json = {}
+    """Preferences of new accounts, over the stock ones."""
 
     # Records
     db_maint: Json = {}

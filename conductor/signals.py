@@ -45,7 +45,11 @@ class DefinitionChanged(Signal, frozen=True, kw_only=True):
 
 
 class UserLoggedIn(Signal, frozen=True, kw_only=True):
+    """`user` is what a log may keep of the account; `session` stands for the session and opens nothing."""
+
     username: str
+    user: Mapping[str, Any] = {}
+    session: str = ""
 
 
 class JobAccepted(Signal, frozen=True, kw_only=True):
@@ -177,6 +181,24 @@ class TicketChanged(Signal, frozen=True, kw_only=True):
 class LoginRefused(Signal, frozen=True, kw_only=True):
     username: str
     reason: str
+
+
+class UserChanged(Signal, frozen=True, kw_only=True):
+    """An account, or its settings, are not what they were; not an activity by itself."""
+
+    username: str
+    deleted: bool = False
+
+
+class SessionsEnded(Signal, frozen=True, kw_only=True):
+    """Sessions are over: those with `keys`, or without any every one of the user but `but`.
+
+    The keys are hashes (access/sessions.py); nobody gets in with them.
+    """
+
+    username: str
+    keys: tuple[str, ...] = ()
+    but: str = ""
 
 
 class SecretUsed(Signal, frozen=True, kw_only=True):

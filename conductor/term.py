@@ -7,11 +7,13 @@ from pathlib import Path
 import structlog
 from redis.asyncio import Redis
 
+from conductor.access.key_usage import KeyUsage
 from conductor.access.users import Users
 from conductor.api.office import Office
 from conductor.definitions.defaults import seed
 from conductor.definitions.repository import Definitions
 from conductor.errors import Deposed
+from conductor.fleet.browsers import Browsers
 from conductor.fleet.joining import Joining
 from conductor.fleet.members import Members
 from conductor.fleet.roster import Roster
@@ -68,6 +70,8 @@ class Primary:
         signals: Signals,
         data_dir: Path,
         announce_password: Callable[[str], None],
+        key_usage: KeyUsage,
+        browsers: Browsers,
         forget: Sequence[Callable[[], None]],
     ) -> None:
         """`forget` drops what is remembered of the stores: between two terms of ours others may change them."""
@@ -88,6 +92,8 @@ class Primary:
         self._signals = signals
         self._data_dir = data_dir
         self._announce_password = announce_password
+        self._key_usage = key_usage
+        self._browsers = browsers
         self._forget = forget
 
     async def serve(self, epoch: int) -> None:
@@ -122,16 +128,20 @@ class Primary:
             async with asyncio.TaskGroup() as group:
                 group.create_task(engine.run(), name="job engine")
                 group.create_task(members.run(), name="fleet members")
+                group.create_task(self._key_usage.run(), name="use of API keys")
                 await engine.ready.wait()
                 self._office.open(engine)
+                self._browsers.engine = engine
                 self._sockets.term = Term(engine, joining)
                 self._leadership.took_office()
                 self._announce(epoch, primary=True)
         finally:
             self._office.close()
+            self._browsers.engine = None
             await self._sockets.close_all()
             if self._leadership.holds_lease:  # a clean stop
                 await self._samples.flush()
+                await self._key_usage.flush()
             self._forget_everything()
             self._announce(epoch, primary=False)
 

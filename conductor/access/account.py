@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from conductor.access.privileges import ADMIN, title
+from conductor.access.sessions import key_of
 from conductor.errors import AccessDenied
 from conductor.records.search.restriction import Restriction
 from conductor.signals import Actor
@@ -27,6 +28,11 @@ class Account:
     categories: frozenset[str] = frozenset()
     groups: frozenset[str] = frozenset()
     session_id: str = ""
+
+    @property
+    def session_key(self) -> str:
+        """What stands for the session in records and logs; empty without one."""
+        return key_of(self.session_id) if self.session_id else ""
 
     @property
     def admin(self) -> bool:

@@ -1,15 +1,17 @@
 """From credentials to an account, and from a password to a session. Contract access.md §2.1, §3.2-§3.6."""
 
-import asyncio
 from dataclasses import dataclass
+from typing import NoReturn
 
 from conductor.access.account import Account
+from conductor.access.attempts import Attempts
 from conductor.access.keys import ApiKeys
 from conductor.access.rights import Catalogue, Roles, effective
 from conductor.access.sessions import Session, Sessions
-from conductor.access.users import Json, Users
+from conductor.access.users import Json, Users, normalised
 from conductor.errors import NoSession, Refusal
 from conductor.settings import Settings
+from conductor.signals import Actor, LoginRefused, Notice, Signals
 from shared.clock import now
 from shared.protocol.tokens import matches
 
@@ -31,16 +33,28 @@ class Credentials:
 class Accounts:
     """Answers who is calling. Sessions and keys are looked up in memory where possible."""
 
-    def __init__(self, users: Users, sessions: Sessions, catalogue: Catalogue, settings: Settings) -> None:
+    def __init__(
+        self,
+        users: Users,
+        sessions: Sessions,
+        catalogue: Catalogue,
+        settings: Settings,
+        signals: Signals | None = None,
+    ) -> None:
         self.users = users
         self.sessions = sessions
         self.keys = ApiKeys(catalogue)
-        self._roles = Roles(catalogue)
+        self.roles = self._roles = Roles(catalogue)
+        limits = settings.User
+        self.attempts = Attempts(limits.max_failed_logins_per_hour, limits.max_failed_logins_per_address)
+        self._wrong_keys = Attempts(
+            limits.max_failed_keys_per_address, limits.max_failed_keys_per_address, 60
+        )
+        self._signals = signals
         self._max_failed_logins = settings.User.max_failed_logins_per_hour
         self._use_csrf = settings.User.use_csrf
         self._accounts: dict[str, Account] = {}
         self._versions = (-1, -1)
-        self._counting = asyncio.Lock()
 
     async def authenticate(self, credentials: Credentials, *, safe_method: bool) -> Account:
         """The account behind `credentials`, alive and within its rate.
@@ -65,6 +79,16 @@ class Accounts:
             return self.keys.account(plain)
         except NoSession:
             return None
+
+    def key_refused(self, address: str) -> None:
+        """A request showed a wrong API key. Raises Refusal `rate` when its address does nothing else."""
+        count = self._wrong_keys.failed(address)
+        limit = self._wrong_keys.of_address
+        if count == limit and self._signals is not None:
+            text = f"{limit} wrong API keys within a minute from {address}"
+            self._signals.publish(Notice(level="warning", description=text))
+        if count > limit:
+            raise Refusal("rate", "Too many requests with a wrong API Key")
 
     def check_csrf(self, session: Session, token: str) -> None:
         if self._use_csrf and session.csrf_token and not matches(token, session.csrf_token):
@@ -108,27 +132,60 @@ class Accounts:
 
         The password is always hashed first, whatever the account, so that timing tells nothing.
         """
+        if self.attempts.refused(ip):
+            raise Refusal("login", "Too many failed logins. Please try again later.")
         user = self.users.get(username)
         stored = str(user.get("password", "")) if user else ""
         right = await self.users.passwords.verify(password, stored, str(user.get("salt", "")) if user else "")
         user = self.users.get(username)  # it may have changed meanwhile
+        key = normalised(username)
         if user is None:
-            raise Refusal("login", _VAGUE)
-        if user.get("force_password_reset"):
+            self._refuse(username, ip, useragent, "unknown user")
+        elif self.locked(user, ip):
+            self._announce(username, ip, useragent, "locked")
             raise Refusal("login", "Account is locked out. Please reset your password to unlock it.")
-        if not right:
-            await self._count_failure(username)
-            raise Refusal("login", _VAGUE)
-        if not user.get("active"):
+        elif not right or user.get("password") != stored:
+            await self.users.change(username, self._failed)
+            self._refuse(username, ip, useragent, "wrong password")
+        elif not user.get("active"):
+            self._announce(username, ip, useragent, "disabled")
             raise Refusal("login", f"User account is disabled: {user['username']}")
+        assert user is not None  # noqa: S101 - _refuse raises
+        self.attempts.succeeded(ip, key)
+        if self.users.passwords.outdated(stored):
+            await self._renew_hash(username, password, stored)
         session_id, session = await self.sessions.open(user["username"], ip, useragent)
         return session_id, session, user
 
-    async def _count_failure(self, username: str) -> None:
-        async with self._counting:  # parallel guesses must each count
-            user = self.users.get(username)
-            if user is not None:
-                await self.users.save(self._failed(user))
+    def locked(self, user: Json, address: str) -> bool:
+        """Whether `user` is kept out.
+
+        Failed logins lock an account for all but the addresses from which it was used: those have a count
+        of their own, so that strangers lock nobody out and guess no longer.
+        """
+        if not user.get("force_password_reset"):
+            return False
+        key = normalised(user["username"])
+        spared = user.get("locked_by_failures") and self.attempts.knows(address, key)
+        return not spared or self.attempts.exhausted(address, key)
+
+    async def _renew_hash(self, username: str, password: str, stored: str) -> None:
+        renewed = await self.users.passwords.hash(password)
+
+        def revise(user: Json) -> Json:
+            return {**user, "password": renewed, "salt": ""} if user.get("password") == stored else user
+
+        await self.users.change(username, revise)
+
+    def _refuse(self, username: str, ip: str, useragent: str, reason: str) -> NoReturn:
+        self.attempts.failed(ip, normalised(username))
+        self._announce(username, ip, useragent, reason)
+        raise Refusal("login", _VAGUE)
+
+    def _announce(self, username: str, ip: str, useragent: str, reason: str) -> None:
+        if self._signals is not None:
+            actor = Actor(kind="user", id="", ips=(ip,), useragent=useragent)
+            self._signals.publish(LoginRefused(username=username, reason=reason, actor=actor))
 
     def _failed(self, user: Json) -> Json:
         """`user` with one more failed login in this clock hour; beyond the limit it is locked."""
@@ -136,5 +193,5 @@ class Accounts:
         count = user.get("fl_count", 0) + 1 if user.get("fl_date_code") == hour else 1
         changed = {**user, "fl_date_code": hour, "fl_count": count}
         if count > self._max_failed_logins:
-            changed["force_password_reset"] = 1
+            changed.update(force_password_reset=1, locked_by_failures=True)
         return changed

@@ -41,6 +41,15 @@ class ApiKeys:
         Raises NoSession for an unknown, disabled or expired key, and Refusal `rate` beyond `max_per_sec`.
         """
         moment = time.time()
+        found = self._look_up(plain, moment)
+        self._count(found, int(moment))
+        return found.account
+
+    def check(self, plain: str) -> Account:
+        """As `account`, without counting: the call is counted when it is served. Raises NoSession."""
+        return self._look_up(plain, time.time()).account
+
+    def _look_up(self, plain: str, moment: float) -> _Found:
         versions = (self._catalogue.version("api_keys"), self._roles.version)
         if versions != self._versions:
             self._found.clear()
@@ -54,8 +63,7 @@ class ApiKeys:
             self._found[digest] = found
         if found.expires and moment >= found.expires:
             raise NoSession("Invalid API Key")
-        self._count(found, int(moment))
-        return found.account
+        return found
 
     def usage(self) -> dict[str, dict[str, int]]:
         """By key ID: `date`, the last second of use, and `count`, the calls within it."""

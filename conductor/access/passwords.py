@@ -1,4 +1,8 @@
-"""Password hashes: argon2id, computed in worker threads. Nothing here logs or keeps a password."""
+"""Password hashes: argon2id, computed in worker threads. Nothing here logs or keeps a password.
+
+Imported hashes of the original verify too: bcrypt of password + salt (of which bcrypt knows 72 bytes), or
+SHA-256 of the same (contract structures/user.yaml). They are replaced at the next login (`outdated`).
+"""
 
 import asyncio
 import hashlib
@@ -13,10 +17,13 @@ if TYPE_CHECKING:
 # 46 MiB go back to the system after each hash; a smaller block would stay with the process.
 _MEMORY, _PASSES, _LANES = 47_104, 1, 1
 _AT_ONCE = 2  # a hash takes tens of milliseconds: a burst of logins must not take the machine
+_BCRYPT = ("$2a$", "$2b$", "$2y$")
+_BCRYPT_BYTES = 72
+_LONGEST = 1_024  # characters: a longer one is no password, and hashing it is work for nothing
 
 
 class Passwords:
-    """Hashes and verifies. A hash names its algorithm, so imported SHA-256 hashes verify too."""
+    """Hashes and verifies. A hash names its algorithm."""
 
     def __init__(self) -> None:
         self._slots = asyncio.Semaphore(_AT_ONCE)
@@ -34,7 +41,18 @@ class Passwords:
         whether an account exists.
         """
         async with self._slots:
-            return await asyncio.to_thread(self._verify, password, stored, salt)
+            return await asyncio.to_thread(self._verify, password[: _LONGEST + 1], stored, salt)
+
+    def outdated(self, stored: str) -> bool:
+        """Whether a hash should be made anew while its password is at hand."""
+        if not stored.startswith("$argon2id$"):
+            return True
+        from argon2.exceptions import InvalidHashError
+
+        try:
+            return self._argon2().check_needs_rehash(stored)
+        except InvalidHashError:
+            return True
 
     def _argon2(self) -> "PasswordHasher":
         if self._hasher is None:
@@ -47,9 +65,11 @@ class Passwords:
         return self._argon2().hash(password.encode(errors="surrogatepass"))
 
     def _verify(self, password: str, stored: str, salt: str) -> bool:
+        salted = (password + salt).encode(errors="surrogatepass")
         if len(stored) == 64 and not stored.startswith("$"):
-            digest = hashlib.sha256((password + salt).encode(errors="surrogatepass")).hexdigest()
-            return matches(digest, stored)
+            return matches(hashlib.sha256(salted).hexdigest(), stored)
+        if stored.startswith(_BCRYPT):
+            return _verify_bcrypt(salted, stored)
         known = stored.startswith("$argon2")
         if not known:
             self._decoy = self._decoy or self._hash("decoy")
@@ -61,3 +81,21 @@ class Passwords:
         except (VerificationError, InvalidHashError):
             return False
         return known
+
+
+def check_length(password: str, shortest: int) -> str | None:
+    """Why this cannot become a password, in words; None when it can."""
+    if len(password) < shortest:
+        return f"Password is too short: it needs at least {shortest} characters."
+    if len(password) > _LONGEST:
+        return f"Password is too long: it may have at most {_LONGEST} characters."
+    return None
+
+
+def _verify_bcrypt(salted: bytes, stored: str) -> bool:
+    import bcrypt
+
+    try:
+        return bcrypt.checkpw(salted[:_BCRYPT_BYTES], stored.encode())
+    except ValueError:  # no bcrypt hash after all, or a NUL in the password
+        return False

@@ -1,29 +1,37 @@
 """Sessions of logged-in users. Contract access.md §3.1.
 
-Stored by the SHA-256 of the session ID: a leaked table is no login. Expiry is checked on every read.
+Stored by the SHA-256 of the session ID: a leaked table is no login, and `key_of` is what logs may name.
+Expiry and idleness are checked on every read; a session that has ended is never found again, not even by a
+read that was under way.
 """
 
 import hashlib
 import re
 import time
 from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import msgspec
 import sqlalchemy as sa
 
+from conductor.errors import Unavailable
 from conductor.records.store import Records, Write, insert_new
 from conductor.records.tables import sessions as table
 from conductor.settings import Settings
+from conductor.signals import SessionsEnded, Signals
 from shared.clock import now
 from shared.ids import hex_id
 
 _SESSION_ID = re.compile(r"[0-9a-f]{64}")
 _CACHED = 2_000  # sessions kept in memory; others cost one read
+_TOUCHED_SECONDS = 3_600  # `modified` of a session in use is this old at most
 
 _REMOVE = sa.delete(table).where(table.c.id == sa.bindparam("key"))
-_REMOVE_OTHERS = sa.delete(table).where(
+_REMOVE_ALL = sa.delete(table).where(
     table.c.username == sa.bindparam("owner"), table.c.id != sa.bindparam("kept")
 )
+_TOUCH = sa.update(table).where(table.c.id == sa.bindparam("key")).values(doc=sa.bindparam("touched"))
 _PURGE = sa.delete(table).where(table.c.expires <= sa.bindparam("moment"))
 _ADD = insert_new(table)
 
@@ -34,6 +42,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     useragent: str
     created: int
     modified: int
+    """When it was last used, to the hour."""
     expires: int
     csrf_token: str = ""
 
@@ -41,8 +50,9 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
 _decode = msgspec.json.Decoder(Session).decode
 
 
-def _key(session_id: str) -> str:
-    return hashlib.sha256(session_id.encode()).hexdigest()
+def key_of(session_id: str) -> str:
+    """What stands for a session in records and logs: nobody gets in with it."""
+    return hashlib.sha256(session_id.encode(errors="surrogatepass")).hexdigest()
 
 
 def expiry(moment: float, days: int) -> int:
@@ -51,13 +61,26 @@ def expiry(moment: float, days: int) -> int:
     return int(time.mktime((day.tm_year, day.tm_mon, day.tm_mday, 0, 0, 0, 0, 0, -1)))
 
 
+class _Lookup:
+    """A read of one session that is under way; `void` once that session has ended meanwhile."""
+
+    __slots__ = ("key", "void")
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        self.void: list[Callable[[str, Session], bool]] = []
+
+
 class Sessions:
     """Opens, finds and ends sessions; a bounded cache spares the read."""
 
-    def __init__(self, records: Records, settings: Settings) -> None:
+    def __init__(self, records: Records, settings: Settings, signals: Signals | None = None) -> None:
         self._records = records
+        self._signals = signals
         self._expire_days = settings.User.session_expire_days
+        self._idle_seconds = settings.User.session_idle_days * 86_400
         self._cache: OrderedDict[str, Session] = OrderedDict()
+        self._lookups: set[_Lookup] = set()
 
     @property
     def max_age(self) -> int:
@@ -77,50 +100,81 @@ class Sessions:
             expires=expiry(moment, self._expire_days),
             csrf_token=hex_id(),
         )
-        key = _key(session_id)
+        key = key_of(session_id)
+        doc = msgspec.json.encode(session)
         await self._records.write(
-            Write(
-                _ADD,
-                {
-                    "id": key,
-                    "username": username,
-                    "expires": session.expires,
-                    "doc": msgspec.json.encode(session),
-                },
-            )
+            Write(_ADD, {"id": key, "username": username, "expires": session.expires, "doc": doc})
         )
         self._keep(key, session)
         return session_id, session
 
     async def get(self, session_id: str) -> Session | None:
-        """The session, or None when the ID is malformed, unknown or expired."""
-        if not _SESSION_ID.fullmatch(session_id):
-            return None
-        key = _key(session_id)
+        """The session, or None when the ID is malformed, unknown, ended, expired or idle for too long."""
+        return await self.find(key_of(session_id)) if _SESSION_ID.fullmatch(session_id) else None
+
+    async def find(self, key: str) -> Session | None:
+        """As `get`, by the session's key."""
         session = self._cache.get(key)
         if session is None:
-            doc = await self._records.read(
-                lambda sql: sql.execute(sa.select(table.c.doc).where(table.c.id == key)).scalar()
-            )
-            if doc is None:
+            session = await self._read(key)
+            if session is None:
                 return None
-            session = _decode(doc)
-            self._keep(key, session)
         else:
             self._cache.move_to_end(key)
-        return session if session.expires > now() else None
+        moment = now()
+        if session.expires <= moment or (
+            self._idle_seconds and session.modified + self._idle_seconds <= moment
+        ):
+            return None
+        if moment - session.modified > _TOUCHED_SECONDS:
+            session = await self._touch(key, session, int(moment))
+        return session
+
+    async def of_user(self, username: str) -> list[tuple[str, Session]]:
+        """The sessions of a user that are still good, with their keys, newest first."""
+        query = sa.select(table.c.id, table.c.doc).where(
+            table.c.username == username, table.c.expires > int(now())
+        )
+        rows = await self._records.read(lambda sql: [tuple(row) for row in sql.execute(query)])
+        found = [(key, self._cache.get(key) or _decode(doc)) for key, doc in rows]
+        return sorted(found, key=lambda one: one[1].created, reverse=True)
 
     async def end(self, session_id: str) -> None:
-        key = _key(session_id)
-        self._cache.pop(key, None)
-        await self._records.write(Write(_REMOVE, {"key": key}))
+        await self.end_keys([key_of(session_id)])
 
-    async def end_all(self, username: str, *, but: str = "") -> int:
-        """End every session of a user except `but`; how many were ended."""
-        kept = _key(but) if but else ""
-        for key in [key for key, one in self._cache.items() if one.username == username and key != kept]:
-            del self._cache[key]
-        return await self._records.write(Write(_REMOVE_OTHERS, {"owner": username, "kept": kept}))
+    async def end_keys(self, keys: Sequence[str]) -> None:
+        """End these sessions; unknown ones are fine. None of them is found once this has returned."""
+        gone = frozenset(keys)
+
+        def ends(key: str, session: Session) -> bool:
+            return key in gone
+
+        usernames = {one.username for key in gone if (one := self._cache.get(key))}
+        self._drop(ends)
+        await self._records.write(*(Write(_REMOVE, {"key": key}) for key in gone))
+        self._drop(ends)
+        for username in usernames or {""}:
+            self._announce(username, tuple(gone))
+
+    async def end_all(self, username: str, *, but: str = "") -> list[Session]:
+        """End every session of a user except the one with ID `but`; those that were ended."""
+        kept = key_of(but) if but else ""
+        self._drop(_others(username, kept))
+        ended = [session for key, session in await self.of_user(username) if key != kept]
+        await self._records.write(self.removal(username, but=but))
+        self.removed(username, but=but)
+        return ended
+
+    @staticmethod
+    def removal(username: str, *, but: str = "") -> Write:
+        """The end of a user's sessions for somebody else's transaction; call `removed` after it."""
+        return Write(_REMOVE_ALL, {"owner": username, "kept": key_of(but) if but else ""})
+
+    def removed(self, username: str, *, but: str = "") -> None:
+        """A `removal` is committed."""
+        kept = key_of(but) if but else ""
+        self._drop(_others(username, kept))
+        self._announce(username, (), kept)
 
     def forget(self) -> None:
         """Another conductor may have ended sessions: what is remembered counts no more."""
@@ -130,7 +184,46 @@ class Sessions:
         """Delete the expired ones; how many there were."""
         return await self._records.write(Write(_PURGE, {"moment": int(now())}))
 
+    async def _read(self, key: str) -> Session | None:
+        lookup = _Lookup(key)
+        self._lookups.add(lookup)
+        try:
+            doc = await self._records.read(
+                lambda sql: sql.execute(sa.select(table.c.doc).where(table.c.id == key)).scalar()
+            )
+        finally:
+            self._lookups.discard(lookup)
+        session = _decode(doc) if doc else None
+        if session is None or any(ends(key, session) for ends in lookup.void):
+            return None
+        self._keep(key, session)
+        return session
+
+    async def _touch(self, key: str, session: Session, moment: int) -> Session:
+        touched = msgspec.structs.replace(session, modified=moment)
+        if key in self._cache:
+            self._cache[key] = touched
+        # An update finds no row of a session that has ended meanwhile, and so cannot bring it back.
+        write = Write(_TOUCH, {"key": key, "touched": msgspec.json.encode(touched)})
+        with suppress(Unavailable):  # the session is good all the same
+            await self._records.write(write)
+        return touched
+
+    def _drop(self, ends: Callable[[str, Session], bool]) -> None:
+        for key in [key for key, session in self._cache.items() if ends(key, session)]:
+            del self._cache[key]
+        for lookup in self._lookups:
+            lookup.void.append(ends)
+
     def _keep(self, key: str, session: Session) -> None:
         self._cache[key] = session
         if len(self._cache) > _CACHED:
             self._cache.popitem(last=False)
+
+    def _announce(self, username: str, keys: tuple[str, ...], but: str = "") -> None:
+        if self._signals is not None:
+            self._signals.publish(SessionsEnded(username=username, keys=keys, but=but))
+
+
+def _others(username: str, kept: str) -> Callable[[str, Session], bool]:
+    return lambda key, session: session.username == username and key != kept

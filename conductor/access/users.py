@@ -1,70 +1,35 @@
 """User accounts: one record per user, all held in memory, written through to SQL.
 
 Contract access.md §2, structures/user.yaml. The storage key is the normalised username: lower case
-without punctuation, so `a.b` and `AB` are one account.
+without punctuation, so `a.b` and `AB` are one account. There is no other key: a name that collides is taken.
 """
 
+import asyncio
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 
 from conductor.access.passwords import Passwords
+from conductor.access.preferences import PREFERENCES
+from conductor.errors import Refusal
 from conductor.records.store import Records, Write, upsert
 from conductor.records.tables import users as table
 from shared.clock import now
 from shared.ids import password as generated_password
 
+__all__ = ["PREFERENCES", "Json", "Users", "brief", "normalised", "public", "stub"]
+
 Json = dict[str, Any]
 
 _SECRETS = ("password", "salt")
+_BRIEF = ("username", "full_name", "email", "active", "created", "modified")
 _PUNCTUATION = re.compile(r"[^a-z0-9_]")
 
 _REMOVE = sa.delete(table).where(table.c.id == sa.bindparam("key"))
 _SAVE = upsert(table)
-
-PREFERENCES: Mapping[str, Any] = {
-    "language": "",
-    "region": "",
-    "num_format": "",
-    "hour_cycle": "h12",
-    "timezone": "",
-    "color_acc": False,
-    "privacy_mode": False,
-    "notifications": False,
-    "effects": True,
-    "page_info": True,
-    "contrast": "auto",
-    "motion": "auto",
-    "volume": 7,
-    "filters": {
-        "brightness": 100,
-        "contrast": 100,
-        "hue": 0,
-        "saturation": 100,
-        "sepia": 0,
-        "grayscale": 0,
-    },
-    "searches": [
-        {"name": "All Completed", "uri": "Search", "icon": "cloud-search-outline"},
-        {"name": "Successes", "uri": "Search?result=success", "icon": "check-circle-outline"},
-        {"name": "Errors", "uri": "Search?result=error", "icon": "alert-decagram-outline"},
-        {"name": "Warnings", "uri": "Search?result=warning", "icon": "alert-outline"},
-        {"name": "Criticals", "uri": "Search?result=critical", "icon": "fire-alert"},
-        {"name": "All Tickets", "uri": "Tickets", "icon": "text-box-multiple-outline"},
-        {"name": "Open Tickets", "uri": "Tickets?status=open", "icon": "label-variant-outline"},
-        {
-            "name": "Overdue Tickets",
-            "uri": "Tickets?status=open&query=due%3A%3Ctoday",
-            "icon": "calendar-alert",
-        },
-        {"name": "My InBox", "uri": "Tickets?status=open&assignee=self", "icon": "email-variant"},
-        {"name": "My Drafts", "uri": "Tickets?status=draft&username=self", "icon": "dots-horizontal"},
-    ],
-}
-"""What every new user starts with (contract structures/defaults.yaml)."""
 
 
 def normalised(username: str) -> str:
@@ -87,6 +52,11 @@ def stub(user: Mapping[str, Any]) -> Json:
     }
 
 
+def brief(user: Mapping[str, Any]) -> Json:
+    """What a log keeps of a user who has logged in."""
+    return {key: user[key] for key in _BRIEF if key in user}
+
+
 class Users:
     """The accounts. `version` grows with every change, for caches of what follows from them."""
 
@@ -94,6 +64,8 @@ class Users:
         self._records = records
         self.passwords = Passwords()
         self._by_key: dict[str, Json] = {}
+        self._stubs: tuple[int, list[Json]] = (-1, [])
+        self._changing = asyncio.Lock()
         self.version = 0
 
     async def load(self) -> None:
@@ -109,18 +81,63 @@ class Users:
     def all(self) -> Iterable[Json]:
         return self._by_key.values()
 
+    def stubs(self) -> list[Json]:
+        """A stub of each user; made anew only when an account has changed. Callers never modify it."""
+        if self._stubs[0] != self.version:
+            self._stubs = (self.version, [stub(one) for one in self._by_key.values()])
+        return self._stubs[1]
+
+    def emails_of(self, usernames: Iterable[str]) -> list[str]:
+        """The addresses of those who exist and are active, each once, in the order asked for."""
+        found = (self.get(name) for name in usernames if isinstance(name, str))
+        emails = (str(user.get("email") or "") for user in found if user and user.get("active"))
+        return list(dict.fromkeys(email for email in emails if email))
+
+    async def add(self, user: Json) -> bool:
+        """Store a new account; False when the name, or one that collides with it, is taken."""
+        async with self._changing:
+            if self.get(user["username"]) is not None:
+                return False
+            await self._store(user, ())
+            return True
+
+    async def change(
+        self,
+        username: str,
+        revise: Callable[[Json], Json],
+        also: Callable[[Json], Sequence[Write]] = lambda _: (),
+    ) -> Json:
+        """Store what `revise` makes of the record; returns it. `also` goes into the same transaction.
+
+        `revise` gets the latest record and must not modify it; nobody changes an account meanwhile. What it
+        raises comes through and nothing is stored. Raises Refusal `user` when there is no such account.
+        """
+        async with self._changing:
+            user = self._present(username)
+            revised = revise(user)
+            await self._store(revised, also(revised))
+            return revised
+
     async def save(self, user: Json) -> None:
         """Insert or replace; in memory only once it is stored."""
-        key = normalised(user["username"])
-        await self._records.write(Write(_SAVE, {"id": key, "doc": msgspec.json.encode(user)}))
-        self._by_key[key] = user
-        self.version += 1
+        async with self._changing:
+            await self._store(user, ())
 
-    async def delete(self, username: str) -> None:
-        key = normalised(username)
-        await self._records.write(Write(_REMOVE, {"key": key}))
-        self._by_key.pop(key, None)
-        self.version += 1
+    async def delete(
+        self, username: str, check: Callable[[Json], None] = lambda _: None, *also: Write
+    ) -> None:
+        """Remove the account, and `also` in the same transaction; missing ones are fine.
+
+        What `check` raises comes through and nothing is removed.
+        """
+        async with self._changing:
+            user = self.get(username)
+            if user is not None:
+                check(user)
+            key = normalised(username)
+            await self._records.write(Write(_REMOVE, {"key": key}), *also)
+            self._by_key.pop(key, None)
+            self.version += 1
 
     async def ensure_admin(self, password: str) -> str | None:
         """Read every account and, when there is none, create `admin`.
@@ -151,3 +168,15 @@ class Users:
             }
         )
         return generated or None
+
+    def _present(self, username: str) -> Json:
+        user = self.get(username)
+        if user is None:
+            raise Refusal("user", f"User not found: {username}")
+        return user
+
+    async def _store(self, user: Json, also: Sequence[Write]) -> None:
+        key = normalised(user["username"])
+        await self._records.write(Write(_SAVE, {"id": key, "doc": msgspec.json.encode(user)}), *also)
+        self._by_key[key] = user
+        self.version += 1

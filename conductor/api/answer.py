@@ -9,7 +9,11 @@ from conductor.api.call import Call
 from conductor.api.compression import Compression, accepted
 
 SERVER = "OpsOrbit"
-_JSON: dict[str, str] = {"Content-Type": "application/json", "Server": SERVER}
+_JSON: dict[str, str] = {
+    "Content-Type": "application/json",
+    "Server": SERVER,
+    "X-Content-Type-Options": "nosniff",
+}
 _PRETTY = ("", "0", "false")
 
 

@@ -10,6 +10,14 @@ from conductor.api.params import CREDENTIALS
 from conductor.errors import BadParameter
 
 COOKIE = "session_id"
+EXPIRED = f"{COOKIE}=; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Path=/; HttpOnly; SameSite=Lax"
+"""The `Set-Cookie` that ends a browser's session."""
+
+
+def session_cookie(session_id: str, max_age: int, *, secure: bool) -> str:
+    """The `Set-Cookie` of a new session; `max_age` in seconds."""
+    marks = f"Max-Age={max_age}; Path=/{'; Secure' if secure else ''}; HttpOnly; SameSite=Lax"
+    return f"{COOKIE}={session_id}; {marks}"
 
 
 def shown(request: web.BaseRequest, body: dict[str, Any], query: dict[str, Any]) -> Credentials:

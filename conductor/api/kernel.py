@@ -21,8 +21,10 @@ from conductor.api.answer import Answers, preflight
 from conductor.api.call import Call, Encoded
 from conductor.api.client import readable
 from conductor.api.endpoint import Auth, Takes
+from conductor.api.html_headers import protect
 from conductor.api.metrics import Metrics
 from conductor.api.params import TRANSPORT, check_files, check_writing, merged
+from conductor.api.perimeter import Perimeter
 from conductor.api.registry import Registry, Route
 from conductor.errors import AccessDenied, BadParameter, Deposed, NoSession, NotPrimary, Refusal
 from conductor.settings import Settings
@@ -34,6 +36,8 @@ Raw = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 _SAFE = ("GET", "HEAD")
 _OPEN = (Auth.NONE, Auth.TOKEN)
 _FORM = "application/x-www-form-urlencoded"
+_USER = "user"
+"""The namespace of the account manager: sessions alone, and refusals of its own."""
 _API = "/api/"
 _APP = "/api/app/"
 _PORT = re.compile(r":\d+$")
@@ -91,9 +95,14 @@ class Kernel:
         self._upload_folder = upload_folder
         self._answers = Answers()
         self._public_ip_offset = settings.WebServer.public_ip_offset
+        self._perimeter = Perimeter(settings.WebServer)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """The answer to any request. Raises nothing but what ends the connection."""
+        if not self._perimeter.open and not self._perimeter.admits(
+            request.remote, request.headers.get(hdrs.HOST, "")
+        ):
+            return web.Response(status=403, text="403 Forbidden")
         if hdrs.UPGRADE in request.headers and request.headers[hdrs.UPGRADE].lower() == "websocket":
             return await self._guarded(self._sockets, request)
         if request.method == "OPTIONS":
@@ -105,7 +114,9 @@ class Kernel:
         if not path.startswith(_APP):
             handler = self._raw_handler(path)
             if handler is not None or not path.startswith(_API):
-                return await self._guarded(handler or self._pages, request)
+                response = await self._guarded(handler or self._pages, request)
+                protect(request, response, path, self._settings.WebServer.hsts_seconds)
+                return response
         route = self._registry.find(path)
         if route is None:
             return self._answers.json(envelope.unsupported(f"Invalid API URL: {readable(path)}"), 200)
@@ -170,18 +181,13 @@ class Kernel:
             call.query = query.parse(text)
         safe = call.request.method in _SAFE
         if call.request.body_exists and call.request.method != "HEAD":
-            await self._receive(call, endpoint.auth)
+            await self._receive(call, route)
         call.credentials = credentials.shown(call.request, call.body, call.query)
         if endpoint.auth not in _OPEN:
             call.account = await self._authenticate(call)
-            if endpoint.auth is Auth.SESSION and call.account.kind != "user":
-                raise NoSession("This call needs a user session")
+            self._authorise(call.account, route)
             if endpoint.mutates and safe and call.credentials.by_cookie:
                 raise NoSession("This call changes something: send it as POST")
-            if endpoint.auth is Auth.ADMIN:
-                call.account.require_admin()
-            if endpoint.privilege is not None:
-                call.account.require(endpoint.privilege)
         self._merge(call, endpoint.takes)
         if endpoint.mutates:
             check_writing(call.params)
@@ -191,16 +197,37 @@ class Kernel:
         return await endpoint.handler(call, params)
 
     async def _authenticate(self, call: Call) -> Account:
-        return await self._accounts.authenticate(call.credentials, safe_method=call.request.method in _SAFE)
+        shown = call.credentials
+        try:
+            return await self._accounts.authenticate(shown, safe_method=call.request.method in _SAFE)
+        except NoSession:
+            if shown.api_key and not shown.session_id:
+                self._accounts.key_refused(call.ip)
+            raise
 
-    async def _receive(self, call: Call, auth: Auth) -> None:
+    @staticmethod
+    def _authorise(account: Account, route: Route) -> None:
+        """Raise unless the account may call the endpoint at all."""
+        endpoint = route.endpoint
+        assert endpoint is not None  # noqa: S101 - as in `_run`
+        of_users = route.namespace == _USER
+        if (endpoint.auth is Auth.SESSION or of_users) and account.kind != "user":
+            raise NoSession("This call needs a user session")
+        if endpoint.auth is Auth.ADMIN:
+            if of_users and not account.admin:
+                raise Refusal("user", f"User is not an administrator: {account.name}")
+            account.require_admin()
+        if endpoint.privilege is not None:
+            account.require(endpoint.privilege)
+
+    async def _receive(self, call: Call, route: Route) -> None:
         """Read the body by its content type; a body of no known type is left to the handler."""
         request = call.request
         limits = self._settings.WebServer
         kind = request.headers.get(hdrs.CONTENT_TYPE, "").lower()
         if "multipart/" in kind:
-            if auth not in _OPEN:
-                await self._pre_authenticate(call)
+            if route.endpoint is not None and route.endpoint.auth not in _OPEN:
+                await self._pre_authenticate(call, route)
             call.body = await multipart.receive(
                 request,
                 call.files,
@@ -218,16 +245,21 @@ class Kernel:
                 await body.read(request, limit=limits.max_json_size, idle=limits.timeout)
             )
 
-    async def _pre_authenticate(self, call: Call) -> None:
-        """Credentials in the headers are checked before files are taken in, so that strangers fill no disk.
+    async def _pre_authenticate(self, call: Call, route: Route) -> None:
+        """Credentials in the headers are checked before files are taken in: who may not call fills no disk.
 
         The CSRF token may still be in the body: it is checked with everything else afterwards.
         """
         early = credentials.shown(call.request, {}, {})
         if early.session_id:
-            await self._accounts.authenticate(early, safe_method=True)
+            self._authorise(await self._accounts.authenticate(early, safe_method=True), route)
         elif early.api_key:
-            self._accounts.keys.account(early.api_key)
+            try:
+                account = self._accounts.keys.check(early.api_key)
+            except NoSession:
+                self._accounts.key_refused(call.ip)
+                raise
+            self._authorise(account, route)
 
     @staticmethod
     def _merge(call: Call, takes: Takes) -> None:
@@ -250,7 +282,9 @@ class Kernel:
             )
         if isinstance(refusal, AccessDenied):
             log.info("access denied", endpoint=route.label, account=call.account.name)
-        shown = route.namespace != "user" and (
+        if refusal.code == "rate":
+            call.headers.setdefault("Retry-After", "1")
+        shown = route.namespace != _USER and (
             route.versioned or (endpoint is not None and endpoint.status_always)
         )
         response = self._answers.json(

@@ -1,10 +1,12 @@
 """What handlers need of the primary's present term."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from conductor.access.account import Account
 from conductor.errors import NotPrimary
 from conductor.jobs.engine import JobEngine
+from conductor.live.book import ActiveJob
 
 
 class Office:
@@ -25,6 +27,10 @@ class Office:
         if self._engine is None:
             raise NotPrimary
         return self._engine
+
+    def jobs(self) -> Iterable[ActiveJob]:
+        """All active jobs; none between terms."""
+        return self._engine.book if self._engine else ()
 
     def jobs_of_event(self, event_id: str, account: Account) -> tuple[list[dict[str, Any]], int]:
         """The event's active jobs that the caller may see, and how many of them are queued."""

@@ -5,38 +5,24 @@ These calls live under /api/user, where every answer is HTTP 200.
 
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import msgspec
 
 from conductor.access.account import Account
 from conductor.access.accounts import Accounts
-from conductor.access.sessions import Session
-from conductor.access.users import public, stub
+from conductor.access.security_log import SecurityLog
+from conductor.access.sessions import Session, key_of
+from conductor.access.users import brief, normalised, public
+from conductor.access.visibility import KINDS, listed
 from conductor.api.call import Call, Json
-from conductor.api.credentials import COOKIE
-from conductor.api.definitions import visible
+from conductor.api.credentials import EXPIRED, session_cookie
 from conductor.api.endpoint import Auth, Endpoint, NoParams, Takes
 from conductor.api.kernel import Leadership
-from conductor.definitions.kinds import KINDS
 from conductor.definitions.repository import Definitions
 from conductor.errors import NoSession, Refusal
 from conductor.signals import Actor, Signals, UserLoggedIn
 from shared.clock import now
-
-_EXPIRED = f"{COOKIE}=; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Path=/; HttpOnly; SameSite=Lax"
-_LISTS = (
-    "groups",
-    "monitors",
-    "alerts",
-    "categories",
-    "channels",
-    "web_hooks",
-    "buckets",
-    "events",
-    "plugins",
-    "tags",
-    "roles",
-)
 
 Live = Callable[[Account], Mapping[str, Any]]
 """What is happening now and the caller may see: activeJobs, servers, activeAlerts, state, stats…"""
@@ -53,8 +39,10 @@ def endpoints(
     signals: Signals,
     leadership: Leadership,
     live: Live = lambda account: {},
+    security: SecurityLog | None = None,
+    logout_url: str = "",
 ) -> tuple[Endpoint[Any], ...]:
-    return SessionCalls(accounts, definitions, signals, leadership, live).endpoints()
+    return SessionCalls(accounts, definitions, signals, leadership, live, security, logout_url).endpoints()
 
 
 class SessionCalls:
@@ -67,12 +55,16 @@ class SessionCalls:
         signals: Signals,
         leadership: Leadership,
         live: Live,
+        security: SecurityLog | None,
+        logout_url: str,
     ) -> None:
         self._accounts = accounts
         self._definitions = definitions
         self._signals = signals
         self._leadership = leadership
         self._live = live
+        self._security = security
+        self._logout_url = logout_url
 
     def endpoints(self) -> tuple[Endpoint[Any], ...]:
         common: dict[str, Any] = {"namespace": "user", "auth": Auth.NONE, "primary_only": False}
@@ -103,20 +95,40 @@ class SessionCalls:
         session_id, session, user = await self._accounts.log_in(
             params.username, params.password, call.ip, call.useragent
         )
-        actor = Actor(kind="user", id=user["username"], ips=call.ips, useragent=call.useragent)
-        self._signals.publish(
-            UserLoggedIn(actor=actor, correlation_id=call.correlation_id, username=user["username"])
-        )
-        self._set_cookie(call, session_id)
+        await self.begun(call, session_id, user)
         return self._payload(session, user, session_id)
+
+    async def begun(self, call: Call, session_id: str, user: Json) -> None:
+        """A session was opened: its cookie, its signal, its row in the security log."""
+        actor = Actor(kind="user", id=user["username"], ips=call.ips, useragent=call.useragent)
+        key = key_of(session_id)
+        self._signals.publish(
+            UserLoggedIn(
+                actor=actor,
+                correlation_id=call.correlation_id,
+                username=user["username"],
+                user=brief(user),
+                session=key,
+            )
+        )
+        if self._security is not None:
+            await self._security.add(user["username"], "user_login", actor, user=brief(user), session_id=key)
+        self._set_cookie(call, session_id)
 
     async def logout(self, call: Call, params: NoParams) -> Json:
         self._require_primary()
+        if call.request.headers.get("Sec-Fetch-Site") == "cross-site":
+            raise NoSession("Another site cannot log you out")
         session_id = call.credentials.session_id
         if session_id and await self._accounts.sessions.get(session_id) is not None:
             await self._accounts.sessions.end(session_id)
-        call.headers["Set-Cookie"] = _EXPIRED
-        return {}
+        call.headers["Set-Cookie"] = EXPIRED
+        return {"redirect": self._redirect(call)} if self._logout_url else {}
+
+    def _redirect(self, call: Call) -> str:
+        """Where the identity provider ends its own session."""
+        bearer = call.request.headers.get("Authorization", "").removeprefix("Bearer").strip()
+        return self._logout_url.replace("[id_token_hint]", quote(bearer, safe=""))
 
     async def resume(self, call: Call, params: NoParams) -> Json:
         """Without a session credential just `code` 0; with a bad one `session`, and the cookie expires."""
@@ -126,14 +138,16 @@ class SessionCalls:
             return {}
         session = await self._accounts.sessions.get(session_id)
         if session is None:
-            call.headers["Set-Cookie"] = _EXPIRED
+            call.headers["Set-Cookie"] = EXPIRED
             raise NoSession("Session has expired or is invalid.")
         user = self._accounts.users.get(session.username)
         if user is None:
             raise Refusal("login", f"User not found: {session.username}")
         if not user.get("active"):
             raise Refusal("login", f"User account is disabled: {session.username}")
-        if user.get("force_password_reset"):
+        if session.ip == call.ip:  # where he has been before, he is known
+            self._accounts.attempts.succeeded(call.ip, normalised(session.username))
+        if self._accounts.locked(user, call.ip):
             raise Refusal("login", "Account is locked out. Please reset your password to unlock it.")
         self._set_cookie(call, session_id)
         return self._payload(session, user, session_id)
@@ -143,10 +157,8 @@ class SessionCalls:
             raise Refusal("login", "Failed to login: Non-primary servers cannot log in users")
 
     def _set_cookie(self, call: Call, session_id: str) -> None:
-        secure = "; Secure" if call.secure else ""
-        call.headers["Set-Cookie"] = (
-            f"{COOKIE}={session_id}; Max-Age={self._accounts.sessions.max_age}; Path=/{secure}"
-            "; HttpOnly; SameSite=Lax"
+        call.headers["Set-Cookie"] = session_cookie(
+            session_id, self._accounts.sessions.max_age, secure=call.secure
         )
 
     def _payload(self, session: Session, user: Json, session_id: str) -> Json:
@@ -157,19 +169,15 @@ class SessionCalls:
             "csrf_token": session.csrf_token,
             "epoch": now(),
             **self._lists(account),
-            "users": [stub(one) for one in self._accounts.users.all()],
+            "users": self._accounts.users.stubs(),
             **self._live(account),
         }
 
     def _lists(self, account: Account) -> Json:
-        """Every list of definitions; the browser expects each of them, empty or not."""
+        """Every list of definitions as the account may know it; the browser expects each, empty or not."""
+        known = self._definitions.kinds
         lists: Json = {
-            kind: visible(self._definitions, kind, account) if kind in KINDS else [] for kind in _LISTS
+            kind: listed(account, kind, self._definitions.all(kind)) if kind in known else []
+            for kind in KINDS
         }
-        keys = self._definitions.all("api_keys")
-        lists["api_keys"] = (
-            [{**key, "key": "REDACTED"} for key in keys]
-            if account.admin
-            else [{"id": key["id"], "title": key.get("title", "")} for key in keys]
-        )
-        return {**lists, "secrets": [], "sounds": []}
+        return {**lists, "sounds": []}

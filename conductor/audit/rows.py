@@ -48,6 +48,11 @@ def row(signal: Signal, *, id: str, epoch: int) -> Json | None:
     if actor.kind in ("user", "api_key") and actor.id:
         made["username"] = actor.id
         keywords.append(_NON_WORD.sub("_", actor.id))
+    if isinstance(signal, DefinitionChanged) and signal.kind == "users":
+        target = str(signal.item.get("username", ""))
+        if actor.id and target != actor.id:  # whose account it is stands first, who changed it beside it
+            made.update(username=target, admin=actor.id)
+            keywords.append(_NON_WORD.sub("_", target))
     if actor.ips:
         made["ip"] = actor.ips[0]
         made["ips"] = list(actor.ips)
@@ -90,7 +95,11 @@ def _definition(signal: DefinitionChanged) -> Json:
 
 
 def _login(signal: UserLoggedIn) -> Json:
-    return {"action": "user_login", "description": signal.username, "user": {"username": signal.username}}
+    user = dict(signal.user) or {"username": signal.username}
+    made: Json = {"action": "user_login", "description": signal.username, "user": user}
+    if signal.session:
+        made["session_id"] = signal.session
+    return made
 
 
 def _aborted(signal: JobAborted) -> Json:

@@ -13,6 +13,8 @@ from shared.protocol.frames import Encoding, encoding_for
 OUTBOX_BYTES = 64 * 1024 * 1024
 """A socket whose reader leaves more than this unread is closed."""
 
+_DRAIN_POLL = 0.01  # a closing socket's last frames: not worth a condition of its own
+
 log = structlog.get_logger(__name__)
 
 
@@ -34,10 +36,12 @@ class Connection:
         self.ping_sent = 0.0
         self.ping_answered = clock.monotonic()
         self.last_ping_ms = 0
+        self.outbox_limit = OUTBOX_BYTES
         self._websocket = websocket
         self._outbox: deque[bytes] = deque()
         self._outbox_bytes = 0
         self._wake = asyncio.Event()
+        self._writing = False
 
     @property
     def acknowledges(self) -> bool:
@@ -45,10 +49,13 @@ class Connection:
         return self.encoding.binary
 
     def send(self, cmd: str, data: Any) -> None:
-        frame = self.encoding.encode(cmd, data)
+        self.send_encoded(self.encoding.encode(cmd, data))
+
+    def send_encoded(self, frame: bytes) -> None:
+        """As `send`, of a frame in this socket's encoding: one for many sockets."""
         self._outbox.append(frame)
         self._outbox_bytes += len(frame)
-        if self._outbox_bytes > OUTBOX_BYTES:
+        if self._outbox_bytes > self.outbox_limit:
             log.warning("a socket does not read, it is closed", server=self.server_id, ip=self.ip)
             self.terminate()
         self._wake.set()
@@ -62,10 +69,18 @@ class Connection:
             while self._outbox:
                 frame = self._outbox.popleft()
                 self._outbox_bytes -= len(frame)
+                self._writing = True
                 try:
                     await write(frame)
                 except (ConnectionError, RuntimeError):
                     return
+                finally:
+                    self._writing = False
+
+    async def drained(self) -> None:
+        """Return when all that was sent so far is on its way; bound it, the peer may not read."""
+        while self._outbox or self._writing:
+            await asyncio.sleep(_DRAIN_POLL)
 
     async def close(self, reason: bytes) -> None:
         await self._websocket.close(code=WSCloseCode.OK, message=reason)

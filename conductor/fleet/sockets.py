@@ -11,6 +11,8 @@ import structlog
 from aiohttp import WSMsgType, web
 
 from conductor.errors import Deposed, Unavailable
+from conductor.fleet.browser import Browser
+from conductor.fleet.browsers import Browsers
 from conductor.fleet.connection import Connection
 from conductor.fleet.inbox import Inbox
 from conductor.fleet.joining import Joining, Visitor
@@ -63,6 +65,8 @@ class Sockets:
         self._open: set[Connection] = set()
         self._strangers: Counter[str] = Counter()
         self.term: Term | None = None
+        self.browsers: Browsers | None = None
+        """Serves the sockets on which users log in."""
 
     async def accept(self, request: web.BaseRequest) -> web.StreamResponse:
         """Serve one websocket until it closes."""
@@ -80,7 +84,7 @@ class Sockets:
         self._strangers[ip] += 1
         writing = asyncio.create_task(connection.write_out(), name=f"socket {connection.id}")
         try:
-            await self._serve(websocket, connection)
+            await self._serve(websocket, connection, request)
         finally:
             writing.cancel()
             with suppress(asyncio.CancelledError):
@@ -105,8 +109,11 @@ class Sockets:
 
     # One socket
 
-    async def _serve(self, websocket: web.WebSocketResponse, connection: Connection) -> None:
+    async def _serve(
+        self, websocket: web.WebSocketResponse, connection: Connection, request: web.BaseRequest
+    ) -> None:
         visitor: Visitor | None = None
+        browser: Browser | None = None
         inbox: Inbox | None = None
         bad = early = 0
         async for message in websocket:
@@ -125,6 +132,8 @@ class Sockets:
                     if not connection.server_id:
                         break  # a newer socket of the same server has taken over
                     await inbox.take(frame)
+                elif browser is not None and self.browsers is not None:
+                    self.browsers.take(browser, frame)
                 elif (early := early + 1) > _EARLY_FRAMES:
                     log.warning("a socket floods before it has joined, it is closed", ip=connection.ip)
                     break
@@ -132,6 +141,10 @@ class Sockets:
                     visitor = self._hello(connection, frame)
                 elif frame.cmd == "join" and visitor is not None:
                     inbox = await self._join(connection, visitor, frame.body())
+                elif frame.cmd == "authenticate" and visitor is None and self.browsers is not None:
+                    browser = await self.browsers.log_in(connection, request, frame)
+                    if browser is not None:
+                        self._no_stranger(connection)
             except (FrameError, msgspec.ValidationError) as error:
                 bad += 1
                 if bad == 1:
@@ -174,13 +187,18 @@ class Sockets:
         record = await term.joining.join(connection, visitor, data)
         if record is None:
             return None
-        connection.stranger = False
-        self._strangers[connection.ip] -= 1
+        self._no_stranger(connection)
         if not connection.acknowledges:
             term.engine.server_joined(connection.server_id)
         return Inbox(connection, term.engine, self._samples, self._roster, self._signals)
 
+    def _no_stranger(self, connection: Connection) -> None:
+        connection.stranger = False
+        self._strangers[connection.ip] -= 1
+
     def _closed(self, connection: Connection) -> None:
+        if self.browsers is not None:
+            self.browsers.left(connection)
         record = self._roster.leave(connection)
         if connection.stranger:
             self._strangers[connection.ip] -= 1

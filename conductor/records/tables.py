@@ -128,3 +128,20 @@ versions = sa.Table(
     sa.Column("number", _key(64), primary_key=True),  # grows with time
     sa.Column("doc", sa.LargeBinary, nullable=False),  # as an activity row: who, when, what it was then
 )
+
+password_recovery = sa.Table(
+    "password_recovery",
+    metadata,
+    sa.Column("id", _key(64), primary_key=True),  # SHA-256 of the mailed key: a leaked table resets nothing
+    sa.Column("username", sa.String(128), nullable=False, index=True),
+    sa.Column("expires", sa.BigInteger, nullable=False, index=True),
+)
+
+security_log = sa.Table(
+    "security_log",
+    metadata,
+    sa.Column("id", _key(64), primary_key=True),
+    sa.Column("username", _key(128), nullable=False),  # normalised
+    sa.Column("doc", sa.LargeBinary, nullable=False),
+    sa.Index("ix_security_log_username", "username", "id"),
+)

@@ -1,7 +1,7 @@
 """A real HTTP server over a real SQLite database, with the endpoints of this room."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +12,11 @@ import pytest
 from aiohttp import web
 
 from conductor.access.accounts import Accounts
+from conductor.access.avatars import Avatars
+from conductor.access.changes import AccountChanges
+from conductor.access.post import Post
+from conductor.access.recovery import Recovery
+from conductor.access.security_log import SecurityLog
 from conductor.access.sessions import Sessions
 from conductor.access.users import Users
 from conductor.api import (
@@ -23,21 +28,26 @@ from conductor.api import (
     multiple,
     references,
     revisions,
-    sessions,
 )
 from conductor.api import definitions as definition_calls
 from conductor.api import secrets as secret_calls
+from conductor.api.avatars import AvatarCalls
 from conductor.api.endpoint import Endpoint
 from conductor.api.health import Health
 from conductor.api.kernel import Kernel, RawUri
 from conductor.api.metrics import Metrics
 from conductor.api.openapi import OpenApi
 from conductor.api.registry import Registry
+from conductor.api.sessions import SessionCalls
+from conductor.api.sso import SsoDoor
+from conductor.api.user_admin import UserAdminCalls
+from conductor.api.users import UserCalls
 from conductor.audit.activity import ActivityLog
 from conductor.definitions.defaults import contents
 from conductor.definitions.repository import Definitions
 from conductor.definitions.vault import Vault
 from conductor.definitions.writer import House
+from conductor.records.files import Files
 from conductor.records.store import Records
 from conductor.settings import Settings
 from conductor.signals import SYSTEM, Signals
@@ -66,6 +76,8 @@ class Served:
     seat: Seat
     kernel: Kernel
     settings: Settings
+    changes: AccountChanges
+    mailer: "Outgoing"
     admin_key: str = ""
     uploads: Path = field(default_factory=Path)
 
@@ -92,13 +104,43 @@ class Served:
         await self.definitions.restore(contents(1_800_000_000))
 
 
+@dataclass
+class Sent:
+    code: int = 0
+    description: str = ""
+
+
+class Outgoing:
+    """Where mail leaves the house: what was sent, by template."""
+
+    def __init__(self) -> None:
+        self.letters: list[tuple[str, Mapping[str, Any], list[str]]] = []
+        self.arrived = asyncio.Event()
+
+    async def send_template(self, template: str, data: Mapping[str, Any], *, to: Sequence[str] = ()) -> Sent:
+        self.letters.append((template, data, list(to)))
+        self.arrived.set()
+        return Sent()
+
+    async def letter(self, template: str) -> Mapping[str, Any]:
+        """The data of the letter of that template, once it is sent."""
+        async with asyncio.timeout(5):
+            while True:
+                for name, data, _ in self.letters:
+                    if name == template:
+                        return data
+                self.arrived.clear()
+                await self.arrived.wait()
+
+
 @asynccontextmanager
 async def serving(
     folder: Path,
     more: tuple[Endpoint[Any], ...] = (),
     content: bucket_definitions.BucketContent | None = None,
+    settings: Settings | None = None,
 ) -> AsyncIterator[Served]:
-    settings = Settings()
+    settings = settings or Settings()
     settings.WebServer.max_json_size = 256 * 1024
     settings.WebServer.max_upload_size = 1024 * 1024
     settings.WebServer.timeout = 5.0
@@ -107,7 +149,27 @@ async def serving(
     vault = Vault(records, "the secret key of the tests")
     definitions = Definitions(records, signals, apart={"secrets": vault})
     users = Users(records)
-    accounts = Accounts(users, Sessions(records, settings), definitions, settings)
+    accounts = Accounts(users, Sessions(records, settings, signals), definitions, settings, signals)
+    mailer = Outgoing()
+    post, security, avatars = (
+        Post(mailer),
+        SecurityLog(records),
+        Avatars(Files.open((folder / "files").as_uri())),
+    )
+    changes = AccountChanges(
+        users,
+        accounts.sessions,
+        accounts.roles,
+        accounts.attempts,
+        security,
+        avatars,
+        post,
+        signals,
+        settings,
+    )
+    recovery = Recovery(records, users, changes, post, settings)
+    session_calls = SessionCalls(accounts, definitions, signals, seat, lambda account: {}, security, "")
+    sso = SsoDoor(settings, accounts, changes, session_calls, seat, signals, None)
     await definitions.load()
     await users.ensure_admin(PASSWORD)
     activity = ActivityLog(records)
@@ -119,7 +181,11 @@ async def serving(
     registry = Registry(
         (
             *misc.endpoints(settings, seat, "0.0.0"),
-            *sessions.endpoints(accounts, definitions, signals, seat),
+            *session_calls.endpoints(),
+            *UserCalls(accounts, changes, recovery, security, post, signals, settings).endpoints(),
+            *UserAdminCalls(accounts, changes, sorted_by_name=False).endpoints(),
+            *AvatarCalls(avatars, accounts, changes, settings.ttl).endpoints(),
+            *sso.endpoints(),
             *api_keys.endpoints(definitions, accounts),
             *definition_calls.endpoints(definitions, event_jobs),
             *categories.endpoints(definitions),
@@ -136,13 +202,19 @@ async def serving(
     uploads.mkdir()
     health = Health(seat, metrics, {"database": lambda: _ready(records)})
     raw: tuple[RawUri, ...] = (*health.uris(), OpenApi(registry.endpoints, "0.0.0").uri())
-    kernel = Kernel(registry, accounts, seat, settings, metrics=metrics, raw=raw, upload_folder=uploads)
+    kernel = Kernel(
+        registry, accounts, seat, settings, metrics=metrics, raw=raw, pages=sso.page, upload_folder=uploads
+    )
     runner = web.ServerRunner(web.Server(kernel.handle, access_log=None), shutdown_timeout=1.0)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     port = runner.addresses[0][1]
-    background = [asyncio.create_task(signals.run()), asyncio.create_task(activity.run())]
+    background = [
+        asyncio.create_task(signals.run()),
+        asyncio.create_task(activity.run()),
+        asyncio.create_task(post.run()),
+    ]
     jar = aiohttp.CookieJar(unsafe=True)
     async with aiohttp.ClientSession(cookie_jar=jar, auto_decompress=True) as client:
         served = Served(
@@ -157,6 +229,8 @@ async def serving(
             seat,
             kernel,
             settings,
+            changes,
+            mailer,
             uploads=uploads,
         )
         served.admin_key = await served.key(privileges={"admin": True})
