@@ -1,8 +1,9 @@
 """One term of a primary: what it loads, opens and closes, in order."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
+from typing import Any
 
 import structlog
 from redis.asyncio import Redis
@@ -69,8 +70,12 @@ class Primary:
         data_dir: Path,
         announce_password: Callable[[str], None],
         forget: Sequence[Callable[[], None]],
+        duties: Sequence[tuple[str, Callable[[], Coroutine[Any, Any, None]]]] = (),
     ) -> None:
-        """`forget` drops what is remembered of the stores: between two terms of ours others may change them."""
+        """`duties` run during each term, under these names.
+
+        `forget` drops what is remembered of the stores: between two terms of ours others may change them.
+        """
         self._redis = redis
         self._keys = keys
         self._leadership = leadership
@@ -89,6 +94,7 @@ class Primary:
         self._data_dir = data_dir
         self._announce_password = announce_password
         self._forget = forget
+        self._duties = duties
 
     async def serve(self, epoch: int) -> None:
         """Read everything, open for callers and satellites, and act until cancelled."""
@@ -127,6 +133,8 @@ class Primary:
                 self._sockets.term = Term(engine, joining)
                 self._leadership.took_office()
                 self._announce(epoch, primary=True)
+                for name, duty in self._duties:
+                    group.create_task(duty(), name=name)
         finally:
             self._office.close()
             await self._sockets.close_all()

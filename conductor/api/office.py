@@ -5,6 +5,7 @@ from typing import Any
 from conductor.access.account import Account
 from conductor.errors import NotPrimary
 from conductor.jobs.engine import JobEngine
+from conductor.live.book import JobBook
 
 
 class Office:
@@ -25,6 +26,10 @@ class Office:
         if self._engine is None:
             raise NotPrimary
         return self._engine
+
+    def book(self) -> JobBook | None:
+        """The active jobs of this term; None between terms."""
+        return self._engine.book if self._engine else None
 
     def jobs_of_event(self, event_id: str, account: Account) -> tuple[list[dict[str, Any]], int]:
         """The event's active jobs that the caller may see, and how many of them are queued."""

@@ -43,7 +43,7 @@ class CreateTicket(msgspec.Struct, kw_only=True):
 
     subject: str = ""
     """Required, unless it comes from a `template`."""
-    id: DefinitionId | None = None
+    id: str | None = None
     template: str = ""
     """`job` or `alert`: its text becomes the body."""
     job: str = ""

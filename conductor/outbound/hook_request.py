@@ -70,7 +70,7 @@ def build(
     if idempotency_key:
         headers.setdefault("Idempotency-Key", idempotency_key)
     if key := secrets.get(SIGNING_SECRET):
-        headers[SIGNATURE] = signature(key, body.encode())
+        headers[SIGNATURE] = signature(key, body.encode(errors="replace"))
     return HookRequest(
         method=method,
         url=expanded(hook.get("url")).strip(),

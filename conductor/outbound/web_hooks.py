@@ -2,7 +2,7 @@
 
 import asyncio
 import email.utils
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 import structlog
@@ -83,7 +83,6 @@ class WebHooks:
         idempotency_key: str = "",
     ) -> Delivery:
         """As `fire` for a hook that need not be stored: neither its switch nor its daily limit counts."""
-        redact = Redaction(secrets.values())
         try:
             request = build(
                 hook,
@@ -95,9 +94,13 @@ class WebHooks:
             )
         except MalformedHook as error:
             return _failed(str(error))
-        delivery = await self._exchange(request, redact)
+        delivery = await self.deliver(request, hidden=secrets.values())
         log.info("web hook", hook=hook.get("id", ""), code=delivery.code, result=delivery.description)
         return delivery
+
+    async def deliver(self, request: HookRequest, *, hidden: Iterable[str] = ()) -> Delivery:
+        """Send what is expanded already; values of `hidden` are not in the report."""
+        return await self._exchange(request, Redaction(hidden))
 
     async def _exchange(self, request: HookRequest, redact: Redaction) -> Delivery:
         attempt = 0
@@ -109,7 +112,7 @@ class WebHooks:
                     request.method,
                     request.url,
                     headers=request.headers,
-                    body=request.body.encode(),
+                    body=request.body.encode(errors="replace"),
                     timeout=request.timeout,
                     follow=request.follow,
                     verify=request.verify,

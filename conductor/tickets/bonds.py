@@ -1,12 +1,13 @@
 """The lists of tickets that jobs and alerts keep, and how a deleted ticket leaves them."""
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import msgspec
 import structlog
 
 from conductor.definitions.json_values import Json
+from conductor.live.book import JobBook
 from conductor.records.job_archive import JobArchive
 from conductor.records.searchable import SearchableDocuments
 
@@ -15,32 +16,13 @@ _PAGE = 500
 log = structlog.get_logger(__name__)
 
 
-class Running(Protocol):
-    """A job that has not ended."""
-
-    job: Mapping[str, Any]
-
-    def set(self, **properties: Any) -> None: ...
-
-
-class ActiveJobs(Protocol):
-    """The job book."""
-
-    def get(self, job_id: str, /) -> Running | None: ...
-
-    def __iter__(self) -> Any: ...
-
-    def mark(self, job: Any, /) -> None:
-        """Have its change written."""
-
-
 class StoredBonds:
     """Works on the archive of jobs, on active jobs, and on the stored alert invocations."""
 
     def __init__(
         self,
         archive: JobArchive,
-        book: Callable[[], ActiveJobs | None],
+        book: Callable[[], JobBook | None],
         alerts: SearchableDocuments | None = None,
     ) -> None:
         """`book` is the job book of this term; None between terms."""
@@ -65,11 +47,10 @@ class StoredBonds:
 
     async def forget(self, ticket_id: str, /) -> None:
         """Take the ticket out of every list. Raises Unavailable; it may be repeated."""
-        book = self._book()
-        for active in list(book) if book is not None else ():
-            if ticket_id in (active.job.get("tickets") or ()):
-                active.set(tickets=_without(active.job["tickets"], ticket_id))
-                if book is not None:
+        if (book := self._book()) is not None:
+            for active in list(book):
+                if ticket_id in (active.job.get("tickets") or ()):
+                    active.set(tickets=_without(active.job["tickets"], ticket_id))
                     book.mark(active)
         while jobs := await self._listed(self._archive, ticket_id):
             for id in jobs:
