@@ -280,6 +280,8 @@ def _writing(
 
 
 def _ids(value: Any) -> Sequence[str]:
+    if value is None:
+        raise BadParameter("Missing parameter: ids")
     words = value.split(",") if isinstance(value, str) else value
     if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
         raise Refusal(TICKET, "Malformed parameter: ids")

@@ -10,9 +10,12 @@ _LONGEST = 254
 
 
 def addresses(text: str | Iterable[str]) -> list[str]:
-    """The plain addresses in comma-separated lists, `Name <a@b>` included; once each, malformed ones left out."""
+    """The plain addresses in comma-separated lists, `Name <a@b>` included; once each, malformed ones left out.
+
+    What holds a line break is left out as a whole.
+    """
     listed = [text] if isinstance(text, str) else [one for one in text if isinstance(one, str)]
-    found = getaddresses([one.replace(";", ",") for one in listed if one])
+    found = getaddresses([one.replace(";", ",") for one in listed if one and not breaks_a_header(one)])
     return list(dict.fromkeys(address for _, address in found if is_address(address)))
 
 

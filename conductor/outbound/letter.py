@@ -2,10 +2,8 @@
 
 import mimetypes
 from collections.abc import Mapping, Sequence
-from email.message import EmailMessage
-from email.policy import SMTP
+from datetime import UTC, datetime
 from email.utils import format_datetime, make_msgid
-from typing import Any
 
 import msgspec
 
@@ -92,10 +90,11 @@ def new_message_id(sender: str, word: str = "") -> str:
 
 
 def compose(
-    mail: Mail, *, sender: str, text: str, page: str = "", logo: bytes = b"", message_id: str, tz: Any = None
+    mail: Mail, *, sender: str, text: str, page: str = "", logo: bytes = b"", message_id: str
 ) -> bytes:
     """The message's bytes. `page` is its HTML, empty for a mail of plain text alone."""
-    from datetime import UTC, datetime
+    from email.message import EmailMessage  # loaded with the first mail
+    from email.policy import SMTP
 
     message = EmailMessage(policy=SMTP)
     message["From"] = sender

@@ -71,7 +71,8 @@ class Templates:
                 "client": client,
                 "base_app_url": settings.base_app_url,
                 "email_from": settings.email_from,
-            }
+            },
+            "request": {"headers": {}},
         }
 
     def _own(self, file: str) -> str | None:

@@ -43,13 +43,13 @@ def _without_acting(text: str) -> str:
         name = opening[1].lower()
         kept.append(text[place : opening.start()])
         place = opening.end()
-        if name in unclosed:
-            continue
-        end = _closing(text, lower, name, place)
+        end = -1 if name in unclosed else _closing(text, lower, name, place)
         if end < 0:
-            unclosed.add(name)
-        else:
-            place = end
+            unclosed.add(name)  # later ones are neither: it is not looked for again
+            end = text.find(">", place) + 1 if ">" not in unclosed else 0
+            if not end:
+                unclosed.add(">")
+        place = end or place
     kept.append(text[place:])
     return "".join(kept)
 
