@@ -11,6 +11,7 @@ import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -31,6 +32,7 @@ _CONNECTIONS = 64
 _REDIRECTS = (301, 302, 303, 307, 308)
 _KEPT_ELSEWHERE = ("accept", "content-type", "idempotency-key", "user-agent")
 """Headers that follow a redirect to another host; any other one may hold a credential."""
+_AS_IT_IS = "%/:=&?~#+!$,;'@()*[]|"
 _METHOD = re.compile(r"[A-Za-z]{1,20}")
 
 
@@ -261,7 +263,9 @@ async def _read(response: aiohttp.ClientResponse, limit: int) -> tuple[bytes, bo
 
 def _target(url: str) -> URL:
     try:
-        target = URL(url.strip())
+        url = url.strip()
+        # What is percent-encoded stays so: `%2F` is not `/` to everybody.
+        target = URL(quote(url, safe=_AS_IT_IS), encoded=True) if url.isascii() else URL(url)
         usable = target.scheme in ("http", "https") and bool(target.host)
     except ValueError:
         usable = False
@@ -272,7 +276,7 @@ def _target(url: str) -> URL:
 
 def _joined(base: URL, location: str) -> URL:
     try:
-        return base.join(URL(location))
+        return base.join(URL(quote(location, safe=_AS_IT_IS), encoded=True))
     except ValueError:
         raise HttpFailed("Malformed redirect") from None
 

@@ -164,10 +164,11 @@ class Mailer:
         taken: list[str] = []
         while open_:
             try:
-                refused = await converse(smtp, sender, open_, message, transcript)
-                taken += [one for one in open_ if one not in refused]
-                open_ = [one for one, text in refused.items() if text.startswith("4")]
-                failure = SmtpFailed("; ".join(refused.values()), transient=bool(open_))
+                refusals = await converse(smtp, sender, open_, message, transcript)
+                refused |= refusals
+                taken += [one for one in open_ if one not in refusals]
+                open_ = [one for one, text in refusals.items() if text.startswith("4")]
+                failure = SmtpFailed("; ".join(refusals.values()), transient=bool(open_))
             except SmtpFailed as error:
                 failure = error
             if not open_ or not failure.transient:
