@@ -110,6 +110,7 @@ def main() -> None:
 async def serve(settings: Settings, data_dir: Path) -> None:
     """Run a conductor in `data_dir` until SIGTERM or SIGINT."""
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (data_dir / "uploads").mkdir(mode=0o700, exist_ok=True)
     lock = _lock(data_dir)
     settings.secret_key = settings.secret_key or _own(data_dir / "secret_key")
     stopping = asyncio.Event()

@@ -126,7 +126,6 @@ def compose(
 def _type(attachment: Attachment) -> tuple[str, str]:
     kind = attachment.type.partition(";")[0].strip() or mimetypes.guess_type(attachment.name)[0] or ""
     main, slash, sub = kind.partition("/")
-    if not slash or not main.isalnum() or main in ("multipart", "message", "text"):
-        # Text stays as its bytes are: nothing is known of its encoding.
-        return ("application", "octet-stream") if main != "text" else ("application", f"x-{sub or 'text'}")
+    if not slash or not main.isalnum() or main in ("multipart", "message"):
+        return "application", "octet-stream"
     return main, sub

@@ -14,7 +14,7 @@ import structlog
 
 from conductor.definitions.json_values import Json, is_number
 from conductor.definitions.state import GlobalState
-from conductor.errors import Refusal, Unavailable
+from conductor.errors import Deposed, Refusal, Unavailable
 from conductor.outbound.daily import local_day, local_time
 from conductor.settings import Settings
 from conductor.tickets.changes import DRAFT, collapsed
@@ -96,6 +96,10 @@ class Notices:
                 pause = self._pause()
             except Refusal as refusal:
                 log.warning("ticket mail waits", reason=refusal.description)
+            except Deposed:
+                raise
+            except Exception:  # a mail must not end a primary's term
+                log.exception("ticket mail failed")
             try:
                 async with asyncio.timeout(pause):
                     await self._stir.wait()

@@ -38,7 +38,7 @@ async def test_a_new_ticket_is_complete(desk: Desk) -> None:
 
 async def test_tickets_yaml_an_update_sets_nothing_of_the_servers(desk: Desk) -> None:
     ticket = await made(desk)
-    forged = dict.fromkeys(("num", "username", "created", "changes", "files", "jobs", "alerts"), ["forged"])
+    forged = {key: ["forged"] for key in ("num", "username", "created", "changes", "files", "jobs", "alerts")}
     changed = await update(desk, ticket["id"], **forged, modified=1)
     assert {key: changed.get(key) for key in forged} == {key: ticket.get(key) for key in forged}
     assert changed["modified"] >= ticket["created"]
