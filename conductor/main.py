@@ -317,6 +317,7 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
             (hooks.run(), "system hooks"),
         ):
             await stack.enter_async_context(_task(running, name))
+        stack.push_async_callback(hooks.settled, STOP_SECONDS / 2)
         stack.push_async_callback(activity.flush, STOP_SECONDS)
         stack.push_async_callback(signals.settled, STOP_SECONDS)
         # Left last and taken first: who cannot listen must not stand for election, and who stops hands the

@@ -1,6 +1,7 @@
 """A mail, and the MIME message made of it."""
 
 import mimetypes
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import format_datetime, make_msgid
@@ -27,6 +28,7 @@ _OURS = frozenset(
     }
 )
 """Headers that only we write."""
+_NOT_IN_IDS = re.compile(r"[^\w.+=-]+", re.ASCII)
 
 
 class Attachment(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,6 +88,7 @@ def domain_of(sender: str) -> str:
 
 def new_message_id(sender: str, word: str = "") -> str:
     """`word`: the same word gives the same ID."""
+    word = _NOT_IN_IDS.sub("_", word)
     return f"<{word}@{domain_of(sender)}>" if word else make_msgid(domain=domain_of(sender))
 
 
