@@ -10,7 +10,7 @@ import fcntl
 import secrets
 import signal
 import sys
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -49,8 +49,12 @@ from conductor.api import (
 )
 from conductor.api import avatars as avatar_calls
 from conductor.api import definitions as definitions_api
+from conductor.api import mail as mail_api
 from conductor.api import secrets as secrets_api
+from conductor.api import tickets as tickets_api
+from conductor.api import web_hooks as web_hooks_api
 from conductor.api.health import Health
+from conductor.api.job_texts import ActiveJobTexts
 from conductor.api.kernel import Kernel
 from conductor.api.metrics import Metrics
 from conductor.api.office import Office
@@ -63,7 +67,7 @@ from conductor.api.users import UserCalls
 from conductor.audit.activity import ActivityLog
 from conductor.definitions.key_file import KeyFile
 from conductor.definitions.repository import Definitions
-from conductor.definitions.vault import Vault
+from conductor.definitions.vault import Secrets, Vault
 from conductor.errors import Refusal
 from conductor.fleet.browser_door import BrowserDoor
 from conductor.fleet.browser_picture import Picture
@@ -77,14 +81,27 @@ from conductor.live.connection import connect
 from conductor.live.embedded import EmbeddedRedis, RedisMissing
 from conductor.live.keys import keys
 from conductor.monitoring.samples import Samples
+from conductor.outbound.daily import DailyCounts
+from conductor.outbound.http import HttpClient
+from conductor.outbound.mail import Mailer
+from conductor.outbound.system_hooks import SystemHooks
+from conductor.outbound.web_hooks import WebHooks
 from conductor.records import tables
-from conductor.records.documents import Documents
 from conductor.records.files import Files
 from conductor.records.job_archive import JobArchive
+from conductor.records.search.index import ALERTS, SERVERS, TICKETS
+from conductor.records.searchable import SearchableDocuments
 from conductor.records.store import Records, SchemaError
 from conductor.settings import Settings, SettingsError, load
-from conductor.signals import Actor, Signals
+from conductor.signals import SYSTEM, Actor, Signals
 from conductor.term import Primary
+from conductor.tickets.attachments import Attachments
+from conductor.tickets.bonds import StoredBonds
+from conductor.tickets.job_facts import StoredFacts
+from conductor.tickets.notices import Notices
+from conductor.tickets.people import Everybody
+from conductor.tickets.shelf import Shelf
+from conductor.tickets.tickets import Tickets
 
 STOP_SECONDS = 5.0
 
@@ -115,6 +132,7 @@ def main() -> None:
 async def serve(settings: Settings, data_dir: Path) -> None:
     """Run a conductor in `data_dir` until SIGTERM or SIGINT."""
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (data_dir / "uploads").mkdir(mode=0o700, exist_ok=True)
     lock = _lock(data_dir)
     settings.secret_key = settings.secret_key or _own(data_dir / "secret_key")
     stopping = asyncio.Event()
@@ -151,7 +169,7 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
 
         files = Files.open(settings.files_url or (data_dir / "files").as_uri())
         archive = JobArchive(records)
-        stored_servers = Documents(records, tables.servers)
+        stored_servers = SearchableDocuments(records, SERVERS, tables.servers)
         samples = Samples(records)
 
         signals = Signals()
@@ -197,6 +215,69 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
         async def delete_jobs_of(event_id: str, actor: Actor) -> None:
             office.engine.in_background(deletion.delete_of_event(event_id, actor))
 
+        client = HttpClient(settings)
+        stack.push_async_callback(client.close)
+        counts = DailyCounts(definitions.state, settings.tz)
+
+        async def count_hook(hook_id: str, limit: int) -> bool:
+            return limit <= 0 or await counts.take(f"web_hooks/{hook_id}", limit)
+
+        web_hooks = WebHooks(client, settings, count=count_hook)
+        mailer = Mailer(settings, version=release, templates=data_dir / "emails", take=counts.take)
+
+        post.mailer = mailer
+        secret_values = Secrets(definitions, vault, signals)
+
+        def web_hook(hook_id: str) -> Mapping[str, Any] | None:
+            return definitions.get("web_hooks", hook_id)
+
+        stored_tickets = SearchableDocuments(records, TICKETS, tables.tickets)
+        stored_alerts = SearchableDocuments(records, ALERTS, tables.alerts)
+        shelf = Shelf(records, stored_tickets, definitions.state)
+        people = Everybody(users)
+
+        def title(kind: str, id: str) -> str:
+            found = roster.record(id) if kind == "servers" else definitions.get(kind, id)
+            return str((found or {}).get("title") or id)
+
+        notices = Notices(shelf, definitions.state, mailer, people, settings, title)
+
+        async def any_job(job_id: str) -> dict[str, Any] | None:
+            active = office.engine.book.get(job_id)
+            return {**active.details, **active.job} if active else await archive.get(job_id)
+
+        async def server_exists(server_id: str) -> bool:
+            return bool(roster.record(server_id) or await stored_servers.get(server_id))
+
+        facts = StoredFacts(definitions, settings, job=any_job, alert=stored_alerts.get, server=roster.record)
+        tickets = Tickets(
+            shelf,
+            definitions,
+            people,
+            Attachments(files, settings),
+            notices,
+            StoredBonds(archive, office.book, stored_alerts),
+            signals,
+            settings,
+            server_exists=server_exists,
+            spawn=lambda work: office.engine.in_background(work),
+        )
+
+        async def ticket_of_hook(doc: Mapping[str, Any], caused_by: str) -> Mapping[str, Any]:
+            return await tickets.create(doc, actor=SYSTEM, username="system", caused_by=caused_by)
+
+        hooks = SystemHooks(
+            settings,
+            web_hooks,
+            mailer,
+            hook=web_hook,
+            secrets=secret_values.of_web_hook,
+            ticket=ticket_of_hook,
+            version=release,
+            folder=data_dir,
+        )
+        activity.follow(hooks.follow)
+
         async def records_answer() -> bool:
             return await records.read(lambda connection: connection.exec_driver_sql("SELECT 1").scalar() == 1)
 
@@ -228,6 +309,18 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
                 *job_logs.endpoints(office, archive, files, settings),
                 *job_stream.endpoints(office, archive, settings),
                 *servers.endpoints(roster, stored_servers, samples),
+                *mail_api.endpoints(mailer, settings),
+                *tickets_api.endpoints(tickets, facts, mailer.templates, settings),
+                *web_hooks_api.endpoints(
+                    web_hooks,
+                    web_hook,
+                    secret_values.of_web_hook,
+                    signals,
+                    settings,
+                    job=lambda job_id: office.engine.book.get(job_id),
+                    online=lambda server_id: server_id in roster.online,
+                    texts=ActiveJobTexts(office, facts, settings),
+                ),
                 *satellites.endpoints(office, Enrolment(redis, names, settings), roster, accounts, settings),
             )
         )
@@ -264,7 +357,16 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
             announce_password=_show_password,
             key_usage=key_usage,
             browsers=browsers,
-            forget=(archive.forget, sessions.forget, samples.forget_all, vault.forget),
+            forget=(
+                archive.forget,
+                stored_servers.forget,
+                stored_tickets.forget,
+                stored_alerts.forget,
+                sessions.forget,
+                samples.forget_all,
+                vault.forget,
+            ),
+            duties=(("ticket mail", notices.run),),
         )
 
         for running, name in (
@@ -274,8 +376,10 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
             (post.run(), "post"),
             (browsers.run(), "browsers"),
             (sockets.heartbeat(), "heartbeat"),
+            (hooks.run(), "system hooks"),
         ):
             await stack.enter_async_context(_task(running, name))
+        stack.push_async_callback(hooks.settled, STOP_SECONDS / 2)
         stack.push_async_callback(activity.flush, STOP_SECONDS)
         stack.push_async_callback(signals.settled, STOP_SECONDS)
         # Left last and taken first: who cannot listen must not stand for election, and who stops hands the

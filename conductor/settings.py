@@ -125,6 +125,17 @@ class Plugin(msgspec.Struct, kw_only=True):
     gid: str | int = ""
 
 
+class TicketSettings(msgspec.Struct, kw_only=True):
+    email_enabled: bool = True
+    email_debounce_sec: float = 30.0
+    """Seconds without a further change after which a ticket's changes are mailed."""
+    overdue_schedule: str = "04:30"
+    """Local HH:MM of the daily reminder of overdue tickets."""
+    overdue_query: str = "status:open due:<today"
+    due_date_format: str = "[dddd], [mmmm] [mday], [yyyy]"
+    date_time_format: str = "[dddd], [mmmm] [mday], [yyyy] [hour12]:[mi] [ampm]"
+
+
 class Settings(msgspec.Struct, kw_only=True):
     # Identity and stores
     base_app_url: str = "http://localhost:5522"
@@ -178,6 +189,27 @@ class Settings(msgspec.Struct, kw_only=True):
     satellite: Json = {}
     """`satellite.config`: keys pushed to every satellite, over the stock ones."""
     airgap: Json = msgspec.field(default_factory=lambda: {"enabled": False, "whitelist": [], "blacklist": []})
+
+    # Mail, hooks and tickets
+    email_from: str = "admin@localhost"
+    """Sender of every mail; empty: no mail is sent."""
+    email_format: str = "html"
+    """`html` or `text`."""
+    email_logo: str = "inline"
+    """The logo of HTML mails: `inline` (attached), `link` (of `client.logo_url`) or `none`."""
+    email_templates: str = ""
+    """Folder of templates NAME.txt that replace the built-in ones; empty: `emails` in the data directory."""
+    mail_settings: Json = msgspec.field(default_factory=lambda: {"host": "localhost", "port": 25})
+    """The SMTP server: host, port, secure, requireTLS, ignoreTLS, tls.rejectUnauthorized, auth.user, auth.pass."""
+    max_emails_per_day: int = 0
+    """0 is unlimited."""
+    hooks: Json = {}
+    """What follows an activity: by its action's name, or `*` (contract platform.md §9)."""
+    web_hook_custom_opts: Json = {}
+    """For every web hook: `headers` (name to value), `rejectUnauthorized`."""
+    tickets: TicketSettings = msgspec.field(default_factory=TicketSettings)
+    client: Json = {}
+    """What a browser is told; of it mails and tickets use `name`, `company`, `logo_url`, `new_ticket_template`."""
 
     # Answers
     ttl: int = 300

@@ -171,11 +171,16 @@ class SnapshotTaken(Signal, frozen=True, kw_only=True):
 
 
 class TicketChanged(Signal, frozen=True, kw_only=True):
-    """`verb`: create, update or delete; `changes` are the new entries of its change log."""
+    """`verb`: create, update, delete, add_change, update_change, add_files or delete_file.
+
+    `changes` are the new entries of its change log, or the one that was edited or removed; `payload` joins the
+    activity row as it is.
+    """
 
     verb: str
     ticket: Mapping[str, Any]
     changes: tuple[Mapping[str, Any], ...] = ()
+    payload: Mapping[str, Any] = {}
 
 
 class LoginRefused(Signal, frozen=True, kw_only=True):

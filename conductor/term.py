@@ -1,8 +1,9 @@
 """One term of a primary: what it loads, opens and closes, in order."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
+from typing import Any
 
 import structlog
 from redis.asyncio import Redis
@@ -23,9 +24,9 @@ from conductor.leadership import Leadership
 from conductor.live.book import JobBook
 from conductor.live.keys import Keys
 from conductor.monitoring.samples import Samples
-from conductor.records.documents import Documents
 from conductor.records.files import Files
 from conductor.records.job_archive import JobArchive
+from conductor.records.searchable import SearchableDocuments
 from conductor.records.store import Records
 from conductor.settings import Settings
 from conductor.signals import LeadershipChanged, Signals
@@ -61,7 +62,7 @@ class Primary:
         users: Users,
         archive: JobArchive,
         files: Files,
-        servers: Documents,
+        servers: SearchableDocuments,
         roster: Roster,
         samples: Samples,
         sockets: Sockets,
@@ -73,8 +74,12 @@ class Primary:
         key_usage: KeyUsage,
         browsers: Browsers,
         forget: Sequence[Callable[[], None]],
+        duties: Sequence[tuple[str, Callable[[], Coroutine[Any, Any, None]]]] = (),
     ) -> None:
-        """`forget` drops what is remembered of the stores: between two terms of ours others may change them."""
+        """`duties` run during each term, under these names.
+
+        `forget` drops what is remembered of the stores: between two terms of ours others may change them.
+        """
         self._redis = redis
         self._keys = keys
         self._leadership = leadership
@@ -95,6 +100,7 @@ class Primary:
         self._key_usage = key_usage
         self._browsers = browsers
         self._forget = forget
+        self._duties = duties
 
     async def serve(self, epoch: int) -> None:
         """Read everything, open for callers and satellites, and act until cancelled."""
@@ -135,6 +141,8 @@ class Primary:
                 self._sockets.term = Term(engine, joining)
                 self._leadership.took_office()
                 self._announce(epoch, primary=True)
+                for name, duty in self._duties:
+                    group.create_task(duty(), name=name)
         finally:
             self._office.close()
             self._browsers.engine = None

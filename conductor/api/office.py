@@ -6,7 +6,7 @@ from typing import Any
 from conductor.access.account import Account
 from conductor.errors import NotPrimary
 from conductor.jobs.engine import JobEngine
-from conductor.live.book import ActiveJob
+from conductor.live.book import ActiveJob, JobBook
 
 
 class Office:
@@ -31,6 +31,10 @@ class Office:
     def jobs(self) -> Iterable[ActiveJob]:
         """All active jobs; none between terms."""
         return self._engine.book if self._engine else ()
+
+    def book(self) -> JobBook | None:
+        """The active jobs of this term; None between terms."""
+        return self._engine.book if self._engine else None
 
     def jobs_of_event(self, event_id: str, account: Account) -> tuple[list[dict[str, Any]], int]:
         """The event's active jobs that the caller may see, and how many of them are queued."""

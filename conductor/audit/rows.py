@@ -17,6 +17,7 @@ from conductor.signals import (
     ServerAdded,
     ServerRemoved,
     Signal,
+    TicketChanged,
     UserLoggedIn,
 )
 
@@ -163,6 +164,23 @@ def _activity(signal: Activity) -> Json:
     }
 
 
+def _ticket(signal: TicketChanged) -> Json:
+    ticket = signal.ticket
+    whole = signal.verb in ("create", "update", "delete")
+    made: Json = {
+        **signal.payload,
+        "action": f"ticket_{signal.verb}",
+        "description": str(ticket.get("id", "")),
+        "ticket": redacted("tickets", ticket)
+        if whole
+        else {key: ticket.get(key) for key in ("id", "num", "subject")},
+        "keywords": [str(ticket.get("id", ""))],
+    }
+    if not whole and signal.changes:
+        made["change"] = signal.changes[0]
+    return made
+
+
 _DESCRIBED: Mapping[type[Signal], Callable[[Any], Json | None]] = {
     Activity: _activity,
     DefinitionChanged: _definition,
@@ -173,4 +191,5 @@ _DESCRIBED: Mapping[type[Signal], Callable[[Any], Json | None]] = {
     ServerRemoved: _server("server_remove"),
     Notice: _notice,
     LeadershipChanged: _leadership,
+    TicketChanged: _ticket,
 }
