@@ -137,7 +137,7 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
         signals.subscribe("activity log", activity.observe)
         office = Office()
         definitions = Definitions(records, signals, active_jobs=office.count_of_event)
-        deletion = Deletion(archive, files, signals)
+        deletion = Deletion(archive, files, signals, definitions.state, settings.tz)
         users = Users(records)
         sessions = Sessions(records, settings)
         accounts = Accounts(users, sessions, definitions, settings)
