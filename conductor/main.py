@@ -10,7 +10,7 @@ import fcntl
 import secrets
 import signal
 import sys
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -27,8 +27,10 @@ from conductor.access.users import Users
 from conductor.api import (
     api_keys,
     event_history,
+    job_control,
     job_logs,
     job_stream,
+    job_summaries,
     jobs,
     misc,
     run_event,
@@ -168,7 +170,9 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
                 *definitions_api.endpoints(definitions, office.jobs_of_event, delete_jobs_of),
                 *event_history.endpoints(definitions, records, settings.ttl),
                 *run_event.endpoints(office, definitions),
-                *jobs.endpoints(office, archive, deletion, settings),
+                *jobs.endpoints(office, archive, settings),
+                *job_summaries.endpoints(office),
+                *job_control.endpoints(office, archive, deletion, definitions, _email_of(users)),
                 *job_logs.endpoints(office, archive, files, settings),
                 *job_stream.endpoints(office, archive, settings),
                 *servers.endpoints(roster, stored_servers, samples),
@@ -283,6 +287,10 @@ def _gauges(office: Office, roster: Roster, signals: Signals) -> dict[str, float
         "online_servers": float(len(roster.online)),
         "dropped_signals": float(signals.dropped),
     }
+
+
+def _email_of(users: Users) -> Callable[[str], str]:
+    return lambda username: str((users.get(username) or {}).get("email") or "")
 
 
 def _show_password(password: str) -> None:

@@ -6,7 +6,6 @@ from typing import Any
 import structlog
 
 from conductor.definitions.state import GlobalState
-
 from conductor.errors import Unavailable
 from conductor.jobs.finisher import log_key
 from conductor.jobs.totals import Totals
@@ -38,14 +37,19 @@ class Deletion:
     async def delete(self, job_id: str, actor: Actor, correlation_id: str = "") -> None:
         """Record first, so that nobody finds a job whose log has gone; then log and output files.
 
-        A workflow's sub-jobs go with it; of a sub-job its parent keeps a stub that says so.
+        A workflow's sub-jobs go before it; of a sub-job its parent keeps a stub that says so.
         """
         record = await self._archive.get(job_id)
         for child in _sub_jobs(record or {}):
-            await self.delete(child, actor, correlation_id)
+            await self._delete(child, await self._archive.get(child), actor, correlation_id)
+        await self._delete(job_id, record, actor, correlation_id)
+        await self._mark_stub(record or {})
+
+    async def _delete(
+        self, job_id: str, record: Mapping[str, Any] | None, actor: Actor, correlation_id: str
+    ) -> None:
         if await self._archive.delete(job_id) and record is not None:
             await self._count_out(record)
-            await self._mark_stub(record)
         await self._files.delete(log_key(job_id))
         await self._files.delete_under(f"files/jobs/{job_id}")
         self._signals.publish(JobDeleted(job_id=job_id, actor=actor, correlation_id=correlation_id))
