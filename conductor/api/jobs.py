@@ -9,7 +9,7 @@ from conductor.api.call import Call
 from conductor.api.endpoint import DefinitionId, Encoded, Endpoint, Takes
 from conductor.api.job_summaries import Rows
 from conductor.api.office import Office
-from conductor.errors import NotFound, Refusal
+from conductor.errors import BadParameter, NotFound
 from conductor.jobs import outlook
 from conductor.live.book import ActiveJob
 from conductor.records.job_archive import HEAVY, JobArchive
@@ -70,9 +70,9 @@ def endpoints(office: Office, archive: JobArchive, settings: Settings) -> tuple[
     async def get_jobs(call: Call, params: GetJobs) -> Mapping[str, Any]:
         wanted = _words(params.ids)
         if not wanted:
-            raise Refusal("job", "Missing parameter: ids (a list of job IDs)")
+            raise BadParameter("Missing parameter: ids")
         if len(wanted) > _MAX_IDS:
-            raise Refusal("job", f"Too many ids (most is {_MAX_IDS})")
+            raise BadParameter(f"Too many ids (most is {_MAX_IDS})")
         verbose = params.verbose not in (False, 0, "", "0", "false")
         book = office.engine.book
         found = {job_id: merged(active) for job_id in wanted if (active := book.get(job_id))}
