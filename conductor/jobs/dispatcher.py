@@ -124,12 +124,12 @@ class Dispatcher:
     def left(self, job: ActiveJob) -> None:
         """A job has left the book, and with it a slot of its queue and room on its server."""
         line, kind = line_of(job.job), kind_of(job.job)
-        self.examine_queue(line)
-        if kind != line:
-            self.examine_queue(kind)  # jobs on their own count sub-jobs of their event
         if job.server and len(self._turns):
             for waiting in self._turns.next(_ASKED_TOGETHER):
                 self.examine_queue(waiting)
+        self.examine_queue(line)
+        if kind != line:
+            self.examine_queue(kind)  # jobs on their own count sub-jobs of their event
 
     def fleet_changed(self) -> None:
         """A server has come: whoever waits is looked at."""

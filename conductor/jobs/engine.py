@@ -134,6 +134,8 @@ class JobEngine:
                 self.book.mark(job)
             elif job.state == "starting":
                 self._start_again(job, now)
+            else:
+                self._multiplexer.take_up(job)
         for job in waiting:
             self._spawn(self._finisher.go_on(job))
         self.logs.drop_others({job.id for job in self.book})

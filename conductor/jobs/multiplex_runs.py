@@ -64,12 +64,16 @@ class Multiplexer:
         self._outputs: dict[str, dict[str, Json]] = {}
         """Output of ephemeral sub-jobs, by parent: the archive has none of it."""
         self._counting: set[str] = set()
+        self._taken_up: set[str] = set()
+        """Parents that an earlier primary accepted and did not start: they wait until the fleet is back."""
         self._summing: set[str] = set()
 
     async def start(self, parent: ActiveJob) -> None:
         """Make the sub-jobs; the parent is active with them, or it waits for a server."""
         if multiplex.TEMPLATE not in parent.job:
             self._end(parent, {"code": "abort", "description": "This version does not run workflows."})
+            return
+        if parent.id in self._taken_up and self._placing.others_may_come(parent.job):
             return
         found = self._placing.candidates(parent.job)
         if not found.servers:
@@ -92,11 +96,17 @@ class Multiplexer:
         )
         parent.remove("until", "position", "queued", multiplex.TEMPLATE)
         note(parent, self._host, f"Starting one job on each of {len(made)} servers.", now)
+        self._taken_up.discard(parent.id)
         await self._fan_out(parent, jobs)
         faults.reach("conductor.fanned_out")
         self._announce(parent, jobs)
         if (reason := parent.job.get("abort_reason")) is not None:
             self.abort(parent, str(reason))
+
+    def take_up(self, parent: ActiveJob) -> None:
+        """An earlier primary left the parent as it is."""
+        if multiplex.TEMPLATE in parent.job:
+            self._taken_up.add(parent.id)
 
     async def _unknown(
         self, parent: ActiveJob, made: Sequence[multiplex.Child], now: float

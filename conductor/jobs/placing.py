@@ -47,6 +47,12 @@ class Placing:
         expected = self._agents.expected
         return bool(expected) and bool(self._place(job, self._fleet(expected, None)).server)
 
+    def others_may_come(self, job: Mapping[str, Any]) -> bool:
+        """Whether a server that was here before a take-over, and would be a candidate, is not back yet."""
+        online = self._agents.online
+        away = {one: record for one, record in self._agents.expected.items() if one not in online}
+        return bool(away) and bool(candidates_of(job, self._fleet(away, None), full=False).servers)
+
     def candidates(self, job: Mapping[str, Any]) -> Candidates:
         """Every server that could take the job, with or without room for it now."""
         return candidates_of(job, self._online(fresh=True), matches=fits, full=False)

@@ -96,7 +96,8 @@ class Upkeep:
     ) -> None:
         """Replace an ended job's `tags` or `tickets`, and say so in its activity log."""
         now = clock.now()
-        shown = [word for word in words if not word.startswith("_")]
+        listed = list(dict.fromkeys(words))
+        shown = [word for word in listed if not word.startswith("_")]
         row = meta_row(self._host, f"Job {key} are changed to: {', '.join(shown) or '(none)'}", now)
         row["username"] = actor.id
 
@@ -104,10 +105,10 @@ class Upkeep:
             rows = [*(record.get("activity") or ()), row]
             if len(rows) > MAX_ROWS:
                 rows = rows[:10] + rows[10 - MAX_ROWS :]
-            return {**record, key: list(dict.fromkeys(words)), "activity": rows}
+            return {**record, key: listed, "activity": rows}
 
         await self._replace(job_id, changed)
-        self._announce(f"job_update_{key}", job_id, {key: list(words)}, actor, correlation_id)
+        self._announce(f"job_update_{key}", job_id, {key: listed}, actor, correlation_id)
 
     async def _replace(self, job_id: str, change: Callable[[Json], Json]) -> None:
         if job_id in self._book:
