@@ -5,6 +5,7 @@ of theirs lets another job in; all of them pass through a queue that is shorter 
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,11 @@ import aiohttp
 import pytest
 
 from conductor.jobs import multiplex
-from tests.chaos.cluster import PATIENCE, Cluster, cluster, restart, revived
+from tests.chaos.cluster import PATIENCE, Cluster, cluster, revived
 from tests.chaos.test_fault_points import CONDUCTOR_POINTS
-from tests.processes import ApiError, eventually
+from tests.processes import ApiError, Conductor, eventually
 
-JOBS = 40
+JOBS = 53
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -79,35 +80,42 @@ async def all_kept(running: Cluster) -> None:
     assert len(state) == len(running.promised)
 
 
-async def test_job_engine_killed_again_and_again_among_queues_and_retries(tmp_path: Path) -> None:
-    """Three deaths while forty jobs run, wait, and are tried again; calls go on all the time."""
+async def test_job_engine_dies_at_each_step_among_queues_and_retries(tmp_path: Path) -> None:
+    """One death after the other, at every named step in turn, while jobs run, wait, and are tried again."""
     async with cluster(tmp_path) as running:
         await create_event(running)
-        await running.promise_many(JOBS // 2)
-        for share in range(3):
-            await running.running(4 + 4 * share)
-            calling = asyncio.create_task(running.promise_many(JOBS // 6))
-            await restart(running.conductor)
-            await calling
-        await running.promise_many(JOBS - len(running.promised))
+        calls = [asyncio.create_task(running.promise_many(8))]
+        await running.running(4)
+        share = (JOBS - 8) // len(CONDUCTOR_POINTS)
+        await running.conductor.kill()
+        for point in CONDUCTOR_POINTS:
+            arm(running.conductor, f"{point}:3", tmp_path / f"died-{point}")
+            running.conductor.start()
+            calls.append(asyncio.create_task(running.promise_many(share)))
+            await eventually(gone(running.conductor), f"it dies at {point}", PATIENCE)
+            assert (tmp_path / f"died-{point}").exists(), f"it died of something else than {point}"
+        arm(running.conductor, "", tmp_path)
+        running.conductor.start()
+        await asyncio.gather(*calls)
         await all_kept(running)
 
 
-@pytest.mark.parametrize("point", CONDUCTOR_POINTS)
-async def test_job_engine_dies_with_a_queue_at(point: str, tmp_path: Path) -> None:
-    """Once at each step of a job's life, in the middle of a queue that moves by retries."""
-    async with cluster(tmp_path, conductor_fault=f"{point}:5") as running:
-        limits = [{**LIMITS[0], "amount": 2}, *LIMITS[1:]]
-        await create_event(running, limits=limits)
-        async with revived(running.conductor):
-            await running.promise_many(6)
-            await all_kept(running)
-        assert (tmp_path / "conductor-died").exists(), "the point was never reached"
+def arm(conductor: Conductor, fault: str, marker: Path) -> None:
+    """At its next start the conductor has this fault, and no other."""
+    for key in ("OPSORBIT_FAULT", "OPSORBIT_FAULT_ONCE"):
+        conductor._environment.pop(key, None)
+    if fault:
+        conductor._environment |= {"OPSORBIT_FAULT": fault, "OPSORBIT_FAULT_ONCE": str(marker)}
 
 
-@pytest.mark.parametrize(
-    "point", ["conductor.accepted:1", "conductor.fanned_out:1", "conductor.sent:1", "conductor.settled:1"]
-)
+def gone(conductor: Conductor) -> Callable[[], Awaitable[bool]]:
+    async def look() -> bool:
+        return not conductor.running
+
+    return look
+
+
+@pytest.mark.parametrize("point", ["conductor.accepted:1", "conductor.fanned_out:1", "conductor.settled:1"])
 async def test_job_engine_multiplexes_once_for_each_server(point: str, tmp_path: Path) -> None:
     """Whenever the primary dies, the parent has exactly one sub-job on the server, and sums it up."""
     async with cluster(tmp_path, conductor_fault=point) as running:
