@@ -102,12 +102,16 @@ class Census:
     def count(self, job: ActiveJob) -> None:
         """The job has entered, or its state or server has changed."""
         before = self._counted.get(job.id)
-        self.forget(job.id)
         state = job.state
+        if before is None:
+            line_name, kind, parent = line_of(job.job), kind_of(job.job), parent_of(job.job)
+        else:  # what it is never changes
+            line_name, kind, parent = before.line, before.kind, before.parent
+            self.forget(job.id)
         counted = _Counted(
-            line_of(job.job),
-            kind_of(job.job),
-            parent_of(job.job),
+            line_name,
+            kind,
+            parent,
             state,
             rank(job.job) if state == "queued" else None,
             job.server,

@@ -174,11 +174,12 @@ def _why_not(server: Server, server_id: str, mass: float, fleet: Fleet) -> str |
 
 def max_jobs(server: Server, groups: Mapping[str, Mapping[str, Any]]) -> float:
     """The server's own maximum, else the smallest of its groups'; 0 means none."""
-    if own := limits.number(server.get("maxJobs")):
+    if (stated := server.get("maxJobs")) and (own := limits.number(stated)):
         return own
-    caps = [
-        cap
-        for group_id in server.get("groups") or ()
-        if (cap := limits.number((groups.get(group_id) or {}).get("max_jobs_per_server")))
-    ]
-    return min(caps, default=0.0)
+    smallest = 0.0
+    for group_id in server.get("groups") or ():
+        group = groups.get(group_id)
+        if group and (stated := group.get("max_jobs_per_server")):
+            cap = limits.number(stated)
+            smallest = min(smallest or cap, cap or smallest)
+    return smallest

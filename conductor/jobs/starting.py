@@ -24,7 +24,7 @@ class Starting:
     def wanted(self, job: ActiveJob) -> bool:
         """Whether the job has start actions that have not been run: one that has a `code` is done."""
         actions = job.job.get("actions")
-        return any(
+        return bool(actions) and any(
             isinstance(action, dict)
             and action.get("enabled")
             and action.get("condition") == CONDITION

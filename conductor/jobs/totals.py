@@ -33,6 +33,8 @@ class Totals:
         """`timezone` is the one in which days begin; empty is the system's."""
         self._state = state
         self._zone = _zone(timezone)
+        self._last = (-1, "")
+        """The quarter of an hour that was asked for last, and its date: in no time zone a day begins within one."""
 
     def after(self, record: Doc) -> dict[str, Any]:
         """What changes in its event's state with the end of a job; nothing for one that does not count."""
@@ -71,7 +73,12 @@ class Totals:
         )
 
     def date(self, epoch: float) -> str:
-        return datetime.fromtimestamp(epoch, self._zone).date().isoformat()
+        """The day of a Unix time, as `2030-01-31`."""
+        quarter = int(epoch // 900)
+        if self._last[0] != quarter:
+            day = datetime.fromtimestamp(epoch, self._zone).date().isoformat()
+            self._last = (quarter, day)
+        return self._last[1]
 
 
 def _counts(record: Doc) -> bool:
