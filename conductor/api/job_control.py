@@ -101,7 +101,7 @@ def endpoints(
 
     async def job_toggle_notify_me(call: Call, params: JobId) -> Mapping[str, Any]:
         job = active_job(call, params.id)
-        email = email_of(call.account.name)
+        email = email_of(call.account.name) if call.account.kind == "user" else ""
         if not email:
             raise Refusal("job", "Your account has no e-mail address.")
         return {"enabled": await office.engine.upkeep.toggle_notice(job, email, call.actor)}
@@ -178,7 +178,6 @@ def endpoints(
             params=JobId,
             result=Toggled,
             summary="Turn an e-mail to the caller at the end of a job on, or off again.",
-            auth=Auth.SESSION,
             takes=Takes.BODY,
             methods=("POST",),
             mutates=True,

@@ -245,6 +245,8 @@ class JobEngine:
         self._multiplexer.left(job)
 
     def _end(self, job: ActiveJob, result: Mapping[str, Any]) -> None:
+        if self._finisher.is_ending(job.id):
+            return  # what it waits for at its end is not ours to release
         moved = timelines.nothing_moved()
         known = {key: job.job.get(key) or moved[key] for key in moved}
         job.remove(TEMPLATE, "resumed", "queued", "suspended")

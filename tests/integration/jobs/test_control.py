@@ -165,7 +165,10 @@ async def test_better_a_correction_of_a_running_job_is_kept_and_logged_and_canno
 
 async def test_a_notice_is_toggled_by_those_who_have_an_address(desk: Desk) -> None:
     job_id = await running(desk)
-    assert (await desk.call("job_toggle_notify_me", id=job_id))[1]["code"] == "session"  # an API key has none
+    answer = (await desk.call("job_toggle_notify_me", id=job_id))[1]
+    assert (answer["code"], answer["description"]) == ("job", "Your account has no e-mail address."), (
+        "a key has none"
+    )
     upkeep, job = desk.term.engine.upkeep, desk.term.job(job_id)
     from conductor.signals import Actor
 

@@ -220,3 +220,16 @@ async def test_a_deposed_conductor_tells_nobody(house: House) -> None:
         await ticked(term)
         assert term.job(launched.id).job["limits"][0]["date"]
         assert len(notices.told) == 1
+
+
+async def test_better_a_finishing_job_whose_agent_fell_silent_does_not_stay_for_ever(house: House) -> None:
+    """jobs.md, "Where to be better" 5; and an agent that forgot it is not asked to abort it again and again."""
+    house.settings.dead_job_timeout = 0.3
+    house.satellites.join("s1")
+    house.satellites.base.add("s1")
+    async with house.term() as term:
+        launched = await started(house, term)
+        used(term, launched, state="finishing")
+        assert term.job(launched.id).state == "finishing"
+        record = await term.ended(launched.id)
+        assert (record["code"], house.satellites.aborted) == ("abort", [])
