@@ -10,7 +10,7 @@ import fcntl
 import secrets
 import signal
 import sys
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -36,8 +36,10 @@ from conductor.api import (
     bucket_definitions,
     categories,
     event_history,
+    job_control,
     job_logs,
     job_stream,
+    job_summaries,
     jobs,
     misc,
     multiple,
@@ -180,7 +182,7 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
         definitions = Definitions(
             records, signals, active_jobs=office.count_of_event, apart={"secrets": vault}
         )
-        deletion = Deletion(archive, files, signals)
+        deletion = Deletion(archive, files, signals, definitions.state, settings.tz)
         users = Users(records)
         sessions = Sessions(records, settings, signals)
         accounts = Accounts(users, sessions, definitions, settings, signals)
@@ -305,7 +307,9 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
                 *multiple.endpoints(definitions, multiple.of_house(office, roster, definitions.state)),
                 *event_history.endpoints(definitions, records, settings.ttl),
                 *run_event.endpoints(office, definitions),
-                *jobs.endpoints(office, archive, deletion, settings),
+                *jobs.endpoints(office, archive, settings),
+                *job_summaries.endpoints(office),
+                *job_control.endpoints(office, archive, deletion, definitions, _email_of(users)),
                 *job_logs.endpoints(office, archive, files, settings),
                 *job_stream.endpoints(office, archive, settings),
                 *servers.endpoints(roster, stored_servers, samples),
@@ -456,6 +460,10 @@ def _gauges(office: Office, roster: Roster, signals: Signals) -> dict[str, float
         "online_servers": float(len(roster.online)),
         "dropped_signals": float(signals.dropped),
     }
+
+
+def _email_of(users: Users) -> Callable[[str], str]:
+    return lambda username: str((users.get(username) or {}).get("email") or "")
 
 
 def _show_password(password: str) -> None:

@@ -172,6 +172,8 @@ class Settings(msgspec.Struct, kw_only=True):
     """Seconds without a sign of life after which a job counts as dead."""
     max_inline_job_log_size: int = 1024**2
     """Bytes of output kept in the job's record; larger logs are stored as files."""
+    max_job_log_size: int = 4 * 1024**3
+    """Bytes kept of one job's output; what comes beyond is counted and let go."""
     max_jobs_per_min: int = 0
     """Launches a minute; 0 is off."""
     job_env: Json = {}

@@ -33,8 +33,8 @@ def short_id(prefix: str) -> str:
             _moment += 1  # or this one would sort before those of the same millisecond
         moment, count = _moment, _counter
     head = f"{prefix}{base36(moment)}{base36(count).rjust(2, '0')}"
-    padding = "".join(secrets.choice(_BASE36) for _ in range(_SHORT_ID_LENGTH - len(head)))
-    return head + padding
+    length = _SHORT_ID_LENGTH - len(head)
+    return head + base36(secrets.randbelow(36**length)).rjust(length, "0")
 
 
 def hex_id() -> str:

@@ -66,7 +66,7 @@ def endpoints(
         """The log so far of a running job, a piece at a time: it can be larger than memory."""
         logs = office.engine.logs
         response = web.StreamResponse(headers={"Content-Type": _TEXT, **headers})
-        response.content_length = size = logs.size(job_id)
+        response.content_length = size = logs.kept(job_id)
         await response.prepare(call.request)
         offset = 0
         while offset < size and (part := logs.part(job_id, offset, min(_PART_BYTES, size - offset))):
@@ -107,7 +107,7 @@ def endpoints(
             return {"text": ""}
         call.account.require_job(active.job)
         window = office.engine.logs.tail(params.id, params.bytes)
-        if len(window) == params.bytes and office.engine.logs.size(params.id) > params.bytes:
+        if len(window) == params.bytes and office.engine.logs.kept(params.id) > params.bytes:
             window = window[window.find(b"\n") + 1 :]
         return {"text": window.decode(errors="replace")}
 

@@ -1,4 +1,4 @@
-"""Jobs: lists, single jobs, abort, delete, search (contract api/jobs.yaml, api/search.yaml)."""
+"""Reading jobs: one, several, search (contract api/jobs.yaml, api/search.yaml)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,27 +6,23 @@ from typing import Any
 import msgspec
 
 from conductor.api.call import Call
-from conductor.api.criteria import matches_criteria
-from conductor.api.endpoint import Encoded, Endpoint, Takes
+from conductor.api.endpoint import DefinitionId, Encoded, Endpoint, Takes
+from conductor.api.job_summaries import Rows
 from conductor.api.office import Office
-from conductor.errors import BadParameter, NotFound, Refusal
-from conductor.jobs import limits
-from conductor.jobs.deletion import Deletion
+from conductor.errors import BadParameter, NotFound
+from conductor.jobs import outlook
 from conductor.live.book import ActiveJob
 from conductor.records.job_archive import HEAVY, JobArchive
 from conductor.settings import Settings
+from shared import clock
 from shared.protocol import tokens
 
-_PAGING = frozenset({"offset", "limit", "sort_by", "sort_dir"})
 _MAX_IDS = 1000
 _MAX_ROWS = 10_000
 
 
-class JobId(msgspec.Struct, kw_only=True):
-    id: str
-
-
-class GetJob(JobId, kw_only=True):
+class GetJob(msgspec.Struct, kw_only=True):
+    id: DefinitionId
     remove: list[str] | str = ""
     """Top-level properties to leave out; a list or comma-separated."""
 
@@ -34,15 +30,6 @@ class GetJob(JobId, kw_only=True):
 class GetJobs(msgspec.Struct, kw_only=True):
     ids: list[str] | str = ""
     verbose: bool | int | str = False
-
-
-class ActiveJobs(msgspec.Struct, kw_only=True):
-    """Every other parameter is a criterion on a property of the job."""
-
-    offset: int = 0
-    limit: int = 0
-    sort_by: str = "started"
-    sort_dir: int = -1
 
 
 class SearchJobs(msgspec.Struct, kw_only=True):
@@ -56,40 +43,21 @@ class SearchJobs(msgspec.Struct, kw_only=True):
     ttl: int | None = None
 
 
-class Rows(msgspec.Struct, kw_only=True):
-    rows: list[dict[str, Any]]
-    list: dict[str, int]
-
-
 def merged(job: ActiveJob) -> dict[str, Any]:
     """An active job as one document: summary and details."""
     return {**job.details, **job.job}
 
 
-def endpoints(
-    office: Office, archive: JobArchive, deletion: Deletion, settings: Settings
-) -> tuple[Endpoint[Any], ...]:
-    async def get_active_jobs(call: Call, params: ActiveJobs) -> Mapping[str, Any]:
-        criteria = {key: value for key, value in call.params.items() if key not in _PAGING}
-        jobs = [
-            job.job
-            for job in office.engine.book
-            if call.account.sees_job(job.job) and matches_criteria(job.job, criteria)
-        ]
-        jobs.sort(
-            key=lambda job: (limits.number(job.get(params.sort_by)), job["id"]), reverse=params.sort_dir < 0
-        )
-        offset = max(params.offset, 0)
-        page = jobs[offset : offset + params.limit] if params.limit > 0 else jobs[offset:]
-        return {"rows": page, "list": {"length": len(jobs)}}
-
+def endpoints(office: Office, archive: JobArchive, settings: Settings) -> tuple[Endpoint[Any], ...]:
     async def get_job(call: Call, params: GetJob) -> Mapping[str, Any] | Encoded:
         active = office.engine.book.get(params.id)
         token = tokens.log_token(params.id, settings.secret_key)
         removed = _words(params.remove)
         if active is not None:
             call.account.require_job(active.job)
-            return {"job": _without(merged(active), removed), "token": token}
+            job = _without(merged(active), removed)
+            left = outlook.seconds_left(active.job, clock.now())
+            return {"job": job if left is None else {**job, "eta": left}, "token": token}
         encoded = await archive.get_json(params.id)
         if encoded is None:
             raise NotFound(f"Failed to locate job: {params.id}")
@@ -118,26 +86,6 @@ def endpoints(
                 rows.append(job if verbose else _without(job, HEAVY))
         return {"jobs": rows}
 
-    async def abort_job(call: Call, params: JobId) -> Mapping[str, Any]:
-        active = office.engine.book.get(params.id)
-        if active is None:
-            raise Refusal("job", f"No active job found with ID: {params.id}")
-        call.account.require_job(active.job)
-        account = call.account
-        who = f"by API Key: {account.title}" if account.kind == "api_key" else f"by user: {account.name}"
-        office.engine.abort(params.id, f"Manually aborted {who}", call.actor)
-        return {}
-
-    async def delete_job(call: Call, params: JobId) -> Mapping[str, Any]:
-        if params.id in office.engine.book:
-            raise Refusal("job", f"Job is still active: {params.id}")
-        job = await archive.get(params.id)
-        if job is None:
-            raise Refusal("job", f"Job not found: {params.id}")
-        call.account.require_job(job)
-        await deletion.delete(params.id, call.actor, call.correlation_id)
-        return {}
-
     async def search_jobs(call: Call, params: SearchJobs) -> Mapping[str, Any]:
         page = await archive.search(
             params.query or "*",
@@ -154,32 +102,9 @@ def endpoints(
         return {"rows": page.rows, "list": {"length": page.total}}
 
     return (
-        Endpoint(
-            name="get_active_jobs",
-            handler=get_active_jobs,
-            params=ActiveJobs,
-            result=Rows,
-            summary="Jobs that have not ended, by criteria.",
-        ),
         Endpoint(name="get_job", handler=get_job, params=GetJob, summary="One job, active or ended."),
         Endpoint(
             name="get_jobs", handler=get_jobs, params=GetJobs, summary="Several jobs in the order asked for."
-        ),
-        Endpoint(
-            name="abort_job",
-            handler=abort_job,
-            params=JobId,
-            summary="End a job before its time.",
-            privilege="abort_jobs",
-            mutates=True,
-        ),
-        Endpoint(
-            name="delete_job",
-            handler=delete_job,
-            params=JobId,
-            summary="Delete an ended job with its log.",
-            privilege="delete_jobs",
-            mutates=True,
         ),
         Endpoint(
             name="search_jobs",

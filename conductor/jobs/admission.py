@@ -57,12 +57,21 @@ def enqueue(job: Mapping[str, Any], others: Siblings, reason: str, *, retry_ok: 
     """Queue the job where its queue limit has room, else refuse it with the reason."""
     longest = limits.amount(limits.first(job, "queue"))
     if job["state"] == "queued":
-        return Queue(int(job.get("position") or 0))
+        return Queue(int(limits.number(job.get("position"))))
     if longest <= 0:
         return Abort(reason, retry_ok)
     if others.queued >= longest:
         return Abort(f"{reason.rstrip('.')}, and the queue is maxed out.", retry_ok)
     return Queue(0 if job.get("priority") else others.queued + 1)
+
+
+def overdue(job: Mapping[str, Any], now: float) -> str | None:
+    """Why a queued job waits no longer: its queue limit may have a `duration`, the longest wait in seconds."""
+    longest = limits.number((limits.first(job, "queue") or {}).get("duration"))
+    since = limits.number(job.get("queued"))
+    if longest <= 0 or not since or now - since <= longest:
+        return None
+    return f"Job has waited in its queue for more than {longest:g} seconds."
 
 
 class Rank(NamedTuple):

@@ -132,8 +132,6 @@ def meta_row(host: str, text: str, now: float) -> dict[str, Any]:
 def _check(event: Doc, category: Doc | None, plugin: Doc | None, *, test: bool) -> None:
     if event.get("type") == "workflow":
         raise _refused("Workflows are not part of this version.")
-    if event.get("algo") == "multiplex":
-        raise _refused("The multiplex algorithm is not part of this version.")
     if category is None:
         raise _refused(f"Category not found: {event.get('category')}")
     if plugin is None or plugin.get("type") != "event":

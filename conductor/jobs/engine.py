@@ -10,23 +10,34 @@ import structlog
 from conductor.definitions.repository import Definitions
 from conductor.definitions.state import GlobalState
 from conductor.errors import Deposed, Refusal, Unavailable
-from conductor.jobs import limits
+from conductor.jobs import timelines
+from conductor.jobs.aborting import Aborting
 from conductor.jobs.agents import Agents
 from conductor.jobs.census import Census
-from conductor.jobs.compose import Order, words
+from conductor.jobs.compose import Order
 from conductor.jobs.dispatcher import Dispatcher
 from conductor.jobs.finisher import Finisher
 from conductor.jobs.followers import Followers
 from conductor.jobs.late import LateResults
 from conductor.jobs.launcher import Launcher
 from conductor.jobs.livelog import LiveLogs
+from conductor.jobs.multiplex import TEMPLATE
+from conductor.jobs.multiplex_runs import Multiplexer
 from conductor.jobs.notes import note
+from conductor.jobs.placing import Placing
+from conductor.jobs.ports import Ports
+from conductor.jobs.queues import Queues
 from conductor.jobs.reports import Reports
+from conductor.jobs.resuming import Resuming
+from conductor.jobs.starting import Starting
+from conductor.jobs.totals import Totals
+from conductor.jobs.upkeep import Upkeep
+from conductor.jobs.watching import Watching
 from conductor.live.book import ActiveJob, JobBook
 from conductor.records.files import Files
 from conductor.records.job_archive import JobArchive
 from conductor.settings import Settings
-from conductor.signals import SYSTEM, Actor, JobAborted, Signals
+from conductor.signals import SYSTEM, Actor, Signals
 from shared import clock
 
 TICK_SECONDS = 1.0
@@ -52,32 +63,58 @@ class JobEngine:
         data_dir: Path,
         *,
         tick_seconds: float = TICK_SECONDS,
+        ports: Ports | None = None,
     ) -> None:
+        """`ports` are the other rooms, as far as they are there."""
+        ports = ports or Ports()
         host = settings.host_id()
         self.book = book
-        self.logs = LiveLogs(data_dir / "logs" / "jobs")
+        self.logs = LiveLogs(data_dir / "logs" / "jobs", settings.max_job_log_size)
         self.followers = Followers()
-        self._agents = agents
         self._archive = archive
-        self._signals = signals
         self._host = host
         self._tick_seconds = tick_seconds
-        self._dead_after = settings.dead_job_timeout
         self._tasks: asyncio.TaskGroup | None = None
         self._troubled: set[str] = set()
         self.ready = asyncio.Event()
         """Set once what an earlier primary left has been taken up."""
-        self._launcher = Launcher(book, definitions, settings, signals, self._entered)
+        totals = Totals(state, settings.tz)
+        self._census = census = Census()
+        book.observe(census)
+        placing = Placing(agents, definitions, state, census, ports)
+        self._launcher = Launcher(
+            book, definitions, settings, signals, self._entered,
+            lambda event_id, condition: totals.today(event_id, condition, book.of_event(event_id)),
+        )  # fmt: skip
         self._finisher = Finisher(
             book, archive, files, self.logs, agents, definitions, state, settings, signals, self.followers,
             left=self._left, entered=self._entered,
         )  # fmt: skip
-        census = Census()
-        book.observe(census)
-        self._dispatcher = Dispatcher(
-            book, agents, definitions, state, signals, self.followers, census,
-            host=host, end=self._end, spawn=self._spawn,
+        self._multiplexer = Multiplexer(
+            book, archive, placing, census, self.followers, signals,
+            host=host, end=self._end, abort=lambda job_id, reason: self.abort(job_id, reason),
+            entered=self._entered, spawn=self._spawn,
+            no_server=lambda job, placement: self._dispatcher.no_server(job, placement),
         )  # fmt: skip
+        starting = Starting(book, ports, self._end)
+        self._dispatcher = Dispatcher(
+            book, agents, definitions, signals, self.followers, census, placing, starting,
+            host=host, end=self._end, spawn=self._spawn, start_workflow=self._multiplexer.start,
+        )  # fmt: skip
+        self._watching = Watching(
+            book, agents, self.followers, ports.notices, settings, signals,
+            abort=self._abort_by_limit, end=self._end, spawn=self._spawn,
+        )  # fmt: skip
+        self._aborting = Aborting(
+            book, agents, starting, ports.suspension, signals,
+            host=host, end=self._end, held=self._dispatcher.holds, ending=self._finisher.is_ending,
+            abort_workflow=self._multiplexer.abort,
+        )  # fmt: skip
+        self.resuming = Resuming(book, ports.suspension, self.followers, signals, host)
+        self.queues = Queues(
+            book, self.followers, signals, removed=self._multiplexer.removed, left=self._left
+        )
+        self.upkeep = Upkeep(book, archive, self.followers, signals, host, skipped=self._dispatcher.due)
         self.reports = Reports(
             book, archive, self.logs, agents, self._finisher, self.followers, LateResults(archive, host),
             host=host, spawn=self._spawn, unheard_of=self._dispatcher.holds,
@@ -95,11 +132,25 @@ class JobEngine:
                 job.set(remote=False, updated=now)
                 note(job, self._host, "Resuming management of job.", now)
                 self.book.mark(job)
+            elif job.state == "starting":
+                self._start_again(job, now)
+            else:
+                self._multiplexer.take_up(job)
         for job in waiting:
             self._spawn(self._finisher.go_on(job))
         self.logs.drop_others({job.id for job in self.book})
         if len(self.book):
             log.info("resumed active jobs", jobs=len(self.book))
+
+    def _start_again(self, job: ActiveJob, now: float) -> None:
+        """Its start actions were under way: those that are done stay done, a suspension waits again."""
+        job.remove("suspended", "server", "groups")
+        if reason := job.job.get("abort_reason"):
+            self._end(job, {"code": "abort", "description": str(reason)})
+            return
+        job.set(state="ready", resumed=True)
+        note(job, self._host, "Resuming management of job.", now)
+        self.book.mark(job)
 
     async def run(self) -> None:
         """Until cancelled. Raises Deposed when another conductor is primary."""
@@ -110,6 +161,7 @@ class JobEngine:
                 await self._resume()
                 self.ready.set()
                 group.create_task(self._tick(), name="job tick")
+                group.create_task(self._census.delays.run(self._dispatcher.due), name="job delays")
                 group.create_task(self.reports.flush(), name="log flush")
         finally:
             self._tasks = None
@@ -136,31 +188,14 @@ class JobEngine:
             return await follower.ended()
 
     def abort(self, job_id: str, reason: str, actor: Actor = SYSTEM, *, retry_ok: bool = False) -> None:
-        """Ask for the job's end; it follows when the satellite has reported. Raises Refusal (`job`)."""
-        job = self.book.get(job_id)
-        if job is None:
-            raise Refusal("job", f"No active job found with ID: {job_id}")
-        self._signals.publish(JobAborted(job_id=job_id, reason=reason, actor=actor))
-        note(job, self._host, f"Job is aborted: {reason}", clock.now())
-        told = job.state == "active" and not self._dispatcher.holds(job_id)
-        if told and job.server in self._agents.online:
-            # The reason is kept, since a satellite that loses its connection now must be told again.
-            once_more = "abort_reason" in job.job
-            job.set(
-                updated=clock.now(),
-                abort_reason=job.job["abort_reason"] if once_more else reason,
-                retry_ok=retry_ok and (not once_more or bool(job.job.get("retry_ok"))),
-            )
-            self.book.mark(job)
-            self._agents.abort(job.server, job.id, job.attempt, reason)
-            return
-        self._end(job, {"code": "abort", "description": reason, "retry_ok": retry_ok})
+        """See Aborting.abort."""
+        self._aborting.abort(job_id, reason, actor, retry_ok=retry_ok)
 
     # What the fleet tells
 
     def server_joined(self, server_id: str) -> None:
         """A satellite takes jobs from now on."""
-        self._dispatcher.examine_waiting()
+        self._dispatcher.fleet_changed()
 
     def server_left(self, server_id: str, text: str) -> None:
         """A satellite's socket is gone: its jobs go on without us for now."""
@@ -206,10 +241,19 @@ class JobEngine:
 
     def _left(self, job: ActiveJob) -> None:
         self.reports.forget(job.id)
-        self._dispatcher.examine_queue_of(str(job.job.get("event", "")))
+        self._dispatcher.left(job)
+        self._multiplexer.left(job)
 
     def _end(self, job: ActiveJob, result: Mapping[str, Any]) -> None:
-        self._spawn(self._finisher.finish(job, result))
+        if self._finisher.is_ending(job.id):
+            return  # what it waits for at its end is not ours to release
+        moved = timelines.nothing_moved()
+        known = {key: job.job.get(key) or moved[key] for key in moved}
+        job.remove(TEMPLATE, "resumed", "queued", "suspended")
+        self._spawn(self._finisher.finish(job, {**known, **result}))
+
+    def _abort_by_limit(self, job_id: str, reason: str, *, retry_ok: bool) -> None:
+        self.abort(job_id, reason, retry_ok=retry_ok)
 
     async def _tick(self) -> None:
         while True:
@@ -235,24 +279,6 @@ class JobEngine:
         if job.outcome is not None:
             self._spawn(self._finisher.go_on(job))  # an end that was decided and not settled
         elif job.state in ("active", "finishing") and not self._dispatcher.holds(job.id):
-            self._watch(job, now)
-
-    def _watch(self, job: ActiveJob, now: float) -> None:
-        """Limits of a running job, and whether anybody still hears of it."""
-        if now - (limits.number(job.job.get("updated")) or now) >= self._dead_after:
-            if job.server in self._agents.online and self._agents.lists_its_jobs(job.server):
-                job.job["updated"] = now  # its satellite is here and would have said that it is lost
-                return
-            text = f"No updates received in last {self._dead_after:g} seconds, assuming job is dead."
-            self._end(job, {"code": "abort", "description": text, "retry_ok": True})
-            return
-        fired = limits.exceeded(job.job, now) if "abort_reason" not in job.job else None
-        if fired is None:
-            return
-        fired.limit.update(date=now, msg=fired.message, code=0)
-        tags = [*words(job.job.get("tags")), *words(fired.limit.get("tags"))]
-        job.set(limits=job.job["limits"], tags=list(dict.fromkeys(tags)))
-        note(job, self._host, fired.message, now)
-        self.book.mark(job)
-        if fired.limit.get("abort"):
-            self.abort(job.id, fired.message, retry_ok=True)
+            if job.job.get("type") == "workflow":
+                self._multiplexer.look_at(job, now)
+            self._watching.look_at(job, now)

@@ -14,12 +14,13 @@ import structlog
 from conductor.definitions.repository import Definitions
 from conductor.definitions.state import GlobalState
 from conductor.errors import Unavailable
-from conductor.jobs import limits, outcome
+from conductor.jobs import outcome
 from conductor.jobs.agents import Agents
 from conductor.jobs.compose import words
 from conductor.jobs.followers import Followers
 from conductor.jobs.livelog import LiveLogs
 from conductor.jobs.notes import note
+from conductor.jobs.totals import Totals
 from conductor.live.book import ActiveJob, JobBook
 from conductor.records.files import Files
 from conductor.records.job_archive import JobArchive
@@ -68,6 +69,7 @@ class Finisher:
         self._followers = followers
         self._left = left
         self._entered = entered
+        self._totals = Totals(state, settings.tz)
         self._ending: set[str] = set()
 
     def is_ending(self, job_id: str) -> bool:
@@ -132,7 +134,7 @@ class Finisher:
         await self._book.save(job)
         faults.reach("conductor.finishing")
         record = self._record(job)
-        await self._store(record, counted=not plan)
+        await self._store(record)
         faults.reach("conductor.sql")
         await self._book.settle(job, follow_ups)
         faults.reach("conductor.settled")
@@ -199,17 +201,17 @@ class Finisher:
             record["event_revision"] = event.get("revision", 0)
         return record
 
-    async def _store(self, record: dict[str, Any], *, counted: bool) -> None:
+    async def _store(self, record: dict[str, Any]) -> None:
         """The archive row and the event's running totals, in one transaction; nothing if it is there already."""
         key = f"events/{record['event']}"
+        totals = self._totals.after(record)
         if record.get("ephemeral"):
-            if counted:
-                await self._state.revise(key, lambda state: _totals(state, record))
+            if totals:
+                await self._state.revise(key, lambda _: self._totals.after(record))
             return
-        if not counted:
+        if not totals:
             await self._archive.add(record)
             return
-        totals = _totals(self._state.latest(key), record)
         staged = self._state.staged(key, totals)
         added = False
         try:
@@ -237,17 +239,6 @@ class Finisher:
         for one in follow_ups:
             self._entered(one)
         self._left(job)
-
-
-def _totals(state: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str, Any]:
-    """An event's state after one more job of it."""
-    return {
-        "last_job": record["id"],
-        "last_code": record["code"],
-        "last_completed": int(record["completed"]),
-        "total_elapsed": round(limits.number(state.get("total_elapsed")) + record["elapsed"], 2),
-        "total_count": int(limits.number(state.get("total_count"))) + 1,
-    }
 
 
 def _last_words(job: Mapping[str, Any]) -> str:

@@ -1,11 +1,14 @@
 """Launch: from an order to a job that is promised."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from conductor.definitions.repository import Definitions
 from conductor.errors import Refusal
+from conductor.jobs import multiplex
 from conductor.jobs.compose import Order, composed, meta_row
+from conductor.jobs.limits import daily
 from conductor.jobs.macros import expand_params
 from conductor.live.book import ActiveJob, JobBook
 from conductor.settings import Settings
@@ -23,12 +26,15 @@ class Launcher:
         settings: Settings,
         signals: Signals,
         accepted: Callable[[ActiveJob], None],
+        counted_today: Callable[[str, str], int] = lambda event_id, condition: 0,
     ) -> None:
+        """`counted_today` answers how often an event's jobs met a condition today."""
         self._book = book
         self._definitions = definitions
         self._settings = settings
         self._signals = signals
         self._accepted = accepted
+        self._counted_today = counted_today
         self._host = settings.host_id()
         self._recent: deque[float] = deque()
 
@@ -47,6 +53,9 @@ class Launcher:
             now=now,
         )
         expand_params(job, details)
+        self._refuse_by_day(job)
+        if multiplex.wanted(job):
+            job = multiplex.parent(job, order.event, self._settings)
         self._brake()
         text = f"Job starting: #{job['id']} (source: {order.source})"
         details["activity"] = [meta_row(self._host, text, now)]
@@ -69,6 +78,12 @@ class Launcher:
             )
             self._accepted(active)
         return job_id
+
+    def _refuse_by_day(self, job: Mapping[str, Any]) -> None:
+        """The `day` limits (contract jobs.md §8)."""
+        event_id = str(job["event"])
+        if text := daily.reached(job, lambda condition: self._counted_today(event_id, condition)):
+            raise Refusal("event", f"Failed to launch event: {text}")
 
     def _brake(self) -> None:
         """The global cap on launches a minute; off unless set."""

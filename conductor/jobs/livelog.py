@@ -18,22 +18,36 @@ _KEPT_BYTES = 4 * 1024 * 1024
 """What is kept in memory of one job while its file cannot be written. Of what is dropped beyond that, satellites
 that acknowledge are asked again."""
 
+MOST_BYTES = 4 * 1024**3
+"""Kept of one job's output unless the settings say otherwise."""
+
 log = structlog.get_logger(__name__)
 
 
 class LiveLogs:
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, most_bytes: int = MOST_BYTES) -> None:
+        """Of each job at most `most_bytes` are kept; what comes beyond is counted only."""
         directory.mkdir(parents=True, exist_ok=True)
         self._directory = directory
+        self.most_bytes = most_bytes
+        self._beyond: dict[str, int] = {}
         self._written: dict[str, int] = {}
         self._gathered: dict[str, bytearray] = {}
 
     def size(self, job_id: str) -> int:
         """Bytes of the job's output that have arrived."""
-        return self._size_written(job_id) + len(self._gathered.get(job_id, b""))
+        return self.kept(job_id) + self._beyond.get(job_id, 0)
+
+    def cut(self, job_id: str) -> bool:
+        """Whether some of the output that has arrived was not kept."""
+        return job_id in self._beyond
 
     def append(self, job_id: str, data: bytes) -> int:
         """Take a chunk that starts at `size`; answer the new size."""
+        room = self.most_bytes - self.kept(job_id)
+        if len(data) > room:
+            self._beyond[job_id] = self._beyond.get(job_id, 0) + len(data) - max(room, 0)
+            data = data[: max(room, 0)]
         gathered = self._gathered.setdefault(job_id, bytearray())
         gathered += data
         if len(gathered) > _GATHERED_BYTES:
@@ -43,7 +57,9 @@ class LiveLogs:
     def flush(self) -> dict[str, int]:
         """Hand over all that was gathered; answer the sizes that can be acknowledged."""
         written = {job_id: self._write(job_id) for job_id in list(self._gathered)}
-        return {job_id: size for job_id, size in written.items() if size is not None}
+        return {
+            job_id: size + self._beyond.get(job_id, 0) for job_id, size in written.items() if size is not None
+        }
 
     def read(self, job_id: str) -> bytes:
         """All output so far."""
@@ -87,6 +103,7 @@ class LiveLogs:
     def drop(self, job_id: str) -> None:
         """The log is in the archive."""
         self._gathered.pop(job_id, None)
+        self._beyond.pop(job_id, None)
         if self._written.pop(job_id, 0):
             self._path(job_id).unlink(missing_ok=True)
 
@@ -111,6 +128,10 @@ class LiveLogs:
             size += len(gathered)
             self._written[job_id] = size
         return size
+
+    def kept(self, job_id: str) -> int:
+        """Bytes that can be read."""
+        return self._size_written(job_id) + len(self._gathered.get(job_id, b""))
 
     def _size_written(self, job_id: str) -> int:
         size = self._written.get(job_id)

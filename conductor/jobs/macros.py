@@ -30,6 +30,11 @@ def expand_params(job: dict[str, Any], details: Mapping[str, Any]) -> None:
             from shared.expressions import expand  # its grammar is loaded when the first macro is met
 
             params[name] = expand(value, context)
+    set_overrides(job, params)
+
+
+def set_overrides(job: dict[str, Any], params: Mapping[str, Any]) -> None:
+    """Let `_xy_override_NAME` parameters set the job's NAME. Raises BadParameter."""
     for name, value in params.items():
         target = name.removeprefix(_OVERRIDE)
         read = _OVERRIDABLE.get(target) if target != name else None

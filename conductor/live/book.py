@@ -242,6 +242,28 @@ class JobBook:
         for one in follow_ups:
             self._enter(one)
 
+    async def fan_out(self, parent: ActiveJob, jobs: Sequence[ActiveJob]) -> None:
+        """Write what has changed on `parent` and the new jobs that it stands for, in one step.
+
+        Raises Unavailable: then it may be repeated. Nothing enters for a parent that has left meanwhile.
+        """
+        self._marked.discard(parent.id)
+        new = [word for one in jobs for word in (one.id, one.encoded_doc(), one.encoded_live())]
+        await self._writer.write(("fan_out", parent.id, parent.encoded_live(), *new))
+        if parent.id in self._jobs:
+            for one in jobs:
+                self._enter(one)
+
+    async def drop(self, job: ActiveJob, parent: ActiveJob | None = None) -> None:
+        """Let a job leave without a trace; what has changed on its `parent` is written in the same step."""
+        self._marked.discard(job.id)
+        told: tuple[str | bytes, ...] = ()
+        if parent is not None:
+            self._marked.discard(parent.id)
+            told = (parent.id, parent.encoded_live())
+        await self._writer.write(("drop", job.id, *told))
+        self._leave(job.id)
+
     def _enter(self, job: ActiveJob) -> None:
         self._jobs[job.id] = job
         self._by_event.setdefault(str(job.job.get("event", "")), set()).add(job.id)

@@ -63,6 +63,31 @@ function operations.settle(id, ...)
   return 1
 end
 
+-- A job starts others that it stands for: its change, and all of them, in one step.
+function operations.fan_out(id, live, ...)
+  if redis.call('EXISTS', job_prefix .. id) == 0 then
+    return 0
+  end
+  redis.call('HSET', job_prefix .. id, 'live', live)
+  local jobs = {...}
+  for i = 1, #jobs, 3 do
+    if redis.call('EXISTS', job_prefix .. jobs[i]) == 0 then
+      put(jobs[i], jobs[i + 1], jobs[i + 2])
+    end
+  end
+  return 1
+end
+
+-- A job leaves without a trace; the one that stands for it learns of it in the same step.
+function operations.drop(id, parent, live)
+  redis.call('DEL', job_prefix .. id)
+  redis.call('SREM', KEYS[2], id)
+  if parent and redis.call('EXISTS', job_prefix .. parent) == 1 then
+    redis.call('HSET', job_prefix .. parent, 'live', live)
+  end
+  return 1
+end
+
 -- Redis was restarted: write a job as the primary knows it.
 function operations.restore(id, doc, live)
   put(id, doc, live)

@@ -15,6 +15,7 @@ from conductor.definitions.repository import Definitions
 from conductor.errors import Deposed
 from conductor.jobs.compose import Order
 from conductor.jobs.engine import JobEngine
+from conductor.jobs.ports import Ports
 from conductor.live.book import ActiveJob, JobBook
 from conductor.live.connection import connect
 from conductor.live.keys import Keys, keys
@@ -22,7 +23,7 @@ from conductor.records.files import Files
 from conductor.records.job_archive import JobArchive
 from conductor.records.store import Records
 from conductor.settings import Settings
-from conductor.signals import SYSTEM, Signals
+from conductor.signals import SYSTEM, Signal, Signals
 from shared.protocol.messages import HeldJob, HeldState, JobLog, JobResult
 
 T = TypeVar("T")
@@ -92,6 +93,17 @@ class Satellites:
         self.copies.append((server_id, job_id, attempt))
 
 
+class _Ear(Signals):
+    """Announces to nobody and remembers."""
+
+    def __init__(self, told: list[Signal]) -> None:
+        super().__init__()
+        self._told = told
+
+    def publish(self, signal: Signal) -> None:
+        self._told.append(signal)
+
+
 class House:
     """What outlives a term: stores, definitions, satellites. `term` begins one."""
 
@@ -109,6 +121,10 @@ class House:
         self.settings = Settings(hostname="here")
         self.epoch = 0
         self.tick = 0.1
+        self.ports = Ports()
+        self.told: list[Signal] = []
+        """What was announced, in order."""
+        self.signals = _Ear(self.told)
 
     async def event(self, **changes: Any) -> dict[str, Any]:
         doc = {
@@ -125,7 +141,7 @@ class House:
         await book.load()
         engine = JobEngine(
             book, self.archive, self.files, self.definitions, self.definitions.state, self.satellites,
-            self.settings, Signals(), self.folder, tick_seconds=self.tick,
+            self.settings, self.signals, self.folder, tick_seconds=self.tick, ports=self.ports,
         )  # fmt: skip
         running = asyncio.create_task(engine.run())
         ready = asyncio.create_task(engine.ready.wait())
@@ -156,8 +172,10 @@ class Term:
         assert job is not None
         return job
 
-    async def launch(self, event: Mapping[str, Any], key: str = "", **overrides: Any) -> str:
-        order = Order(event={**event, **overrides}, source="user", username="ann", idempotency_key=key)
+    async def launch(
+        self, event: Mapping[str, Any], key: str = "", source: str = "user", **overrides: Any
+    ) -> str:
+        order = Order(event={**event, **overrides}, source=source, username="ann", idempotency_key=key)
         return await self.engine.launch(order, SYSTEM)
 
     async def launched(self, job_id: str, times: int = 1) -> Launched:

@@ -14,7 +14,7 @@ from aiohttp import web
 from conductor.access.accounts import Accounts
 from conductor.access.sessions import Sessions
 from conductor.access.users import Users
-from conductor.api import job_logs, job_stream, jobs, run_event, satellites
+from conductor.api import job_control, job_logs, job_stream, job_summaries, jobs, run_event, satellites
 from conductor.api.kernel import Kernel
 from conductor.api.office import Office
 from conductor.api.registry import Registry
@@ -66,11 +66,15 @@ async def opened(house: House) -> AsyncIterator[Desk]:
     settings.secret_key = SECRET
     accounts = Accounts(Users(house.records), Sessions(house.records, settings), house.definitions, settings)
     office, roster = Office(), Roster("0")
-    deletion = Deletion(house.archive, house.files, signals)
+    deletion = Deletion(house.archive, house.files, signals, house.definitions.state)
     registry = Registry(
         (
             *run_event.endpoints(office, house.definitions),
-            *jobs.endpoints(office, house.archive, deletion, settings),
+            *jobs.endpoints(office, house.archive, settings),
+            *job_summaries.endpoints(office),
+            *job_control.endpoints(
+                office, house.archive, deletion, house.definitions, lambda username: f"{username}@example.com"
+            ),
             *job_logs.endpoints(office, house.archive, house.files, settings),
             *job_stream.endpoints(office, house.archive, settings),
             *satellites.endpoints(

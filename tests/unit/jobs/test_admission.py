@@ -1,8 +1,10 @@
 """May a job start: concurrency and queues (contract jobs.md §6, §8, §9)."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from conductor.jobs.admission import Abort, Queue, Siblings, Start, admit, enqueue
+from conductor.jobs.admission import Abort, Queue, Siblings, Start, admit, enqueue, overdue, rank
 
 FULL = "Maximum number of concurrent jobs for event has been reached."
 
@@ -46,3 +48,54 @@ def test_a_disabled_limit_is_no_limit() -> None:
 def test_without_a_server_a_job_queues_or_may_be_retried() -> None:
     assert enqueue(job(), Siblings(0, 0), "No server.", retry_ok=True) == Abort("No server.", retry_ok=True)
     assert enqueue(job(queue=1), Siblings(0, 0), "No server.", retry_ok=True) == Queue(1)
+
+
+def test_better_a_queue_limit_may_bound_the_wait() -> None:
+    """jobs.md, "Where to be better" 8: no queue kept a job from waiting for ever."""
+    asked = {
+        **job("queued", concurrent=1),
+        "queued": 100.0,
+        "limits": [{"type": "queue", "enabled": True, "amount": 5, "duration": 30}],
+    }
+    assert overdue(asked, 130.0) is None
+    assert overdue(asked, 131.0) == "Job has waited in its queue for more than 30 seconds."
+    assert overdue({**asked, "limits": []}, 999.0) is None
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["launch", "launch first", "end"]), st.integers(0, 9)), max_size=60),
+    st.integers(1, 3),
+    st.integers(0, 4),
+)
+def test_no_order_of_launches_and_ends_breaks_a_queue(steps: list, concurrent: int, queue: int) -> None:
+    """Never more run than may, never more wait than may, none passes one of its rank that waits."""
+    limits = [
+        {"type": "job", "enabled": True, "amount": concurrent},
+        {"type": "queue", "enabled": True, "amount": queue},
+    ]
+    running: list[dict] = []
+    waiting: list[dict] = []
+    started: list[dict] = []
+    for number, (step, which) in enumerate(steps):
+        if step == "end" and running:
+            running.pop(which % len(running))
+        elif step != "end":
+            fresh = {"id": f"j{number:03}", "state": "ready", "started": float(number), "limits": limits}
+            fresh["priority"] = step == "launch first"
+            decision = admit(fresh, Siblings(len(running), len(waiting)))
+            if isinstance(decision, Queue):
+                waiting.append({**fresh, "state": "queued", "position": decision.position})
+            elif isinstance(decision, Start):
+                assert not waiting
+                running.append(fresh)
+                started.append(fresh)
+        waiting.sort(key=rank)
+        while waiting and isinstance(admit(waiting[0], Siblings(len(running), len(waiting) - 1)), Start):
+            running.append(waiting.pop(0))
+            started.append(running[-1])
+        assert len(running) <= concurrent
+        assert len(waiting) <= queue
+        assert not waiting or len(running) == concurrent
+    for first in (True, False):
+        of_rank = [one["started"] for one in started if one["priority"] is first]
+        assert of_rank == sorted(of_rank)

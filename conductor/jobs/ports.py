@@ -1,0 +1,64 @@
+"""What the job engine asks of other rooms. Each port has a plain stand-in for a conductor without that room."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from conductor.jobs.limits.notices import LimitNotices, NoNotices
+from conductor.live.book import ActiveJob
+from conductor.signals import Actor
+
+
+class ServerLoad(Protocol):
+    """What servers reported last."""
+
+    def latest(self, server_id: str) -> Mapping[str, Any] | None:
+        """`cpu`, `memory` and, where they are computed, `monitors` and `deltas`; None when it sent nothing."""
+        ...
+
+
+class ActiveAlerts(Protocol):
+    def limiting(self, server_id: str) -> Sequence[str]:
+        """Titles of the server's active alerts whose definition has `limit_jobs`."""
+        ...
+
+
+class JobActions(Protocol):
+    async def run_for_job(self, job: ActiveJob, conditions: Sequence[str]) -> None:
+        """Run the job's actions of these conditions; return when all are done, suspension included."""
+        ...
+
+
+class Suspension(Protocol):
+    def resume(self, job_id: str, by: Actor, params: Mapping[str, Any]) -> None:
+        """Let the job's waiting suspend action end; what it was resumed by and with goes into its details."""
+        ...
+
+
+class _NoLoad:
+    def latest(self, server_id: str) -> Mapping[str, Any] | None:
+        return None
+
+
+class _NoAlerts:
+    def limiting(self, server_id: str) -> Sequence[str]:
+        return ()
+
+
+class _NoActions:
+    async def run_for_job(self, job: ActiveJob, conditions: Sequence[str]) -> None:
+        return
+
+
+class _NoSuspension:
+    def resume(self, job_id: str, by: Actor, params: Mapping[str, Any]) -> None:
+        return
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    load: ServerLoad = field(default_factory=_NoLoad)
+    alerts: ActiveAlerts = field(default_factory=_NoAlerts)
+    notices: LimitNotices = field(default_factory=NoNotices)
+    actions: JobActions = field(default_factory=_NoActions)
+    suspension: Suspension = field(default_factory=_NoSuspension)

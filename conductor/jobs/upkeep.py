@@ -1,0 +1,142 @@
+"""Small changes that people make to jobs, running or ended (contract api/jobs.yaml)."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from conductor.errors import Refusal
+from conductor.jobs.compose import meta_row
+from conductor.jobs.delays import STATES as DELAYED
+from conductor.jobs.followers import Followers
+from conductor.jobs.notes import MAX_ROWS, note
+from conductor.live.book import ActiveJob, JobBook
+from conductor.records.job_archive import JobArchive
+from conductor.signals import Activity, Actor, Signals
+from shared import clock
+from shared.protocol.updates import DETAIL_KEYS
+
+PROTECTED = frozenset(
+    {"id", "state", "server", "remote", "complete", "final", "activity", "retry_prev", "multiplex", "outcome"}
+)
+"""What holds a running job together; a change of it would break its run."""
+_DETAILS = DETAIL_KEYS | {"input", "output", "timelines"}
+
+Json = dict[str, Any]
+
+
+class Upkeep:
+    def __init__(
+        self,
+        book: JobBook,
+        archive: JobArchive,
+        followers: Followers,
+        signals: Signals,
+        host: str,
+        *,
+        skipped: Callable[[str], None],
+    ) -> None:
+        """`skipped` looks at a job whose delay is over."""
+        self._book = book
+        self._archive = archive
+        self._followers = followers
+        self._signals = signals
+        self._host = host
+        self._skipped = skipped
+
+    async def skip_delay(self, job: ActiveJob, actor: Actor) -> None:
+        """The job's delay is over now. Raises Refusal (`job`) when it has none."""
+        if not job.job.get("until") or job.state not in DELAYED:
+            raise Refusal("job", f"Job has no pending delay: {job.id}")
+        now = clock.now()
+        job.set(until=now)
+        note(job, self._host, f"Delay is skipped by {who(actor)}", now)
+        await self._book.save(job)
+        self._skipped(job.id)
+        self._followers.changed(job.id)
+
+    async def toggle_notice(self, job: ActiveJob, email: str, actor: Actor) -> bool:
+        """Add or remove a hidden e-mail to this address when the job completes; whether there is one now."""
+        entries = [one for one in job.job.get("actions") or () if isinstance(one, dict)]
+        kept = [one for one in entries if not _is_notice(one, email)]
+        enabled = len(kept) == len(entries)
+        if enabled:
+            notice = {"condition": "complete", "type": "email", "email": email, "users": []}
+            kept.append({**notice, "enabled": True, "hidden": True})
+        job.set(actions=kept)
+        text = f"Completion e-mail is turned {'on' if enabled else 'off'} for {who(actor)}"
+        note(job, self._host, text, clock.now())
+        await self._book.save(job)
+        self._followers.changed(job.id)
+        return enabled
+
+    async def update_active(
+        self, job: ActiveJob, changes: Mapping[str, Any], actor: Actor, correlation_id: str = ""
+    ) -> None:
+        """Lay `changes` over a running job. Raises Refusal (`job`) for what holds its run together."""
+        if wrong := sorted(PROTECTED.intersection(changes)):
+            raise Refusal("job", f"Cannot be changed on an active job: {', '.join(wrong)}")
+        details = {key: changes[key] for key in _DETAILS.intersection(changes)}
+        job.update({key: value for key, value in changes.items() if key not in details})
+        if details:
+            job.set_details(**details)
+        note(job, self._host, f"Job is updated by {who(actor)}: {', '.join(sorted(changes))}", clock.now())
+        await self._book.save(job)
+        self._followers.changed(job.id)
+        self._announce("job_update", job.id, {"params": dict(changes)}, actor, correlation_id)
+
+    async def update_stored(
+        self, job_id: str, changes: Mapping[str, Any], actor: Actor, correlation_id: str = ""
+    ) -> None:
+        """Lay `changes` over an ended job's record. Raises Refusal (`job`) when there is none."""
+        given = {key: value for key, value in changes.items() if key not in ("id", "final", "state")}
+        await self._replace(job_id, lambda record: {**record, **given})
+        self._announce("job_update", job_id, {"params": dict(changes)}, actor, correlation_id)
+
+    async def manage(
+        self, job_id: str, key: str, words: Sequence[str], actor: Actor, correlation_id: str = ""
+    ) -> None:
+        """Replace an ended job's `tags` or `tickets`, and say so in its activity log."""
+        now = clock.now()
+        listed = list(dict.fromkeys(words))
+        shown = [word for word in listed if not word.startswith("_")]
+        row = meta_row(self._host, f"Job {key} are changed to: {', '.join(shown) or '(none)'}", now)
+        row["username"] = actor.id
+
+        def changed(record: Json) -> Json:
+            rows = [*(record.get("activity") or ()), row]
+            if len(rows) > MAX_ROWS:
+                rows = rows[:10] + rows[10 - MAX_ROWS :]
+            return {**record, key: listed, "activity": rows}
+
+        await self._replace(job_id, changed)
+        self._announce(f"job_update_{key}", job_id, {key: listed}, actor, correlation_id)
+
+    async def _replace(self, job_id: str, change: Callable[[Json], Json]) -> None:
+        if job_id in self._book:
+            raise Refusal("job", f"Job is still active: {job_id}")
+        record = await self._archive.get(job_id)
+        if record is None or not await self._archive.replace(change(record)):
+            raise Refusal("job", f"Job not found: {job_id}")
+
+    def _announce(
+        self, action: str, job_id: str, payload: Mapping[str, Any], actor: Actor, correlation_id: str
+    ) -> None:
+        self._signals.publish(
+            Activity(
+                action=action,
+                description=job_id,
+                payload={"job": job_id, **payload},
+                resource=("job", job_id),
+                actor=actor,
+                correlation_id=correlation_id,
+            )
+        )
+
+
+def who(actor: Actor) -> str:
+    """The acting user or API key, for people."""
+    kinds = {"api_key": "API Key", "user": "user"}
+    return f"{kinds.get(actor.kind, actor.kind)}: {actor.id}" if actor.id else actor.kind
+
+
+def _is_notice(action: Mapping[str, Any], email: str) -> bool:
+    return bool(action.get("hidden")) and action.get("type") == "email" and action.get("email") == email
