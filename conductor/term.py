@@ -8,6 +8,10 @@ import structlog
 from redis.asyncio import Redis
 
 from conductor.access.users import Users
+from conductor.actions.plugin_process import PluginProcesses
+from conductor.actions.ports import Ports
+from conductor.actions.runner import Actions
+from conductor.actions.surroundings import Surroundings
 from conductor.api.office import Office
 from conductor.definitions.defaults import seed
 from conductor.definitions.repository import Definitions
@@ -17,6 +21,7 @@ from conductor.fleet.members import Members
 from conductor.fleet.roster import Roster
 from conductor.fleet.sockets import Sockets
 from conductor.jobs.engine import JobEngine
+from conductor.jobs.for_actions import JobsForActions
 from conductor.leadership import Leadership
 from conductor.live.book import JobBook
 from conductor.live.keys import Keys
@@ -69,6 +74,7 @@ class Primary:
         data_dir: Path,
         announce_password: Callable[[str], None],
         forget: Sequence[Callable[[], None]],
+        action_ports: Ports | None = None,
     ) -> None:
         """`forget` drops what is remembered of the stores: between two terms of ours others may change them."""
         self._redis = redis
@@ -89,6 +95,7 @@ class Primary:
         self._data_dir = data_dir
         self._announce_password = announce_password
         self._forget = forget
+        self._action_ports = action_ports or Ports()
 
     async def serve(self, epoch: int) -> None:
         """Read everything, open for callers and satellites, and act until cancelled."""
@@ -103,6 +110,10 @@ class Primary:
             loading.create_task(self._load_users())
         book = JobBook(self._redis, self._keys, epoch, holds_lease=lambda: self._leadership.holds_lease)
         await book.load()
+        around = Surroundings(self._definitions, self._settings, book, self._roster.record)
+        processes = PluginProcesses(self._settings.action_processes)
+        for_actions = JobsForActions(book, self._settings.host_id())
+        actions = Actions(book, around, self._action_ports, processes, for_actions, self._signals)
         engine = JobEngine(
             book,
             self._archive,
@@ -113,7 +124,9 @@ class Primary:
             self._settings,
             self._signals,
             self._data_dir,
+            actions=actions,
         )
+        for_actions.open(engine)
         joining = Joining(self._roster, self._servers, self._definitions, self._settings, self._signals)
         known = await self._servers.all()
         self._roster.expect({str(server["id"]): server for server in known}, RETURN_SECONDS)
@@ -129,6 +142,7 @@ class Primary:
                 self._announce(epoch, primary=True)
         finally:
             self._office.close()
+            processes.close()
             await self._sockets.close_all()
             if self._leadership.holds_lease:  # a clean stop
                 await self._samples.flush()

@@ -14,6 +14,7 @@ from conductor.definitions.repository import Definitions
 from conductor.definitions.state import GlobalState
 from conductor.errors import Unavailable
 from conductor.jobs import admission, limits
+from conductor.jobs.actions import Actions, NoActions
 from conductor.jobs.agents import Agents
 from conductor.jobs.census import Census
 from conductor.jobs.followers import Followers
@@ -25,6 +26,7 @@ from conductor.signals import JobStarted, Signals
 from shared import clock, faults
 
 _RETRY_SECONDS = 1.0
+_START = ("start",)
 
 log = structlog.get_logger(__name__)
 
@@ -46,6 +48,7 @@ class Dispatcher:
         host: str,
         end: End,
         spawn: Spawn,
+        actions: Actions | None = None,
     ) -> None:
         """`end` finishes a job with the given result properties; `spawn` runs a coroutine as an owned task."""
         self._book = book
@@ -58,6 +61,9 @@ class Dispatcher:
         self._host = host
         self._end = end
         self._spawn = spawn
+        self._actions = actions or NoActions()
+        self._acting: set[str] = set()
+        """Jobs whose start actions run."""
         self._in_hand: set[str] = set()
         self._robin: dict[str, int] = {}
         """The next index of each round_robin event, ahead of what is stored."""
@@ -72,12 +78,22 @@ class Dispatcher:
         """Whether the job is being decided on or assigned: its satellite has not heard of it yet."""
         return job_id in self._in_hand
 
+    def acts_on(self, job_id: str) -> bool:
+        """Whether the job's start actions run: it ends when they have."""
+        return job_id in self._acting
+
+    def abort(self, job: ActiveJob, reason: str) -> None:
+        """End a job whose start actions run, as soon as they have (jobs.md §14)."""
+        job.set(code="abort", description=reason, complete=True)
+        self._book.mark(job)
+        self._actions.release(job)
+
     def examine_waiting(self) -> None:
         """Look at every job that might go on now: each second, and when a server joins."""
         now = clock.now()
         for job in list(self._book):
             state = job.state
-            if state == "ready" or (
+            if state in ("ready", "starting") or (
                 state in ("start_delay", "retry_delay") and now >= limits.number(job.job.get("until"))
             ):
                 self.examine(job)
@@ -102,6 +118,10 @@ class Dispatcher:
     async def _examine(self, job: ActiveJob) -> None:
         try:
             if job.job.get("complete"):
+                if (
+                    job.state == "starting"
+                ):  # aborted during its start actions, in this term or an earlier one
+                    self._end_as_asked(job)
                 return  # its end was asked for meanwhile
             while (decision := self._decide(job)) and isinstance(decision, Placement):
                 if await self._assign(job, decision):
@@ -125,9 +145,13 @@ class Dispatcher:
         if job.state == "retry_delay" and clock.now() < limits.number(job.job.get("until")):
             return None
         others = self._census.siblings(job)
-        admitted = admission.admit(job.job, others)
-        if not isinstance(admitted, admission.Start):
-            return None if self._queued_already(job, admitted) else admitted
+        if job.state == "starting":  # it holds its slot; a server too, unless it was suspended
+            if job.server in self._agents.online:
+                return Placement(job.server, ())
+        else:
+            admitted = admission.admit(job.job, others)
+            if not isinstance(admitted, admission.Start):
+                return None if self._queued_already(job, admitted) else admitted
         placement = self._place(job, self._agents.online)
         if placement.server:
             return placement
@@ -155,11 +179,14 @@ class Dispatcher:
         if server is None or job.id not in self._book:
             return job.id not in self._book
         now = clock.now()
+        acted = job.state == "starting"
         waited = job.state == "queued"
         if placement.robin is not None:
             event = str(job.job["event"])
             self._robin[event] = placement.robin
             self._spawn(self._state.merge(f"events/{event}", {"robin": placement.robin}))
+        if self._actions.due(job, _START):
+            return await self._act(job, server)
         job.attempt += 1
         job.set(
             state="active",
@@ -188,7 +215,32 @@ class Dispatcher:
                 attempt=job.attempt,
             )
         )
+        if not acted:
+            await self._actions.run_for_job(job, _START)  # nothing is due: this tells those who count
         return True
+
+    async def _act(self, job: ActiveJob, server: Mapping[str, Any]) -> bool:
+        """Run the start actions; then the job is decided on again, and goes to its server if that is still there.
+
+        What has run is marked in the book, so that nothing of it runs a second time.
+        """
+        job.set(state="starting", server=server["id"], groups=list(server.get("groups") or ()))
+        job.remove("until", "position")
+        if not await self._written(job):
+            return True
+        self._followers.changed(job.id)
+        self._acting.add(job.id)
+        try:
+            await self._actions.run_for_job(job, _START)
+        finally:
+            self._acting.discard(job.id)
+        if self._over(job):
+            self._end_as_asked(job)
+            return True
+        return False
+
+    def _end_as_asked(self, job: ActiveJob) -> None:
+        self._end(job, {"code": "abort", "description": str(job.job.get("description") or "")})
 
     async def _written(self, job: ActiveJob) -> bool:
         """Whether the job is to go on, once the book has it: a satellite must not hear of it before."""

@@ -11,6 +11,7 @@ from conductor.definitions.repository import Definitions
 from conductor.definitions.state import GlobalState
 from conductor.errors import Deposed, Refusal, Unavailable
 from conductor.jobs import limits
+from conductor.jobs.actions import Actions, NoActions
 from conductor.jobs.agents import Agents
 from conductor.jobs.census import Census
 from conductor.jobs.compose import Order, words
@@ -52,11 +53,13 @@ class JobEngine:
         data_dir: Path,
         *,
         tick_seconds: float = TICK_SECONDS,
+        actions: Actions | None = None,
     ) -> None:
         host = settings.host_id()
         self.book = book
         self.logs = LiveLogs(data_dir / "logs" / "jobs")
         self.followers = Followers()
+        self.actions = actions = actions or NoActions()
         self._agents = agents
         self._archive = archive
         self._signals = signals
@@ -70,17 +73,18 @@ class JobEngine:
         self._launcher = Launcher(book, definitions, settings, signals, self._entered)
         self._finisher = Finisher(
             book, archive, files, self.logs, agents, definitions, state, settings, signals, self.followers,
-            left=self._left, entered=self._entered,
+            left=self._left, entered=self._entered, actions=actions,
         )  # fmt: skip
         census = Census()
         book.observe(census)
         self._dispatcher = Dispatcher(
             book, agents, definitions, state, signals, self.followers, census,
-            host=host, end=self._end, spawn=self._spawn,
+            host=host, end=self._end, spawn=self._spawn, actions=actions,
         )  # fmt: skip
         self.reports = Reports(
             book, archive, self.logs, agents, self._finisher, self.followers, LateResults(archive, host),
             host=host, spawn=self._spawn, unheard_of=self._dispatcher.holds,
+            actions=actions, base_url=settings.base_app_url,
         )  # fmt: skip
 
     async def _resume(self) -> None:
@@ -95,6 +99,8 @@ class JobEngine:
                 job.set(remote=False, updated=now)
                 note(job, self._host, "Resuming management of job.", now)
                 self.book.mark(job)
+                if self.actions.due(job, ("instant",)):  # pushed, and not done when we took over
+                    self._spawn(self.actions.run_for_job(job, ("instant",)))
         for job in waiting:
             self._spawn(self._finisher.go_on(job))
         self.logs.drop_others({job.id for job in self.book})
@@ -153,6 +159,9 @@ class JobEngine:
             )
             self.book.mark(job)
             self._agents.abort(job.server, job.id, job.attempt, reason)
+            return
+        if self._dispatcher.acts_on(job_id):
+            self._dispatcher.abort(job, reason)
             return
         self._end(job, {"code": "abort", "description": reason, "retry_ok": retry_ok})
 

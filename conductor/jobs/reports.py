@@ -9,14 +9,15 @@ from typing import Any
 
 import structlog
 
-from conductor.jobs import adoption, notes
+from conductor.jobs import adoption, content, notes
+from conductor.jobs.actions import Actions, NoActions
 from conductor.jobs.agents import Agents
-from conductor.jobs.compose import words
 from conductor.jobs.finisher import Finisher
 from conductor.jobs.followers import Followers
 from conductor.jobs.late import LateResults, is_late
 from conductor.jobs.livelog import LiveLogs
 from conductor.jobs.outcome import split
+from conductor.jobs.pushes import pushed, pushes_instant
 from conductor.jobs.resumption import Known, Step, compare
 from conductor.live.book import ActiveJob, JobBook
 from conductor.logs import Once
@@ -50,6 +51,8 @@ class Reports:
         host: str,
         spawn: Spawn,
         unheard_of: Callable[[str], bool],
+        actions: Actions | None = None,
+        base_url: str = "",
     ) -> None:
         """`unheard_of` tells whether a job is being assigned, so that no satellite can have heard of it yet."""
         self._host = host
@@ -62,6 +65,8 @@ class Reports:
         self._followers = followers
         self._late = late
         self._spawn = spawn
+        self._actions = actions or NoActions()
+        self._base_url = base_url
         self._waiting_results: dict[str, JobResult] = {}
         self._first = Once()
         self._gathered = asyncio.Event()
@@ -284,13 +289,14 @@ class Reports:
         self._book.mark(job)
         self._followers.changed(job.id)
 
-    @staticmethod
-    def _push(job: ActiveJob, update: dict[str, Any]) -> None:
-        """Append pushed arrays (jobs.md §11 step 6). Only tags in this version; actions and limits follow."""
-        pushed = update.pop("push", None)
-        if isinstance(pushed, dict):
-            tags = [*words(job.job.get("tags")), *words(pushed.get("tags"))]
-            job.set(tags=list(dict.fromkeys(tags)))
+    def _push(self, job: ActiveJob, update: dict[str, Any]) -> None:
+        """Append pushed arrays and start instant actions; make HTML of user content (jobs.md §11, steps 6, 7)."""
+        push = update.pop("push", None)
+        if isinstance(push, dict) and (changes := pushed(job.job, push)):
+            job.update(changes)
+            if pushes_instant(changes):
+                self._spawn(self._actions.run_for_job(job, ("instant",)))
+        content.render(update, job.job, self._base_url)
 
     async def _not_in_book(self, server_id: str, message: JobResult) -> None:
         if await self._late.take(server_id, message.id, message.job):

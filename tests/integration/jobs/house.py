@@ -9,12 +9,17 @@ from typing import Any, NamedTuple, TypeVar
 
 from redis.asyncio import Redis
 
+from conductor.actions.plugin_process import PluginProcesses
+from conductor.actions.ports import Ports
+from conductor.actions.runner import Actions
+from conductor.actions.surroundings import Surroundings
 from conductor.definitions import writer
 from conductor.definitions.defaults import seed
 from conductor.definitions.repository import Definitions
 from conductor.errors import Deposed
 from conductor.jobs.compose import Order
 from conductor.jobs.engine import JobEngine
+from conductor.jobs.for_actions import JobsForActions
 from conductor.live.book import ActiveJob, JobBook
 from conductor.live.connection import connect
 from conductor.live.keys import Keys, keys
@@ -107,6 +112,9 @@ class House:
         self.files = Files.open((folder / "files").as_uri())
         self.satellites = Satellites()
         self.settings = Settings(hostname="here")
+        self.ports = Ports()
+        """What actions reach of other rooms."""
+        self.signals = Signals()
         self.epoch = 0
         self.tick = 0.1
 
@@ -123,10 +131,15 @@ class House:
         await self.redis.set(self.names.epoch, self.epoch)
         book = JobBook(self.redis, self.names, self.epoch, holds_lease=lambda: True)
         await book.load()
+        around = Surroundings(self.definitions, self.settings, book, self.satellites.online.get)
+        processes = PluginProcesses(self.settings.action_processes)
+        for_actions = JobsForActions(book, self.settings.host_id())
+        actions = Actions(book, around, self.ports, processes, for_actions, self.signals)
         engine = JobEngine(
             book, self.archive, self.files, self.definitions, self.definitions.state, self.satellites,
-            self.settings, Signals(), self.folder, tick_seconds=self.tick,
+            self.settings, self.signals, self.folder, tick_seconds=self.tick, actions=actions,
         )  # fmt: skip
+        for_actions.open(engine)
         running = asyncio.create_task(engine.run())
         ready = asyncio.create_task(engine.ready.wait())
         await asyncio.wait((running, ready), return_when=asyncio.FIRST_COMPLETED)
@@ -137,6 +150,7 @@ class House:
             running.cancel()
             with suppress(asyncio.CancelledError, Deposed, BaseExceptionGroup):
                 await running
+            processes.close()
 
 
 class Term:

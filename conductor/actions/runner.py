@@ -1,0 +1,351 @@
+"""Carries out what a condition fires, and books each action as begun and as done (durability.md, step 8).
+
+An action that was begun and not done when its conductor died runs again in the next term, with the same key
+and a visible mark; one that was done does not. So each action happens at least once, and those whose key is
+known at the other end (launched jobs, web hooks that look at it) exactly once.
+
+Each action has a time of its own and a condition's actions have one together, suspension excepted; a hung
+one holds up its own job alone, and that no longer than this.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import structlog
+
+from conductor.actions import alert_data, event_changes, job_data, selection
+from conductor.actions.catalogue import LOCAL, TYPES
+from conductor.actions.conditions import INSTANT, allowed
+from conductor.actions.occasion import Alert, Means, Occasion
+from conductor.actions.plugin_process import PluginProcesses
+from conductor.actions.ports import Jobs, Ports
+from conductor.actions.result import Action, Result, begun, done, failed, title_of, type_of
+from conductor.actions.resumption import Resuming
+from conductor.actions.surroundings import Surroundings
+from conductor.actions.suspensions import Suspensions
+from conductor.errors import Deposed, Refusal, Unavailable
+from conductor.live.book import ActiveJob, JobBook
+from conductor.signals import ActionRun, Actor, JobConditionMet, Signals
+from shared import clock, faults
+
+_SAVE_AGAIN_SECONDS = 1.0
+_MOST_RETRIES = 10
+_PAUSES = (1.0, 2.0, 4.0, 8.0, 15.0)
+"""Seconds before an action with `retries` is tried again."""
+_UNBOUND = frozenset({"suspend"})
+
+log = structlog.get_logger(__name__)
+
+
+class Actions:
+    """The actions of one term. Fills the jobs room's port `conductor.jobs.actions.Actions`."""
+
+    def __init__(
+        self,
+        book: JobBook,
+        around: Surroundings,
+        ports: Ports,
+        processes: PluginProcesses,
+        jobs: Jobs,
+        signals: Signals,
+    ) -> None:
+        self._book = book
+        self._around = around
+        self._settings = around.settings
+        self._signals = signals
+        self._under_way: dict[tuple[str, int], asyncio.Task[None]] = {}
+        self._means = Means(around, ports, jobs, Suspensions(), processes, self._saved)
+        self._resuming = Resuming(self._means, signals)
+
+    # For jobs
+
+    def due(self, job: ActiveJob, conditions: Sequence[str]) -> bool:
+        """Whether something is to run for these conditions, so that they must be in the book before."""
+        if not job.job.get("actions"):
+            return False
+        return bool(self._chosen(job, allowed(job.job, conditions)) or self._running_of(job.id))
+
+    async def run_for_job(self, job: ActiveJob, conditions: Sequence[str]) -> None:
+        """Run what these conditions fire, side by side, and return when all has ended.
+
+        At a job's end this waits for its instant actions too. Results are in `job.job["actions"]` and in the
+        book. Raises Deposed and nothing else.
+        """
+        fired = allowed(job.job, conditions)
+        self._announce(job, fired)
+        if not job.job.get("actions"):
+            return
+        chosen = self._chosen(job, fired)
+        if chosen:
+            data = _Once(partial(job_data.job_data, self._around, job))
+            deadline = clock.monotonic() + self._settings.action_phase_timeout
+            async with asyncio.TaskGroup() as group:
+                for index in chosen:
+                    run = self._of_job(job, index, data, deadline)
+                    self._under_way[job.id, index] = group.create_task(run)
+        if INSTANT not in fired and (others := self._running_of(job.id)):
+            await asyncio.wait(others)
+
+    def release(self, job: ActiveJob) -> None:
+        """The job is aborted: nobody needs to let it go on any more."""
+        self._means.suspensions.release(job.id)
+
+    async def resume(
+        self, job_id: str, by: Actor, params: Mapping[str, Any] | None = None, *, redirect: str = ""
+    ) -> None:
+        """Let a suspended job go on (contract jobs.md §13). Raises Refusal (`job`, `access`, `api`)."""
+        job = self._book.get(job_id)
+        if job is None:
+            raise Refusal("job", f"No active job found with ID: {job_id}")
+        await self._resuming.resume(job, by, params or {}, redirect)
+
+    async def change_event(self, job: ActiveJob) -> None:
+        """What a job does to its event and its alert when it is stored, its deletion excepted."""
+        if job.job.get("update_event") and not job.job.get("delete_event"):
+            await event_changes.update(job, self._means)
+        if job.job.get("clear_alert") and self._means.ports.alerts:
+            await event_changes.clear_alert(job, self._means.ports.alerts)
+
+    async def delete_event(self, job: ActiveJob) -> None:
+        """The event's deletion, once its job is not active any more."""
+        if job.job.get("delete_event"):
+            await event_changes.delete(job, self._means)
+
+    async def run_for_limit(self, job: ActiveJob, limit: Mapping[str, Any]) -> dict[str, Any]:
+        """Tell whom a runtime limit names (mail, web hook, snapshot), with the text `job_limited`.
+
+        Answers the limit's result fields: code, description, details, elapsed_ms.
+        """
+        data = _Once(partial(job_data.job_data, self._around, job))
+        began = clock.monotonic()
+        parts = _parts_of_limit(limit)
+        outcomes = await asyncio.gather(
+            *(self._guarded(self._occasion(job, action, f"limit-{limit.get('date')}-{number}", "limit", data))
+              for number, action in enumerate(parts))
+        )  # fmt: skip
+        wrong = next((result for result in outcomes if result.code), Result(0, str(limit.get("msg") or "")))
+        details = "\n\n".join(
+            f"### {title_of(action)}\n\n{result.description}\n\n{result.details}".rstrip()
+            for action, result in zip(parts, outcomes, strict=True)
+        )
+        return {
+            "code": wrong.code,
+            "description": wrong.description,
+            "details": details,
+            "elapsed_ms": _milliseconds(began),
+        }
+
+    # For alerts
+
+    async def run_for_alert(
+        self,
+        invocation: dict[str, Any],
+        definition: Mapping[str, Any],
+        server: Mapping[str, Any],
+        condition: str,
+    ) -> list[dict[str, Any]]:
+        """Run what an alert's condition fires; answers the executed actions, for the invocation's `actions`.
+
+        New tickets are added to `invocation["tickets"]`; whoever stores the invocation stores them.
+        """
+        groups = server.get("groups") or invocation.get("groups") or ()
+        found = (self._around.find("groups", group) for group in groups)
+        chosen = selection.for_alert(
+            definition, [one for one in found if one], self._settings.alert_universal_actions, condition
+        )
+        if not chosen:
+            return []
+        alert = Alert(invocation, definition, server)
+        make = _Once(partial(alert_data.alert_data, self._around, invocation, definition, server, condition))
+        deadline = clock.monotonic() + self._settings.action_phase_timeout
+        async with asyncio.TaskGroup() as group:
+            for number, action in enumerate(chosen):
+                occasion = Occasion(
+                    action, condition, f"{invocation.get('id')}-{condition}-{number}",
+                    lambda action: {**make(), "action": action}, alert=alert,
+                )  # fmt: skip
+                group.create_task(self._of_alert(occasion, deadline))
+        return chosen
+
+    async def _of_alert(self, occasion: Occasion, deadline: float) -> None:
+        began = clock.monotonic()
+        begun(occasion.action, clock.now())
+        result = await self._guarded(occasion, deadline)
+        done(occasion.action, result, _milliseconds(began))
+        assert occasion.alert is not None  # noqa: S101
+        invocation, server = occasion.alert.invocation, occasion.alert.server
+        subject = {"groups": list(server.get("groups") or ()), "server": str(server.get("id") or "")}
+        self._tell(occasion, alert_id=str(invocation.get("id") or ""), subject=subject)
+
+    # One action
+
+    async def _of_job(self, job: ActiveJob, index: int, data: "_Once", deadline: float) -> None:
+        action: Action = job.job["actions"][index]
+        type_ = type_of(action)
+        repeated = bool(action.get("active"))
+        began = clock.monotonic()
+        try:
+            begun(action, clock.now())
+            again = " again, after a take-over" if repeated else ""
+            self._means.jobs.note(job, f"Executing {title_of(action)} action{again}.")
+            if type_ not in LOCAL:
+                await self._saved_changes(job)
+                faults.reach("conductor.action_begun")
+            occasion = self._occasion(job, action, str(index), str(action.get("condition")), data)
+            result = await self._guarded(occasion, None if type_ in _UNBOUND else deadline)
+            if type_ not in LOCAL:
+                faults.reach("conductor.action_ran")
+            done(action, result, _milliseconds(began))
+            await self._saved_changes(job)
+            faults.reach("conductor.action_done")
+        finally:
+            del self._under_way[job.id, index]
+        self._means.jobs.changed(job.id)
+        self._tell(occasion, job_id=job.id, subject=_subject(job))
+
+    def _occasion(self, job: ActiveJob, action: Action, name: str, condition: str, data: "_Once") -> Occasion:
+        return Occasion(
+            action, condition, f"{job.id}-{name}",
+            lambda action: job_data.with_action(self._around, data(), action, condition), job=job,
+        )  # fmt: skip
+
+    async def _guarded(self, occasion: Occasion, deadline: float | None = None) -> Result:
+        """The action's result, whatever happens to it; tried again as often as it says (`retries`)."""
+        retries = occasion.action.get("retries")
+        left = (
+            min(retries, _MOST_RETRIES) if isinstance(retries, int) and not isinstance(retries, bool) else 0
+        )
+        tried = 0
+        while True:
+            result = await self._tried(occasion, deadline)
+            if not result.code or tried >= left:
+                return result
+            pause = _PAUSES[min(tried, len(_PAUSES) - 1)]
+            if deadline is not None and clock.monotonic() + pause >= deadline:
+                return result
+            tried += 1
+            await asyncio.sleep(pause)
+
+    async def _tried(self, occasion: Occasion, deadline: float | None) -> Result:
+        type_ = type_of(occasion.action)
+        run = TYPES.get(type_)
+        if run is None:
+            return Result("type", f"Unknown action type: {type_ or occasion.action.get('type')}")
+        seconds = None
+        if type_ not in _UNBOUND:
+            seconds = self._settings.action_timeout
+            if deadline is not None:
+                seconds = max(min(seconds, deadline - clock.monotonic()), 0.0)
+        try:
+            async with asyncio.timeout(seconds):
+                return await run(occasion, self._means)
+        except TimeoutError:
+            return failed(type_, f"The action has not ended within {seconds or 0:.0f} seconds.")
+        except Refusal as refusal:
+            return failed(type_, refusal.description)
+        except Deposed:
+            raise
+        except Exception as error:
+            log.exception("an action failed", type=type_, action=occasion.key)
+            return failed(type_, f"The action failed: {type(error).__name__}")
+
+    # The book, and who is told
+
+    def _chosen(self, job: ActiveJob, conditions: Sequence[str]) -> list[int]:
+        actions = job.job["actions"]
+        chosen = selection.chosen(actions, conditions)
+        if "complete" in conditions:  # what was pushed and has not ended, also in an earlier term
+            chosen += [index for index in selection.instant(actions) if index not in chosen]
+        return [index for index in chosen if (job.id, index) not in self._under_way]
+
+    def _running_of(self, job_id: str) -> list["asyncio.Task[None]"]:
+        current = asyncio.current_task()
+        return [task for (own, _), task in self._under_way.items() if own == job_id and task is not current]
+
+    async def _saved_changes(self, job: ActiveJob) -> None:
+        job.set(actions=job.job["actions"])
+        await self._saved(job)
+
+    async def _saved(self, job: ActiveJob) -> None:
+        """Return when the book has the job's changes, however long its store is away. Raises Deposed."""
+        while True:
+            try:
+                await self._book.save(job)
+            except Unavailable as error:
+                log.warning("an action waits for the book", job=job.id, error=str(error))
+                await asyncio.sleep(_SAVE_AGAIN_SECONDS)
+            else:
+                return
+
+    def _announce(self, job: ActiveJob, conditions: Sequence[str]) -> None:
+        for condition in conditions:
+            self._signals.publish(
+                JobConditionMet(
+                    job_id=job.id,
+                    event_id=str(job.job.get("event") or ""),
+                    condition=condition,
+                    category_id=str(job.job.get("category") or ""),
+                    plugin_id=str(job.job.get("plugin") or ""),
+                    server_id=job.server,
+                    groups=tuple(job.job.get("groups") or ()),
+                    hook_data=partial(self._hook_data, job, condition),
+                )
+            )
+
+    def _hook_data(self, job: ActiveJob, condition: str) -> dict[str, Any]:
+        data = job_data.job_data(self._around, job)
+        return job_data.with_action(self._around, data, {"condition": condition}, condition)
+
+    def _tell(
+        self, occasion: Occasion, *, job_id: str = "", alert_id: str = "", subject: Mapping[str, Any]
+    ) -> None:
+        action = occasion.action
+        self._signals.publish(
+            ActionRun(
+                type=type_of(action),
+                condition=occasion.condition,
+                code=action["code"],
+                description=action["description"],
+                elapsed_ms=action["elapsed_ms"],
+                job_id=job_id,
+                alert_id=alert_id,
+                action=action,
+                subject=subject,
+            )
+        )
+
+
+class _Once:
+    """Data that all actions of a phase share, made for the first that asks."""
+
+    def __init__(self, make: Callable[[], dict[str, Any]]) -> None:
+        self._make = make
+        self._made: dict[str, Any] | None = None
+
+    def __call__(self) -> dict[str, Any]:
+        if self._made is None:
+            self._made = self._make()
+        return self._made
+
+
+def _subject(job: ActiveJob) -> dict[str, Any]:
+    """What decides who may hear of the job's actions."""
+    return {key: job.job[key] for key in ("event", "type", "category", "targets") if key in job.job}
+
+
+def _parts_of_limit(limit: Mapping[str, Any]) -> list[Action]:
+    shared = {"template": "job_limited", "msg": limit.get("msg"), "limit": limit}
+    parts: list[Action] = []
+    if limit.get("users") or limit.get("email"):
+        parts.append({"type": "email", "users": limit.get("users"), "email": limit.get("email"), **shared})
+    if limit.get("web_hook"):
+        parts.append({"type": "web_hook", "web_hook": limit["web_hook"], "text": limit.get("text"), **shared})
+    if limit.get("snapshot"):
+        parts.append({"type": "snapshot", **shared})
+    return parts
+
+
+def _milliseconds(began: float) -> int:
+    return round((clock.monotonic() - began) * 1000)
