@@ -24,7 +24,9 @@ from conductor import logs
 from conductor.access.accounts import Accounts
 from conductor.access.sessions import Sessions
 from conductor.access.users import Users
+from conductor.actions.failures import FailedActions
 from conductor.api import (
+    actions,
     api_keys,
     event_history,
     job_logs,
@@ -135,6 +137,8 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
         signals = Signals()
         activity = ActivityLog(records)
         signals.subscribe("activity log", activity.observe)
+        failed_actions = FailedActions(records, settings.max_failed_actions)
+        signals.subscribe("failed actions", failed_actions.observe)
         office = Office()
         definitions = Definitions(records, signals, active_jobs=office.count_of_event)
         deletion = Deletion(archive, files, signals)
@@ -166,6 +170,7 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
                 *sessions_api.endpoints(accounts, definitions, signals, leadership),
                 *api_keys.endpoints(definitions, accounts),
                 *definitions_api.endpoints(definitions, office.jobs_of_event, delete_jobs_of),
+                *actions.endpoints(failed_actions, definitions),
                 *event_history.endpoints(definitions, records, settings.ttl),
                 *run_event.endpoints(office, definitions),
                 *jobs.endpoints(office, archive, deletion, settings),

@@ -111,3 +111,10 @@ terms = sa.Table(
     sa.Column("record", _key(64), primary_key=True),
     sqlite_with_rowid=False,
 )
+
+action_failures = sa.Table(
+    "action_failures",
+    metadata,
+    sa.Column("id", _key(64), primary_key=True),  # sorts by time
+    sa.Column("doc", sa.LargeBinary, nullable=False),
+)
