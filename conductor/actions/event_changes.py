@@ -8,7 +8,7 @@ import structlog
 from conductor.actions.occasion import Means
 from conductor.actions.ports import Alerts
 from conductor.definitions.writer import House
-from conductor.errors import Refusal, Unavailable
+from conductor.errors import Deposed, Refusal, Unavailable
 from conductor.live.book import ActiveJob
 from conductor.signals import SYSTEM
 
@@ -62,10 +62,13 @@ async def _attempt(job: ActiveJob, means: Means, verb: str, changes: dict[str, o
             await definitions.delete("events", event_id, actor=SYSTEM, by=House("system"))
         else:
             await definitions.update("events", event_id, changes or {}, actor=SYSTEM, by=House("system"))
-    except Unavailable:
+    except (Unavailable, Deposed):
         raise
     except Refusal as refusal:
-        log.warning("a job could not change its event", job=job.id, event=event_id, verb=verb,
-                    reason=refusal.description)  # fmt: skip
-        return False
-    return True
+        reason = refusal.description
+    except Exception as error:  # whatever a plugin asked for, its job is stored
+        reason = type(error).__name__
+    else:
+        return True
+    log.warning("a job could not change its event", job=job.id, event_id=event_id, verb=verb, reason=reason)
+    return False

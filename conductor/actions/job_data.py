@@ -22,7 +22,7 @@ def job_data(around: Surroundings, job: ActiveJob) -> Json:
     event = around.find("events", job.job.get("event"))
     plugin = around.find("plugins", job.job.get("plugin"))
     record = {**job.details, **job.job}
-    if params := _password_params(event, plugin, record.get("params")):
+    if params := _password_params(record.get("params"), plugin, event, {"fields": record.get("fields")}):
         record["params"] = {**record["params"], **dict.fromkeys(params, HIDDEN)}
     server = around.server(job.server) if job.server else None
     data: Json = {
@@ -96,9 +96,8 @@ def _elapsed(job: Mapping[str, Any]) -> float:
     return clock.now() - display.number(job.get("started"))
 
 
-def _password_params(*holders_and_values: Any) -> list[str]:
+def _password_params(values: Any, *holders: Mapping[str, Any] | None) -> list[str]:
     """IDs of parameters that hold passwords and have a value."""
-    *holders, values = holders_and_values
     if not isinstance(values, dict):
         return []
     return [

@@ -24,9 +24,18 @@ class Delivery(Protocol):
 
 class Mailer(Protocol):
     async def send_template(
-        self, template: str, data: Doc, *, to: Sequence[str] = (), body: str | None = None
+        self,
+        template: str,
+        data: Doc,
+        *,
+        to: Sequence[str] = (),
+        body: str | None = None,
+        message_id: str = "",
     ) -> Delivery:
-        """Send one mail. Never raises for trouble with the mail server."""
+        """Send one mail. Never raises for trouble with the mail server.
+
+        `message_id` is the same for the same mail, so that who gets it twice can tell.
+        """
         ...
 
 

@@ -25,7 +25,11 @@ async def send(occasion: Occasion, means: Means, holder: Mapping[str, Any]) -> R
     data = {**data, "email_to": ", ".join(to)}
     body = holder.get("body")
     sent = await means.ports.mailer.send_template(
-        template, data, to=to, body=body if isinstance(body, str) and body.strip() else None
+        template,
+        data,
+        to=to,
+        body=body if isinstance(body, str) and body.strip() else None,
+        message_id=f"<{occasion.key}@{means.around.settings.host_id()}>",
     )
     return Result("email" if sent.code else 0, sent.description, sent.details)
 

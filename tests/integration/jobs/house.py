@@ -15,6 +15,7 @@ from conductor.actions.runner import Actions
 from conductor.actions.surroundings import Surroundings
 from conductor.definitions import writer
 from conductor.definitions.defaults import seed
+from conductor.definitions.kinds import KINDS, Kind
 from conductor.definitions.repository import Definitions
 from conductor.errors import Deposed
 from conductor.jobs.compose import Order
@@ -209,9 +210,11 @@ class Term:
 
 
 @asynccontextmanager
-async def furnished(redis_url: str, records: Records, folder: Path) -> AsyncIterator[House]:
+async def furnished(
+    redis_url: str, records: Records, folder: Path, kinds: Mapping[str, Kind] = KINDS
+) -> AsyncIterator[House]:
     redis = connect(redis_url)
-    definitions = Definitions(records, Signals())
+    definitions = Definitions(records, Signals(), kinds=kinds)
     await definitions.load()
     await seed(definitions)
     try:
