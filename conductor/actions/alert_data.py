@@ -14,9 +14,10 @@ Doc = Mapping[str, Any]
 
 
 def alert_data(around: Surroundings, invocation: Doc, definition: Doc, server: Doc, condition: str) -> Json:
-    """`server` is the server's record; where it has a `data`, that is taken for its latest sample."""
-    sample = invocation.get("params") if isinstance(invocation.get("params"), dict) else server
-    record = around.server(str(server.get("id") or invocation.get("server") or "")) or server
+    """`server` is the server's record, or its sample (which names its server and has `data`)."""
+    record = server
+    if "id" not in server:
+        record = around.server(str(server.get("server") or invocation.get("server") or "")) or server
     cleared = condition == "alert_cleared"
     began = display.number(invocation.get("date"))
     ended = display.number(invocation.get("modified")) if cleared else began
@@ -29,12 +30,12 @@ def alert_data(around: Surroundings, invocation: Doc, definition: Doc, server: D
         "def": definition,
         "alert": invocation,
         "global_alert": invocation,
-        "params": sample,
+        "params": server,
         "server": record,
         "config": around.config,
         "date_time": display.local_time(ended or began, around.zone),
         **_jobs(around, invocation),
-        **_facts(around, record, sample if isinstance(sample, dict) else server),
+        **_facts(around, record, server),
         "nice_elapsed": display.duration(elapsed),
         "links": {
             "server_url": f"{around.base_url}/#Server?id={server_id}",

@@ -39,6 +39,7 @@ async def stage(redis_url: str, tmp_path: Path) -> AsyncIterator[Stage]:
         house.ports = edges.ports
         house.settings.secret_key = "a secret"
         house.settings.job_universal_actions = {"default": []}
+        house.settings.alert_universal_actions = []
         house.satellites.join("s1", title="One", hostname="one.lan.example")
         house.signals.publish = heard.append  # type: ignore[method-assign] # a recorder in place of observers
         for kind, item in (

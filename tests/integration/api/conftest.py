@@ -1,7 +1,7 @@
 """A real HTTP server over a real SQLite database, with the endpoints of this room."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -76,7 +76,12 @@ class Served:
 
 
 @asynccontextmanager
-async def serving(folder: Path, more: tuple[Endpoint[Any], ...] = ()) -> AsyncIterator[Served]:
+async def serving(
+    folder: Path,
+    more: tuple[Endpoint[Any], ...] = (),
+    make: Callable[[Records, Definitions], tuple[Endpoint[Any], ...]] | None = None,
+) -> AsyncIterator[Served]:
+    """`more` endpoints, and those that `make` makes of the stores."""
     settings = Settings()
     settings.WebServer.max_json_size = 256 * 1024
     settings.WebServer.max_upload_size = 1024 * 1024
@@ -102,6 +107,7 @@ async def serving(folder: Path, more: tuple[Endpoint[Any], ...] = ()) -> AsyncIt
             *definition_calls.endpoints(definitions, event_jobs),
             *event_history.endpoints(definitions, records, settings.ttl),
             *more,
+            *(make(records, definitions) if make else ()),
         )
     )
     uploads = folder / "uploads"
