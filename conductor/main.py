@@ -25,6 +25,7 @@ from conductor.access.accounts import Accounts
 from conductor.access.sessions import Sessions
 from conductor.access.users import Users
 from conductor.actions.failures import FailedActions
+from conductor.actions.ports import Ports
 from conductor.api import (
     actions,
     api_keys,
@@ -211,6 +212,7 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
             data_dir=data_dir,
             announce_password=_show_password,
             forget=(archive.forget, sessions.forget, samples.forget_all),
+            action_ports=Ports(samples=samples),
         )
 
         for running, name in (

@@ -13,11 +13,13 @@ Json = dict[str, Any]
 Doc = Mapping[str, Any]
 
 
-def alert_data(around: Surroundings, invocation: Doc, definition: Doc, server: Doc, condition: str) -> Json:
-    """`server` is the server's record, or its sample (which names its server and has `data`)."""
+def alert_data(
+    around: Surroundings, invocation: Doc, definition: Doc, server: Doc, sample: Doc, condition: str
+) -> Json:
+    """`server` is the server's record, `sample` its latest sample, which has the measurements in `data`."""
     record = server
     if "id" not in server:
-        record = around.server(str(server.get("server") or invocation.get("server") or "")) or server
+        record = around.server(str(invocation.get("server") or "")) or server
     cleared = condition == "alert_cleared"
     began = display.number(invocation.get("date"))
     ended = display.number(invocation.get("modified")) if cleared else began
@@ -30,12 +32,12 @@ def alert_data(around: Surroundings, invocation: Doc, definition: Doc, server: D
         "def": definition,
         "alert": invocation,
         "global_alert": invocation,
-        "params": server,
+        "params": sample,
         "server": record,
         "config": around.config,
         "date_time": display.local_time(ended or began, around.zone),
         **_jobs(around, invocation),
-        **_facts(around, record, server),
+        **_facts(around, record, sample),
         "nice_elapsed": display.duration(elapsed),
         "links": {
             "server_url": f"{around.base_url}/#Server?id={server_id}",

@@ -10,11 +10,12 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -62,12 +63,21 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
     account: Account | None = None
 
 
+class _Started(NamedTuple):
+    """A process and the reading ends of its pipes, which are ours to close."""
+
+    process: "subprocess.Popen[bytes]"
+    stdout: int
+    stderr: int
+
+
 class PluginProcesses:
     """Runs plugins, a bounded number at a time. `close` it to remove the scripts' files."""
 
     def __init__(self, at_once: int) -> None:
         self._places = asyncio.Semaphore(max(at_once, 1))
         self._folder: Path | None = None
+        self._making = threading.Lock()
         self._alive: set[int] = set()
 
     async def run(self, start: Start) -> Ended:
@@ -75,15 +85,16 @@ class PluginProcesses:
         async with self._places:
             starting = asyncio.ensure_future(asyncio.to_thread(self._start, start))
             try:
-                process = await asyncio.shield(starting)
+                started = await asyncio.shield(starting)
             except asyncio.CancelledError:
                 starting.add_done_callback(_stillborn)
                 raise
-            self._alive.add(process.pid)
+            pid = started.process.pid
+            self._alive.add(pid)
             try:
-                return await _watched(process, start.timeout)
+                return await _watched(started, start.timeout)
             finally:
-                self._alive.discard(process.pid)
+                self._alive.discard(pid)
 
     def close(self) -> None:
         for pid in self._alive:
@@ -92,7 +103,7 @@ class PluginProcesses:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
 
-    def _start(self, start: Start) -> subprocess.Popen[bytes]:
+    def _start(self, start: Start) -> _Started:
         """In a thread: it writes files and forks."""
         command = start.command
         if start.script:
@@ -105,27 +116,37 @@ class PluginProcesses:
                 "extra_groups": start.account.groups,
             }
         # A file, not a pipe: a plugin that never reads its input holds up nobody.
-        with tempfile.TemporaryFile() as stdin:
+        with ExitStack() as ours, tempfile.TemporaryFile() as stdin:
             stdin.write(start.stdin)
             stdin.seek(0)
-            return subprocess.Popen(
-                ["/bin/sh", "-c", command],
-                stdin=stdin,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                bufsize=0,
-                cwd=start.cwd,
-                env=dict(start.environment),
-                start_new_session=True,
-                **who,
-            )
+            pipes = [os.pipe(), os.pipe()]
+            for _, written in pipes:
+                ours.callback(os.close, written)
+            try:
+                process = subprocess.Popen(
+                    ["/bin/sh", "-c", command],
+                    stdin=stdin,
+                    stdout=pipes[0][1],
+                    stderr=pipes[1][1],
+                    cwd=start.cwd,
+                    env=dict(start.environment),
+                    start_new_session=True,
+                    **who,
+                )
+            except BaseException:
+                for read, _ in pipes:
+                    os.close(read)
+                raise
+        return _Started(process, pipes[0][0], pipes[1][0])
 
     def _script(self, name: str, text: str) -> Path:
         """The script's file, one for each text: a plugin that is changed leaves the running ones alone."""
-        if self._folder is None or not self._folder.is_dir():
-            self._folder = Path(tempfile.mkdtemp(prefix="opsorbit-plugins-"))
-            self._folder.chmod(0o755)  # plugins may run as another user
-        path = self._folder / f"{name}-{sha256(text.encode()).hexdigest()[:16]}"
+        with self._making:
+            if self._folder is None or not self._folder.is_dir():
+                self._folder = Path(tempfile.mkdtemp(prefix="opsorbit-plugins-"))
+                self._folder.chmod(0o755)  # plugins may run as another user
+            folder = self._folder
+        path = folder / f"{name}-{sha256(text.encode()).hexdigest()[:16]}"
         if not path.exists():
             fresh = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
             fresh.write_text(text)
@@ -165,24 +186,27 @@ def account(uid: Any, gid: Any) -> Account | None:
     return Account(uid=number, gid=group, groups=groups, environment=environment)
 
 
-class _Stream(asyncio.Protocol):
-    """Reads all, keeps the two ends."""
+class _Stream:
+    """Reads all that comes out of a pipe and keeps the two ends.
 
-    def __init__(self) -> None:
-        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    Descriptors of our own and no transports: uvloop's close theirs a second time, and then it may be another's.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.ended: asyncio.Future[None] = self._loop.create_future()
+        self._descriptor = descriptor
         self._head = bytearray()
         self._tail = bytearray()
         self._left_out = 0
+        os.set_blocking(descriptor, False)
+        self._loop.add_reader(descriptor, self._read)
 
-    def data_received(self, data: bytes) -> None:
-        room = _KEPT - len(self._head)
-        self._head += data[:room]
-        self._tail += data[max(room, 0) :]
-        if len(self._tail) > 2 * _KEPT:
-            self._left_out += len(self._tail) - _KEPT
-            del self._tail[:-_KEPT]
-
-    def connection_lost(self, error: Exception | None) -> None:
+    def close(self) -> None:
+        if self._descriptor >= 0:
+            self._loop.remove_reader(self._descriptor)
+            os.close(self._descriptor)
+            self._descriptor = -1
         if not self.ended.done():
             self.ended.set_result(None)
 
@@ -192,16 +216,27 @@ class _Stream(asyncio.Protocol):
             return bytes(self._head + middle + self._tail).decode(errors="replace")
         return bytes(self._head + self._tail).decode(errors="replace")
 
+    def _read(self) -> None:
+        try:
+            data = os.read(self._descriptor, _KEPT)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self.close()
+            return
+        room = _KEPT - len(self._head)
+        self._head += data[:room]
+        self._tail += data[max(room, 0) :]
+        if len(self._tail) > 2 * _KEPT:
+            self._left_out += len(self._tail) - _KEPT
+            del self._tail[:-_KEPT]
 
-async def _watched(process: subprocess.Popen[bytes], timeout: float) -> Ended:
-    loop = asyncio.get_running_loop()
-    streams: list[_Stream] = []
-    transports = []
-    for pipe in (process.stdout, process.stderr):
-        assert pipe is not None  # noqa: S101 - both were asked for
-        transport, stream = await loop.connect_read_pipe(_Stream, pipe)
-        transports.append(transport)
-        streams.append(stream)
+
+async def _watched(started: _Started, timeout: float) -> Ended:
+    process = started.process
+    streams = [_Stream(started.stdout), _Stream(started.stderr)]
     waiting = asyncio.ensure_future(asyncio.to_thread(process.wait))
     try:
         timed_out = not await _ended(waiting, timeout)
@@ -215,8 +250,8 @@ async def _watched(process: subprocess.Popen[bytes], timeout: float) -> Ended:
         _signal(process.pid, signal.SIGKILL)  # or the thread that waits would not end
         raise
     finally:
-        for transport in transports:
-            transport.close()
+        for stream in streams:
+            stream.close()
     status = process.returncode
     return Ended(
         code=max(status, 0),
@@ -232,10 +267,13 @@ async def _ended(waiting: "asyncio.Future[int]", seconds: float) -> bool:
     return bool(done)
 
 
-def _stillborn(starting: "asyncio.Future[subprocess.Popen[bytes]]") -> None:
+def _stillborn(starting: "asyncio.Future[_Started]") -> None:
     """Its action was cancelled while it was being started: nobody will watch it."""
     if not starting.cancelled() and starting.exception() is None:
-        _signal(starting.result().pid, signal.SIGKILL)
+        started = starting.result()
+        _signal(started.process.pid, signal.SIGKILL)
+        os.close(started.stdout)
+        os.close(started.stderr)
 
 
 def _signal(pid: int, number: signal.Signals) -> None:

@@ -93,6 +93,12 @@ class Alerts(Protocol):
         ...
 
 
+class Samples(Protocol):
+    async def latest(self, server_id: str) -> dict[str, Any] | None:
+        """A server's latest minute sample."""
+        ...
+
+
 class DayCounts(Protocol):
     """Counters of today."""
 
@@ -151,4 +157,5 @@ class Ports:
     browsers: Browsers | None = None
     snapshots: Snapshots | None = None
     alerts: Alerts | None = None
+    samples: Samples | None = None
     counts: DayCounts | None = None

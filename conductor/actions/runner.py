@@ -158,7 +158,10 @@ class Actions:
         if not chosen:
             return []
         alert = Alert(invocation, definition, server)
-        make = _Once(partial(alert_data.alert_data, self._around, invocation, definition, server, condition))
+        sample = await self._sample(server)
+        make = _Once(
+            partial(alert_data.alert_data, self._around, invocation, definition, server, sample, condition)
+        )
         deadline = clock.monotonic() + self._settings.action_phase_timeout
         async with asyncio.TaskGroup() as group:
             for number, action in enumerate(chosen):
@@ -168,6 +171,16 @@ class Actions:
                 )  # fmt: skip
                 group.create_task(self._of_alert(occasion, deadline))
         return chosen
+
+    async def _sample(self, server: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The server's latest sample; what was given is taken for it where it has measurements itself."""
+        samples, server_id = self._means.ports.samples, server.get("id")
+        if "data" in server or samples is None or not isinstance(server_id, str):
+            return server
+        try:
+            return await samples.latest(server_id) or server
+        except Unavailable:
+            return server
 
     async def _of_alert(self, occasion: Occasion, deadline: float) -> None:
         began = clock.monotonic()
