@@ -9,7 +9,8 @@ one holds up its own job alone, and that no longer than this.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
@@ -81,7 +82,7 @@ class Actions:
         if chosen:
             data = _Once(partial(job_data.job_data, self._around, job))
             deadline = clock.monotonic() + self._settings.action_phase_timeout
-            async with asyncio.TaskGroup() as group:
+            async with _together() as group:
                 for index in chosen:
                     run = self._of_job(job, index, data, deadline)
                     self._under_way[job.id, index] = group.create_task(run)
@@ -163,7 +164,7 @@ class Actions:
             partial(alert_data.alert_data, self._around, invocation, definition, server, sample, condition)
         )
         deadline = clock.monotonic() + self._settings.action_phase_timeout
-        async with asyncio.TaskGroup() as group:
+        async with _together() as group:
             for number, action in enumerate(chosen):
                 occasion = Occasion(
                     action, condition, f"{invocation.get('id')}-{condition}-{number}",
@@ -328,6 +329,18 @@ class Actions:
                 subject=subject,
             )
         )
+
+
+@asynccontextmanager
+async def _together() -> AsyncIterator[asyncio.TaskGroup]:
+    """A task group whose only own failure is Deposed, raised as itself."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            yield group
+    except BaseExceptionGroup as failures:
+        if failures.subgroup(Deposed):
+            raise Deposed("this conductor is no longer primary") from failures
+        raise
 
 
 class _Once:

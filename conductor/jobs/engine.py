@@ -81,8 +81,9 @@ class JobEngine:
             book, agents, definitions, state, signals, self.followers, census,
             host=host, end=self._end, spawn=self._spawn, actions=actions,
         )  # fmt: skip
+        late = LateResults(archive, host, settings.base_app_url)
         self.reports = Reports(
-            book, archive, self.logs, agents, self._finisher, self.followers, LateResults(archive, host),
+            book, archive, self.logs, agents, self._finisher, self.followers, late,
             host=host, spawn=self._spawn, unheard_of=self._dispatcher.holds,
             actions=actions, base_url=settings.base_app_url,
         )  # fmt: skip

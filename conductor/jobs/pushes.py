@@ -24,7 +24,7 @@ def pushed(job: Mapping[str, Any], push: Mapping[str, Any]) -> dict[str, Any]:
         if entries:
             kept = list(own) if isinstance(own, list) else []
             room = max(_MOST - len(kept), 0)
-            changes[name] = [*kept, *({**_plain(one), "source": "job"} for one in entries[:room])]
+            changes[name] = [*kept, *({**one, "source": "job"} for one in entries[:room])]
     return changes
 
 
@@ -38,14 +38,3 @@ def pushes_instant(changes: Mapping[str, Any]) -> bool:
         for one in changes.get("actions") or ()
         if isinstance(one, dict)
     )
-
-
-def _plain(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """Without what only the runner writes."""
-    return {key: value for key, value in entry.items() if key not in _OF_A_RUN}
-
-
-_OF_A_RUN = frozenset(
-    {"active", "repeated", "resumed", "notified", "notices", "suspended", "loc", "template"}
-)
-"""Of these a job could otherwise say that it was resumed, or which mail it gets."""

@@ -121,3 +121,17 @@ def test_the_conditions_of_an_end(code: object, expected: list[str]) -> None:
 def test_what_a_job_wants_of_its_event_is_not_recorded() -> None:
     job = {"id": "j1", "code": 0, "update_event": {"enabled": False}, "delete_event": True, "suspended": True}
     assert {"update_event", "delete_event", "suspended"}.isdisjoint(record(job, {}))
+
+
+def test_a_retry_arms_its_actions_again() -> None:
+    ran = {
+        "type": "suspend",
+        "code": 0,
+        "date": 1.0,
+        "active": True,
+        "notified": True,
+        "resumed": {},
+        "loc": "#1",
+    }
+    new, _ = retried_job(ended(1, actions=[ran]), {}, Retry(1, 0), "j2", 100.0)
+    assert new["actions"] == [{"type": "suspend"}]
