@@ -12,7 +12,13 @@ from conductor.errors import Deposed, Refusal, Unavailable
 from conductor.live.book import ActiveJob
 from conductor.signals import SYSTEM
 
-_FIXED = frozenset({"id", "created", "modified", "revision", "username", "type"})
+_FIXED = frozenset(
+    {
+        "id", "created", "modified", "revision", "username", "type", "category", "plugin", "targets", "expression",
+        "workflow", "update_state",
+    }
+)  # fmt: skip
+"""What a job may not change of its event: who and where it is. Whoever writes a script has no say in that."""
 
 log = structlog.get_logger(__name__)
 

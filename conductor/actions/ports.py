@@ -118,6 +118,7 @@ class Jobs(Protocol):
         idempotency_key: str,
         start_delay: float = 0.0,
         start_trigger: str = "",
+        correlation_id: str = "",
     ) -> str:
         """Run an event's document with overrides laid over it; the same key never makes a second job.
 

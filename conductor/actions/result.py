@@ -26,6 +26,10 @@ TITLES: Mapping[str, str] = {
 }  # fmt: skip
 
 
+RECORD = ("date", "elapsed_ms", "code", "description", "details", "loc", "active", "repeated")
+"""What a run writes into its action."""
+
+
 class Result(msgspec.Struct, frozen=True):
     """`code` is 0 or a short word; `details` is Markdown; `loc` a link into the browser app."""
 

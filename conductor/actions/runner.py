@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 
@@ -22,8 +22,8 @@ from conductor.actions.conditions import INSTANT, allowed
 from conductor.actions.occasion import Alert, Means, Occasion
 from conductor.actions.plugin_process import PluginProcesses
 from conductor.actions.ports import Jobs, Ports
-from conductor.actions.result import Action, Result, begun, done, failed, title_of, type_of
-from conductor.actions.resumption import Resuming
+from conductor.actions.result import RECORD, Action, Result, begun, done, failed, title_of, type_of
+from conductor.actions.resumption import Resuming, Suspension
 from conductor.actions.surroundings import Surroundings
 from conductor.actions.suspensions import Suspensions
 from conductor.errors import Deposed, Refusal, Unavailable
@@ -38,6 +38,14 @@ _PAUSES = (1.0, 2.0, 4.0, 8.0, 15.0)
 _UNBOUND = frozenset({"suspend"})
 
 log = structlog.get_logger(__name__)
+
+
+class Notified(NamedTuple):
+    """What became of a fired limit's notices, for the limit's own properties."""
+
+    code: int | float | str = 0
+    description: str = ""
+    details: str = ""
 
 
 class Actions:
@@ -59,6 +67,8 @@ class Actions:
         self._under_way: dict[tuple[str, int], asyncio.Task[None]] = {}
         self._means = Means(around, ports, jobs, Suspensions(), processes, self._saved)
         self._resuming = Resuming(self._means, signals)
+        self.suspension = Suspension(book, self._means)
+        """For a jobs room that resumes jobs by itself."""
 
     # For jobs
 
@@ -113,6 +123,39 @@ class Actions:
         """The event's deletion, once its job is not active any more."""
         if job.job.get("delete_event"):
             await event_changes.delete(job, self._means)
+
+    async def run_in_flow(
+        self,
+        job: ActiveJob,
+        action: Mapping[str, Any],
+        *,
+        condition: str,
+        output: Mapping[str, Any],
+        key: str,
+    ) -> dict[str, Any]:
+        """Carry out a workflow's action node once for each `key`; answers the fields of its execution record.
+
+        It is kept in the workflow job's actions. `output` is what came in over the wire: `input` and `parent`.
+        """
+        entry = next(
+            (one for one in selection.entries(job.job.get("actions")) if one.get("flow") == key), None
+        )
+        if entry is None:
+            given = {name: value for name, value in action.items() if name not in RECORD}
+            entry = {**given, "enabled": True, "condition": condition, "source": "workflow", "flow": key}
+            job.set(actions=[*selection.entries(job.job.get("actions")), entry])
+        if "code" not in entry:
+            entry["overrides"] = dict(output)
+            data = _Once(partial(job_data.job_data, self._around, job))
+            deadline = clock.monotonic() + self._settings.action_phase_timeout
+            index = next(place for place, one in enumerate(job.job["actions"]) if one is entry)
+            await self._of_job(job, index, data, deadline, key=key)
+        return {name: entry[name] for name in RECORD if name in entry}
+
+    async def limit_fired(self, job: ActiveJob, limit: Mapping[str, Any], message: str) -> "Notified":
+        """Tell whom a runtime limit names, side by side; never raises for their trouble."""
+        outcome = await self.run_for_limit(job, {**limit, "msg": message})
+        return Notified(outcome["code"], outcome["description"], outcome["details"])
 
     async def run_for_limit(self, job: ActiveJob, limit: Mapping[str, Any]) -> dict[str, Any]:
         """Tell whom a runtime limit names (mail, web hook, snapshot), with the text `job_limited`.
@@ -195,7 +238,9 @@ class Actions:
 
     # One action
 
-    async def _of_job(self, job: ActiveJob, index: int, data: "_Once", deadline: float) -> None:
+    async def _of_job(
+        self, job: ActiveJob, index: int, data: "_Once", deadline: float, *, key: str = ""
+    ) -> None:
         action: Action = job.job["actions"][index]
         type_ = type_of(action)
         repeated = bool(action.get("active"))
@@ -208,14 +253,16 @@ class Actions:
                 await self._saved_changes(job)
                 faults.reach("conductor.action_begun")
             occasion = self._occasion(job, action, str(index), str(action.get("condition")), data)
+            occasion.key = key or occasion.key
             result = await self._guarded(occasion, None if type_ in _UNBOUND else deadline)
             if type_ not in LOCAL:
                 faults.reach("conductor.action_ran")
             done(action, result, _milliseconds(began))
+            action.pop("overrides", None)
             await self._saved_changes(job)
             faults.reach("conductor.action_done")
         finally:
-            del self._under_way[job.id, index]
+            self._under_way.pop((job.id, index), None)
         self._means.jobs.changed(job.id)
         self._tell(occasion, job_id=job.id, subject=_subject(job))
 
@@ -253,9 +300,11 @@ class Actions:
             if deadline is not None:
                 seconds = max(min(seconds, deadline - clock.monotonic()), 0.0)
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(seconds) as limit:
                 return await run(occasion, self._means)
         except TimeoutError:
+            if not limit.expired():
+                return failed(type_, "The action failed: whom it asked did not answer in time.")
             return failed(type_, f"The action has not ended within {seconds or 0:.0f} seconds.")
         except Refusal as refusal:
             return failed(type_, refusal.description)
@@ -298,6 +347,7 @@ class Actions:
             self._signals.publish(
                 JobConditionMet(
                     job_id=job.id,
+                    correlation_id=str(job.job.get("correlation_id") or ""),
                     event_id=str(job.job.get("event") or ""),
                     condition=condition,
                     category_id=str(job.job.get("category") or ""),
@@ -325,6 +375,7 @@ class Actions:
                 elapsed_ms=action["elapsed_ms"],
                 job_id=job_id,
                 alert_id=alert_id,
+                correlation_id=str(occasion.job.job.get("correlation_id") or "") if occasion.job else "",
                 action=action,
                 subject=subject,
             )

@@ -51,6 +51,7 @@ def chosen(actions: Any, conditions: Sequence[str]) -> list[int]:
         if condition != INSTANT
         for index, action in enumerate(listed)
         if isinstance(action, dict) and action.get("enabled") and action.get("condition") == condition
+        if "flow" not in action  # carried out on its wire, whatever became of it
     ]
     kept = _first_of_each(found, lambda index: listed[index])
     if INSTANT in conditions:

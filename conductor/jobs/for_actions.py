@@ -35,6 +35,7 @@ class JobsForActions:
         idempotency_key: str,
         start_delay: float = 0.0,
         start_trigger: str = "",
+        correlation_id: str = "",
     ) -> str:
         """See Launcher.launch. `username` is that of the event's creator (jobs.md §1)."""
         if self._engine is None:
@@ -44,6 +45,7 @@ class JobsForActions:
             source=source,
             username=str(event.get("username") or ""),
             idempotency_key=idempotency_key,
+            correlation_id=correlation_id,
         )
         return await self._engine.launch(order, SYSTEM)
 

@@ -45,6 +45,7 @@ async def launch(occasion: Occasion, means: Means, event_id: Any) -> Result:
         idempotency_key=f"action:{occasion.key}",
         start_delay=max(display.number(action.get("start_delay")), 0.0),
         start_trigger=str(trigger.get("id") or ""),
+        correlation_id=str(job.job.get("correlation_id") or "") if job else "",
     )
     if job:
         link = {"id": job_id, "reason": "action"}

@@ -174,16 +174,14 @@ async def test_an_event_with_other_active_jobs_is_disabled_instead_of_deleted(st
 
 
 async def test_what_a_plugin_wants_of_its_event_passes_the_rules_of_events(stage: Stage) -> None:
-    record = await run(
-        stage, [], {"update_event": {"notes": "<b>new</b>", "id": "other", "category": "nowhere"}}
-    )
+    record = await run(stage, [], {"update_event": {"notes": "<b>new</b>", "id": "other", "limits": 5}})
     event = stage.house.definitions.get("events", record["event"])
     assert event is not None
     assert event.get("notes", "") == "", "one malformed property refuses the whole"
-    record = await run(stage, [], {"update_event": {"notes": "<b>new</b>", "id": "other"}})
+    record = await run(stage, [], {"update_event": {"notes": "<b>new</b>", "id": "other", "targets": ["s9"]}})
     event = stage.house.definitions.get("events", record["event"])
     assert event is not None
-    assert event["notes"] == "new"
+    assert (event["notes"], event["targets"]) == ("new", ["main"]), "a job does not say where it runs"
 
 
 async def test_inherited_actions_name_their_source_and_test_runs_have_none(stage: Stage) -> None:

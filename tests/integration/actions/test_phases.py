@@ -298,3 +298,49 @@ async def test_limits_tell_whom_they_name(stage: Stage) -> None:
     assert stage.edges.mailer.sent[0].template == "job_limited"
     assert "Too long.: http" in stage.edges.web_hooks.fired[0].data["text"]
     assert len(stage.edges.snapshots.taken) == 1
+
+
+async def test_a_jobs_room_that_resumes_by_itself_releases_the_waiting_action(stage: Stage) -> None:
+    """Its port `Suspension`: who may, who did, and an abort by the system."""
+    async with stage.house.term() as term:
+        suspension = term.engine.actions.suspension  # type: ignore[attr-defined]
+        event = await stage.house.event()
+        job_id = await term.launch(event, actions=[action("suspend", approvers=["ann"])])
+        term.result(await term.launched(job_id))
+        await suspended(term, job_id)
+        with pytest.raises(Refusal, match="Only ann"):
+            suspension.check(job_id, Actor(kind="user", id="bob"))
+        suspension.check(job_id, ANN)
+        suspension.resume(job_id, ANN, {"a": 1})
+        done = (await term.ended(job_id))["actions"][0]
+        assert done["description"] == "Job was resumed by ann."
+        assert '"a": 1' in done["details"]
+        suspension.check("j0", ANN)
+        suspension.resume("j0", ANN, {})
+
+
+async def test_limits_have_the_form_of_their_port(stage: Stage) -> None:
+    async with stage.house.term() as term:
+        job_id = await term.launch(await stage.house.event())
+        await term.launched(job_id)
+        fired = term.engine.actions.limit_fired  # type: ignore[attr-defined]
+        told = await fired(term.job(job_id), {"email": "a@example.com"}, "Too long.")
+        assert told._asdict()["code"] == 0
+        assert stage.edges.mailer.sent[0].data["action"]["msg"] == "Too long."
+
+
+async def test_an_action_node_runs_once_for_each_turn_and_never_at_the_end(stage: Stage) -> None:
+    async with stage.house.term() as term:
+        job_id = await term.launch(await stage.house.event())
+        launched = await term.launched(job_id)
+        flow = term.engine.actions.run_in_flow  # type: ignore[attr-defined]
+        node = {"type": "web_hook", "web_hook": "hook", "users": "admin"}
+        for _ in range(2):
+            fields = await flow(term.job(job_id), node, condition="complete", output={"input": {}}, key="k-1")
+            assert (fields["code"], fields["description"]) == (0, "Success (HTTP 200 OK)")
+        odd = await flow(term.job(job_id), {"type": None}, condition="success", output={}, key="k-2")
+        assert odd["code"] == "type"
+        term.result(launched)
+        record = await term.ended(job_id)
+    assert [one.key for one in stage.edges.web_hooks.fired] == ["k-1"]
+    assert [(one["source"], "overrides" in one) for one in record["actions"]] == [("workflow", False)] * 2
