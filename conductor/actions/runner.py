@@ -9,20 +9,22 @@ one holds up its own job alone, and that no longer than this.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import structlog
 
-from conductor.actions import alert_data, event_changes, job_data, selection
-from conductor.actions.catalogue import LOCAL, TYPES
+from conductor.actions import alert_data, event_changes, job_data, limit_notices, selection
+from conductor.actions.attempt import UNBOUND, Once, attempted
+from conductor.actions.catalogue import LOCAL
 from conductor.actions.conditions import INSTANT, allowed
+from conductor.actions.limit_notices import Notified
 from conductor.actions.occasion import Alert, Means, Occasion
 from conductor.actions.plugin_process import PluginProcesses
 from conductor.actions.ports import Jobs, Ports
-from conductor.actions.result import RECORD, Action, Result, begun, done, failed, title_of, type_of
+from conductor.actions.result import RECORD, Action, begun, done, title_of, type_of
 from conductor.actions.resumption import Resuming, Suspension
 from conductor.actions.surroundings import Surroundings
 from conductor.actions.suspensions import Suspensions
@@ -32,20 +34,8 @@ from conductor.signals import ActionRun, Actor, JobConditionMet, Signals
 from shared import clock, faults
 
 _SAVE_AGAIN_SECONDS = 1.0
-_MOST_RETRIES = 10
-_PAUSES = (1.0, 2.0, 4.0, 8.0, 15.0)
-"""Seconds before an action with `retries` is tried again."""
-_UNBOUND = frozenset({"suspend"})
 
 log = structlog.get_logger(__name__)
-
-
-class Notified(NamedTuple):
-    """What became of a fired limit's notices, for the limit's own properties."""
-
-    code: int | float | str = 0
-    description: str = ""
-    details: str = ""
 
 
 class Actions:
@@ -90,7 +80,7 @@ class Actions:
             return
         chosen = self._chosen(job, fired)
         if chosen:
-            data = _Once(partial(job_data.job_data, self._around, job))
+            data = Once(partial(job_data.job_data, self._around, job))
             deadline = clock.monotonic() + self._settings.action_phase_timeout
             async with _together() as group:
                 for index in chosen:
@@ -146,40 +136,28 @@ class Actions:
             job.set(actions=[*selection.entries(job.job.get("actions")), entry])
         if "code" not in entry:
             entry["overrides"] = dict(output)
-            data = _Once(partial(job_data.job_data, self._around, job))
+            data = Once(partial(job_data.job_data, self._around, job))
             deadline = clock.monotonic() + self._settings.action_phase_timeout
             index = next(place for place, one in enumerate(job.job["actions"]) if one is entry)
             await self._of_job(job, index, data, deadline, key=key)
         return {name: entry[name] for name in RECORD if name in entry}
 
-    async def limit_fired(self, job: ActiveJob, limit: Mapping[str, Any], message: str) -> "Notified":
+    async def limit_fired(self, job: ActiveJob, limit: Mapping[str, Any], message: str) -> Notified:
         """Tell whom a runtime limit names, side by side; never raises for their trouble."""
-        outcome = await self.run_for_limit(job, {**limit, "msg": message})
-        return Notified(outcome["code"], outcome["description"], outcome["details"])
+        return Notified.of(await self.run_for_limit(job, {**limit, "msg": message}))
 
     async def run_for_limit(self, job: ActiveJob, limit: Mapping[str, Any]) -> dict[str, Any]:
         """Tell whom a runtime limit names (mail, web hook, snapshot), with the text `job_limited`.
 
         Answers the limit's result fields: code, description, details, elapsed_ms.
         """
-        data = _Once(partial(job_data.job_data, self._around, job))
-        began = clock.monotonic()
-        parts = _parts_of_limit(limit)
-        outcomes = await asyncio.gather(
-            *(self._guarded(self._occasion(job, action, f"limit-{limit.get('date')}-{number}", "limit", data))
-              for number, action in enumerate(parts))
-        )  # fmt: skip
-        wrong = next((result for result in outcomes if result.code), Result(0, str(limit.get("msg") or "")))
-        details = "\n\n".join(
-            f"### {title_of(action)}\n\n{result.description}\n\n{result.details}".rstrip()
-            for action, result in zip(parts, outcomes, strict=True)
-        )
-        return {
-            "code": wrong.code,
-            "description": wrong.description,
-            "details": details,
-            "elapsed_ms": _milliseconds(began),
-        }
+        data = Once(partial(job_data.job_data, self._around, job))
+        parts = limit_notices.parts_of(limit)
+        occasions = [
+            self._occasion(job, action, f"limit-{limit.get('date')}-{number}", "limit", data)
+            for number, action in enumerate(parts)
+        ]
+        return await limit_notices.tell(occasions, self._means, str(limit.get("msg") or ""))
 
     # For alerts
 
@@ -203,7 +181,7 @@ class Actions:
             return []
         alert = Alert(invocation, definition, server)
         sample = await self._sample(server)
-        make = _Once(
+        make = Once(
             partial(alert_data.alert_data, self._around, invocation, definition, server, sample, condition)
         )
         deadline = clock.monotonic() + self._settings.action_phase_timeout
@@ -229,7 +207,7 @@ class Actions:
     async def _of_alert(self, occasion: Occasion, deadline: float) -> None:
         began = clock.monotonic()
         begun(occasion.action, clock.now())
-        result = await self._guarded(occasion, deadline)
+        result = await attempted(occasion, self._means, deadline)
         done(occasion.action, result, _milliseconds(began))
         assert occasion.alert is not None  # noqa: S101
         invocation, server = occasion.alert.invocation, occasion.alert.server
@@ -239,7 +217,7 @@ class Actions:
     # One action
 
     async def _of_job(
-        self, job: ActiveJob, index: int, data: "_Once", deadline: float, *, key: str = ""
+        self, job: ActiveJob, index: int, data: Once, deadline: float, *, key: str = ""
     ) -> None:
         action: Action = job.job["actions"][index]
         type_ = type_of(action)
@@ -254,7 +232,7 @@ class Actions:
                 faults.reach("conductor.action_begun")
             occasion = self._occasion(job, action, str(index), str(action.get("condition")), data)
             occasion.key = key or occasion.key
-            result = await self._guarded(occasion, None if type_ in _UNBOUND else deadline)
+            result = await attempted(occasion, self._means, None if type_ in UNBOUND else deadline)
             if type_ not in LOCAL:
                 faults.reach("conductor.action_ran")
             done(action, result, _milliseconds(began))
@@ -266,53 +244,11 @@ class Actions:
         self._means.jobs.changed(job.id)
         self._tell(occasion, job_id=job.id, subject=_subject(job))
 
-    def _occasion(self, job: ActiveJob, action: Action, name: str, condition: str, data: "_Once") -> Occasion:
+    def _occasion(self, job: ActiveJob, action: Action, name: str, condition: str, data: Once) -> Occasion:
         return Occasion(
             action, condition, f"{job.id}-{name}",
             lambda action: job_data.with_action(self._around, data(), action, condition), job=job,
         )  # fmt: skip
-
-    async def _guarded(self, occasion: Occasion, deadline: float | None = None) -> Result:
-        """The action's result, whatever happens to it; tried again as often as it says (`retries`)."""
-        retries = occasion.action.get("retries")
-        left = (
-            min(retries, _MOST_RETRIES) if isinstance(retries, int) and not isinstance(retries, bool) else 0
-        )
-        tried = 0
-        while True:
-            result = await self._tried(occasion, deadline)
-            if not result.code or tried >= left:
-                return result
-            pause = _PAUSES[min(tried, len(_PAUSES) - 1)]
-            if deadline is not None and clock.monotonic() + pause >= deadline:
-                return result
-            tried += 1
-            await asyncio.sleep(pause)
-
-    async def _tried(self, occasion: Occasion, deadline: float | None) -> Result:
-        type_ = type_of(occasion.action)
-        run = TYPES.get(type_)
-        if run is None:
-            return Result("type", f"Unknown action type: {type_ or occasion.action.get('type')}")
-        seconds = None
-        if type_ not in _UNBOUND:
-            seconds = self._settings.action_timeout
-            if deadline is not None:
-                seconds = max(min(seconds, deadline - clock.monotonic()), 0.0)
-        try:
-            async with asyncio.timeout(seconds) as limit:
-                return await run(occasion, self._means)
-        except TimeoutError:
-            if not limit.expired():
-                return failed(type_, "The action failed: whom it asked did not answer in time.")
-            return failed(type_, f"The action has not ended within {seconds or 0:.0f} seconds.")
-        except Refusal as refusal:
-            return failed(type_, refusal.description)
-        except Deposed:
-            raise
-        except Exception as error:
-            log.exception("an action failed", type=type_, action=occasion.key)
-            return failed(type_, f"The action failed: {type(error).__name__}")
 
     # The book, and who is told
 
@@ -394,34 +330,9 @@ async def _together() -> AsyncIterator[asyncio.TaskGroup]:
         raise
 
 
-class _Once:
-    """Data that all actions of a phase share, made for the first that asks."""
-
-    def __init__(self, make: Callable[[], dict[str, Any]]) -> None:
-        self._make = make
-        self._made: dict[str, Any] | None = None
-
-    def __call__(self) -> dict[str, Any]:
-        if self._made is None:
-            self._made = self._make()
-        return self._made
-
-
 def _subject(job: ActiveJob) -> dict[str, Any]:
     """What decides who may hear of the job's actions."""
     return {key: job.job[key] for key in ("event", "type", "category", "targets") if key in job.job}
-
-
-def _parts_of_limit(limit: Mapping[str, Any]) -> list[Action]:
-    shared = {"template": "job_limited", "msg": limit.get("msg"), "limit": limit}
-    parts: list[Action] = []
-    if limit.get("users") or limit.get("email"):
-        parts.append({"type": "email", "users": limit.get("users"), "email": limit.get("email"), **shared})
-    if limit.get("web_hook"):
-        parts.append({"type": "web_hook", "web_hook": limit["web_hook"], "text": limit.get("text"), **shared})
-    if limit.get("snapshot"):
-        parts.append({"type": "snapshot", **shared})
-    return parts
 
 
 def _milliseconds(began: float) -> int:

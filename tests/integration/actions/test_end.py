@@ -296,7 +296,7 @@ async def test_output_is_stored_in_a_bucket_and_fetched_from_it(stage: Stage) ->
 async def test_better_3_an_action_with_retries_is_tried_again(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("conductor.actions.runner._PAUSES", (0.01,))
+    monkeypatch.setattr("conductor.actions.attempt._PAUSES", (0.01,))
     stage.edges.mailer.answers = [Delivered("email", "greylisted"), Delivered("email", "greylisted")]
     record = await run(stage, [action("email", email="a@example.com", retries=2)])
     assert record["actions"][0]["code"] == 0
