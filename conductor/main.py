@@ -31,7 +31,11 @@ from conductor.access.security_log import SecurityLog
 from conductor.access.sessions import Sessions
 from conductor.access.sso import logout_url
 from conductor.access.users import Users
+from conductor.actions.condition_hooks import ConditionHooks
+from conductor.actions.failures import FailedActions
+from conductor.actions.ports import Ports as ActionPorts
 from conductor.api import (
+    actions,
     api_keys,
     bucket_definitions,
     categories,
@@ -177,6 +181,8 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
         signals = Signals()
         activity = ActivityLog(records)
         signals.subscribe("activity log", activity.observe)
+        failed_actions = FailedActions(records, settings.max_failed_actions)
+        signals.subscribe("failed actions", failed_actions.observe)
         office = Office()
         vault = await _vault(records, settings, data_dir)
         definitions = Definitions(
@@ -280,6 +286,17 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
         )
         activity.follow(hooks.follow)
 
+        signals.subscribe("condition hooks", ConditionHooks(lambda: settings.hooks, hooks.fire).observe)
+        action_ports = ActionPorts(
+            mailer=mailer,
+            web_hooks=web_hooks,
+            tickets=tickets,
+            secrets=secret_values,
+            addresses=users,
+            browsers=browsers,
+            samples=samples,
+        )
+
         async def records_answer() -> bool:
             return await records.read(lambda connection: connection.exec_driver_sql("SELECT 1").scalar() == 1)
 
@@ -305,6 +322,7 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
                 *references.endpoints(definitions),
                 *revisions.endpoints(definitions, records),
                 *multiple.endpoints(definitions, multiple.of_house(office, roster, definitions.state)),
+                *actions.endpoints(failed_actions, definitions),
                 *event_history.endpoints(definitions, records, settings.ttl),
                 *run_event.endpoints(office, definitions),
                 *jobs.endpoints(office, archive, settings),
@@ -370,6 +388,7 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
                 samples.forget_all,
                 vault.forget,
             ),
+            action_ports=action_ports,
             duties=(("ticket mail", notices.run),),
         )
 

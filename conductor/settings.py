@@ -178,8 +178,34 @@ class Settings(msgspec.Struct, kw_only=True):
     """Launches a minute; 0 is off."""
     job_env: Json = {}
     job_universal_limits: Json = msgspec.field(default_factory=lambda: {"default": [], "workflow": []})
-    job_universal_actions: Json = msgspec.field(default_factory=lambda: {"default": [], "workflow": []})
+    job_universal_actions: Json = msgspec.field(
+        default_factory=lambda: {
+            "default": [{"enabled": True, "hidden": False, "condition": "error", "type": "snapshot"}],
+            "workflow": [],
+        }
+    )
+    alert_universal_actions: list[Json] = msgspec.field(
+        default_factory=lambda: [
+            {"enabled": True, "hidden": True, "condition": "alert_new", "type": "snapshot"}
+        ]
+    )
     default_plugin_credentials: dict[str, Plugin] = {}
+    action_timeout: float = 120.0
+    """Seconds that one action may take; a plugin's own timeout counts as well."""
+    action_phase_timeout: float = 300.0
+    """Seconds that all actions of a job's end, or of an alert, may take together; a suspension is not counted."""
+    action_processes: int = 16
+    """Action plugins that run at a time."""
+    max_action_chain: int = 50
+    """Jobs in a chain of events that run each other by actions; 0 is no bound."""
+    max_failed_actions: int = 1_000
+    """Failed actions that are kept for the list of them."""
+    hook_text_templates: dict[str, str] = {}
+    """Over the stock texts: job_start, job_success, job_error, job_progress, job_suspended, job_limited, alert_new,
+    alert_cleared."""
+    hostname_display_strip: str = r"\.[\w\-]+\.\w+$"
+    """What texts leave out of a host name."""
+    ip_display_strip: str = "^::ffff:"
     idempotency_seconds: float = 86_400.0
     """How long a repeated `Idempotency-Key` returns the first job."""
 

@@ -149,6 +149,27 @@ class ActionRun(Signal, frozen=True, kw_only=True):
     elapsed_ms: int
     job_id: str = ""
     alert_id: str = ""
+    action: Mapping[str, Any] = {}
+    """The action with its result (contract actions.md §5)."""
+    subject: Mapping[str, Any] = {}
+    """What decides who may hear of it: the job's event, category and targets, or the server's groups."""
+
+
+class JobConditionMet(Signal, frozen=True, kw_only=True):
+    """A condition of actions has come true for a job (contract actions.md §2), actions or not.
+
+    System hooks are named `job_<condition>`; `hook_data` makes what they are told (contract §8), for whoever
+    needs it. `groups` are those of the job's server.
+    """
+
+    job_id: str
+    event_id: str
+    condition: str
+    category_id: str = ""
+    plugin_id: str = ""
+    server_id: str = ""
+    groups: tuple[str, ...] = ()
+    hook_data: Callable[[], Mapping[str, Any]] = dict
 
 
 class AlertFired(Signal, frozen=True, kw_only=True):

@@ -10,6 +10,10 @@ from redis.asyncio import Redis
 
 from conductor.access.key_usage import KeyUsage
 from conductor.access.users import Users
+from conductor.actions.plugin_process import PluginProcesses
+from conductor.actions.ports import Ports as ActionPorts
+from conductor.actions.runner import Actions
+from conductor.actions.surroundings import Surroundings
 from conductor.api.office import Office
 from conductor.definitions.defaults import seed
 from conductor.definitions.repository import Definitions
@@ -20,6 +24,8 @@ from conductor.fleet.members import Members
 from conductor.fleet.roster import Roster
 from conductor.fleet.sockets import Sockets
 from conductor.jobs.engine import JobEngine
+from conductor.jobs.for_actions import JobsForActions
+from conductor.jobs.ports import Ports as JobPorts
 from conductor.leadership import Leadership
 from conductor.live.book import JobBook
 from conductor.live.keys import Keys
@@ -74,6 +80,7 @@ class Primary:
         key_usage: KeyUsage,
         browsers: Browsers,
         forget: Sequence[Callable[[], None]],
+        action_ports: ActionPorts,
         duties: Sequence[tuple[str, Callable[[], Coroutine[Any, Any, None]]]] = (),
     ) -> None:
         """`duties` run during each term, under these names.
@@ -101,6 +108,7 @@ class Primary:
         self._browsers = browsers
         self._forget = forget
         self._duties = duties
+        self._action_ports = action_ports
 
     async def serve(self, epoch: int) -> None:
         """Read everything, open for callers and satellites, and act until cancelled."""
@@ -115,6 +123,10 @@ class Primary:
             loading.create_task(self._load_users())
         book = JobBook(self._redis, self._keys, epoch, holds_lease=lambda: self._leadership.holds_lease)
         await book.load()
+        around = Surroundings(self._definitions, self._settings, book, self._roster.record)
+        processes = PluginProcesses(self._settings.action_processes)
+        for_actions = JobsForActions(book, self._settings.host_id())
+        actions = Actions(book, around, self._action_ports, processes, for_actions, self._signals)
         engine = JobEngine(
             book,
             self._archive,
@@ -125,7 +137,9 @@ class Primary:
             self._settings,
             self._signals,
             self._data_dir,
+            ports=JobPorts(actions=actions, notices=actions, suspension=actions.suspension),
         )
+        for_actions.open(engine)
         joining = Joining(self._roster, self._servers, self._definitions, self._settings, self._signals)
         known = await self._servers.all()
         self._roster.expect({str(server["id"]): server for server in known}, RETURN_SECONDS)
@@ -146,6 +160,7 @@ class Primary:
         finally:
             self._office.close()
             self._browsers.engine = None
+            processes.close()
             await self._sockets.close_all()
             if self._leadership.holds_lease:  # a clean stop
                 await self._samples.flush()

@@ -1,7 +1,7 @@
 """Rules for `actions[]` of events, categories, groups and alerts.
 
 Contract api/README.md §11.2 and structures/action.yaml. Whether a web hook, channel or bucket exists is
-asked when the action runs, since they may come and go.
+asked when the action runs, since they may come and go; `actions/references.py` lists those that are not there.
 """
 
 import re

@@ -26,6 +26,7 @@ class Aborting:
         end: Callable[[ActiveJob, dict[str, Any]], None],
         held: Callable[[str], bool],
         ending: Callable[[str], bool],
+        abort_ending: Callable[[ActiveJob, str], None],
         abort_workflow: Callable[[ActiveJob, str], None],
     ) -> None:
         """`end` ends a job now; `held` and `ending` tell of jobs that are being placed, or settled."""
@@ -38,6 +39,7 @@ class Aborting:
         self._end = end
         self._held = held
         self._ending = ending
+        self._abort_ending = abort_ending
         self._abort_workflow = abort_workflow
 
     def abort(self, job_id: str, reason: str, actor: Actor = SYSTEM, *, retry_ok: bool = False) -> None:
@@ -52,7 +54,7 @@ class Aborting:
         self._signals.publish(JobAborted(job_id=job_id, reason=reason, actor=actor))
         note(job, self._host, f"Job is aborted: {reason}", clock.now())
         if self._ending(job_id):
-            self._while_ending(job, reason)
+            self._abort_ending(job, reason)
         elif self._starting.under_way(job_id):
             self._keep_reason(job, reason, retry_ok=retry_ok)
             self._release(job)
@@ -76,12 +78,6 @@ class Aborting:
             retry_ok=retry_ok and (not once_more or bool(job.job.get("retry_ok"))),
         )
         self._book.mark(job)
-
-    def _while_ending(self, job: ActiveJob, reason: str) -> None:
-        """Its end is decided; what still waits for a person waits no more."""
-        if job.job.get("suspended"):
-            job.set(code="abort", description=reason)
-            self._release(job)
 
     def _release(self, job: ActiveJob) -> None:
         if job.job.get("suspended"):

@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from conductor.jobs import content
 from conductor.live.book import ActiveJob
 from shared.protocol.messages import JobCopy
 from shared.protocol.updates import storable
@@ -51,6 +52,8 @@ def adopted(copy: JobCopy, server_id: str, now: float) -> ActiveJob | None:
         return None
     if job.id != copy.id or job.server != server_id or not storable([copy.job, copy.details]):
         return None
-    taken = ActiveJob({**copy.job, "recovered": True, "updated": now, "remote": True}, copy.details)
+    document = {**copy.job, "recovered": True, "updated": now, "remote": True}
+    content.render(document, document, "")  # it comes from a host: nothing of it may run in a browser
+    taken = ActiveJob(document, copy.details)
     taken.attempt = copy.attempt
     return taken

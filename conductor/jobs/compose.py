@@ -36,7 +36,12 @@ _OF_A_RUN = frozenset(
     }
 )  # fmt: skip
 """What only a job has: an event that was made from a job's document must not start half way."""
-_FIRED = frozenset({"date", "when", "code", "description", "details", "msg", "elapsed_ms"})
+_FIRED = frozenset(
+    {
+        "date", "when", "code", "description", "details", "msg", "elapsed_ms", "loc", "active", "repeated",
+        "suspended", "notified", "notices", "resumed",
+    }
+)  # fmt: skip
 """What a limit or action carries once it has fired."""
 _FROM_PLUGIN = frozenset({"command", "script", "uid", "gid", "cwd", "env", "kill", "runner"})
 """Launch context: comes from plugin and settings alone, never from a caller."""

@@ -259,6 +259,7 @@ class Dispatcher:
         _begin(job, now, chosen)
         self._freed(job, waited)
         if await self._written(job):
+            await self._starting.announce(job)
             self._launch(job)
         return True
 

@@ -86,9 +86,10 @@ class JobEngine:
             book, definitions, settings, signals, self._entered,
             lambda event_id, condition: totals.today(event_id, condition, book.of_event(event_id)),
         )  # fmt: skip
+        self.actions = ports.actions
         self._finisher = Finisher(
             book, archive, files, self.logs, agents, definitions, state, settings, signals, self.followers,
-            left=self._left, entered=self._entered,
+            left=self._left, entered=self._entered, actions=ports.actions,
         )  # fmt: skip
         self._multiplexer = Multiplexer(
             book, archive, placing, census, self.followers, signals,
@@ -108,7 +109,7 @@ class JobEngine:
         self._aborting = Aborting(
             book, agents, starting, ports.suspension, signals,
             host=host, end=self._end, held=self._dispatcher.holds, ending=self._finisher.is_ending,
-            abort_workflow=self._multiplexer.abort,
+            abort_ending=self._finisher.abort, abort_workflow=self._multiplexer.abort,
         )  # fmt: skip
         self.resuming = Resuming(book, ports.suspension, self.followers, signals, host)
         self.queues = Queues(
@@ -116,8 +117,10 @@ class JobEngine:
         )
         self.upkeep = Upkeep(book, archive, self.followers, signals, host, skipped=self._dispatcher.due)
         self.reports = Reports(
-            book, archive, self.logs, agents, self._finisher, self.followers, LateResults(archive, host),
+            book, archive, self.logs, agents, self._finisher, self.followers,
+            LateResults(archive, host, settings.base_app_url),
             host=host, spawn=self._spawn, unheard_of=self._dispatcher.holds,
+            actions=ports.actions, base_url=settings.base_app_url,
         )  # fmt: skip
 
     async def _resume(self) -> None:
@@ -132,6 +135,8 @@ class JobEngine:
                 job.set(remote=False, updated=now)
                 note(job, self._host, "Resuming management of job.", now)
                 self.book.mark(job)
+                if self.actions.due(job, ("instant",)):  # pushed, and not done when we took over
+                    self._spawn(self.actions.run_for_job(job, ("instant",)))
             elif job.state == "starting":
                 self._start_again(job, now)
             else:

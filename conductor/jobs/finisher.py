@@ -1,8 +1,8 @@
 """The end of a job, in the order that loses and doubles nothing (durability.md, step 7).
 
-Log into the archive's keeping; what was decided into the book; one SQL transaction keyed by the job's ID;
-one script that removes the job and lets in what follows; then the satellite may forget it. Each step can
-be done again by whoever finds it undone.
+Log into the archive's keeping; what was decided into the book; the actions, each booked as begun and done; one
+SQL transaction keyed by the job's ID; one script that removes the job and lets in what follows; then the
+satellite may forget it. Each step can be done again by whoever finds it undone.
 """
 
 import asyncio
@@ -15,6 +15,7 @@ from conductor.definitions.repository import Definitions
 from conductor.definitions.state import GlobalState
 from conductor.errors import Unavailable
 from conductor.jobs import outcome
+from conductor.jobs.actions import Actions, NoActions
 from conductor.jobs.agents import Agents
 from conductor.jobs.compose import words
 from conductor.jobs.followers import Followers
@@ -27,6 +28,7 @@ from conductor.records.job_archive import JobArchive
 from conductor.settings import Settings
 from conductor.signals import JobFinished, Signals
 from shared import clock, faults, ids
+from shared.schema.jobs import ABORT
 
 _RETRY_SECONDS = 1.0
 
@@ -54,6 +56,7 @@ class Finisher:
         *,
         left: Callable[[ActiveJob], None],
         entered: Callable[[ActiveJob], None],
+        actions: Actions | None = None,
     ) -> None:
         """`left` is told of each job that ended, `entered` of each job that follows one."""
         self._book = book
@@ -70,14 +73,22 @@ class Finisher:
         self._left = left
         self._entered = entered
         self._totals = Totals(state, settings.tz)
+        self._actions = actions or NoActions()
         self._ending: set[str] = set()
 
     def is_ending(self, job_id: str) -> bool:
         return job_id in self._ending
 
     async def finish(self, job: ActiveJob, result: Mapping[str, Any]) -> None:
-        """End the job with what its satellite, or we, say of it. A second call for one job does nothing."""
-        if job.id in self._ending or job.id not in self._book:
+        """End the job with what its satellite, or we, say of it.
+
+        A second call for one job does nothing, but for an abort while its actions run.
+        """
+        if job.id not in self._book:
+            return
+        if job.id in self._ending:
+            if result.get("code") == ABORT:
+                self.abort(job, str(result.get("description") or ""))
             return
         self._ending.add(job.id)
         try:
@@ -94,6 +105,15 @@ class Finisher:
                 await self._settle_when_possible(job)
             finally:
                 self._ending.discard(job.id)
+
+    def abort(self, job: ActiveJob, reason: str) -> None:
+        """Somebody aborts a job whose actions are under way: it ends as aborted, and nobody resumes it."""
+        decided = job.outcome
+        if decided is not None and not decided.get("acted"):
+            job.set(code=ABORT, description=reason)
+            job.remove("suspended")
+            self._book.mark(job)
+            self._actions.release(job)
 
     async def _settle_when_possible(self, job: ActiveJob) -> None:
         while True:
@@ -122,31 +142,55 @@ class Finisher:
         if job.job.get("ephemeral") and (job.job["code"] or job.details.get("files")):
             job.remove("ephemeral")  # what failed or left files is worth a record (jobs.md §14.2)
         plan = outcome.retry(job.job)
-        job.outcome = {"retry": [ids.short_id("j"), plan.number, plan.delay] if plan else None}
+        job.outcome = {
+            "retry": [ids.short_id("j"), plan.number, plan.delay] if plan else None,
+            "conditions": [] if plan else outcome.conditions(job.job),
+        }
 
     async def _settle(self, job: ActiveJob) -> None:
         decided = job.outcome or {}
         plan = decided.get("retry")
         if not decided.get("complete"):
-            await self._complete(job, plan)
-            job.outcome = {**decided, "complete": True}
+            await self._act(job)
+            self._complete(job, plan)
+            job.outcome = {**(job.outcome or {}), "complete": True}
         follow_ups = self._follow_ups(job, plan)
         await self._book.save(job)
         faults.reach("conductor.finishing")
         record = self._record(job)
         await self._store(record)
         faults.reach("conductor.sql")
+        await self._actions.change_event(job)
         await self._book.settle(job, follow_ups)
         faults.reach("conductor.settled")
         self._tell(job, record, follow_ups)
+        await self._actions.delete_event(job)
 
-    async def _complete(self, job: ActiveJob, plan: list[Any] | None) -> None:
-        """What the record needs beside the result. Not done again after a death: the live log is gone by then."""
-        await self._keep_log(job)
-        faults.reach("conductor.files")
+    async def _act(self, job: ActiveJob) -> None:
+        """Log and actions. Not done again after a death: the live log is gone by then, and an action is done."""
+        decided = job.outcome or {}
+        if decided.get("acted"):
+            return
+        if not decided.get("kept"):
+            await self._keep_log(job)
+            faults.reach("conductor.files")
+            job.outcome = {**decided, "kept": True}
+        conditions = decided.get("conditions") or ()
+        if conditions:
+            if self._actions.due(job, conditions):
+                # What is decided must outlive us before anybody hears of it.
+                await self._book.save(job)
+                faults.reach("conductor.decided")
+                self._followers.changed(job.id)
+            await self._actions.run_for_job(job, conditions)
+        job.outcome = {**(job.outcome or {}), "acted": True}
+
+    def _complete(self, job: ActiveJob, plan: list[Any] | None) -> None:
+        """What the record needs beside the result and its actions."""
         self._tag(job, retried=bool(plan))
         if plan:
-            job.set(retried=True, jobs=[{"id": plan[0], "reason": "retry"}])
+            launched = [one for one in job.job.get("jobs") or () if isinstance(one, dict)]
+            job.set(retried=True, jobs=[*launched, {"id": plan[0], "reason": "retry"}])
         note(job, self._host, _last_words(job.job), job.job["completed"])
 
     async def _keep_log(self, job: ActiveJob) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import structlog
 
+from conductor.jobs import content
 from conductor.jobs.compose import meta_row
 from conductor.jobs.outcome import normal_code, split
 from conductor.logs import Once
@@ -46,9 +47,10 @@ def is_late(record: Mapping[str, Any], result: Mapping[str, Any]) -> bool:
 
 
 class LateResults:
-    def __init__(self, archive: JobArchive, host: str) -> None:
+    def __init__(self, archive: JobArchive, host: str, base_url: str = "") -> None:
         self._archive = archive
         self._host = host
+        self._base_url = base_url
         self._first = Once()
 
     async def take(self, server_id: str, job_id: str, result: Mapping[str, Any]) -> bool:
@@ -73,6 +75,7 @@ class LateResults:
         delivered = allowed(result, SATELLITE_KEYS)
         for key in (*_DECIDED, *_OF_THE_RUN):
             delivered.pop(key, None)
+        content.render(delivered, record, self._base_url)
         summary, details = split(delivered)
         row = meta_row(self._host, _ROW, clock.now())
         return {

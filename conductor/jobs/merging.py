@@ -4,19 +4,22 @@ A satellite may speak of the jobs launched on it and of no others; what it says 
 shape and the bounds that readers rely on, and the conductor's clock where its own is off.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
-from conductor.jobs import limits, notes, timelines
-from conductor.jobs.compose import words
-from conductor.jobs.content import bounded
+from conductor.jobs import content, limits, notes, timelines
+from conductor.jobs.actions import Actions
+from conductor.jobs.bounds import bounded
 from conductor.jobs.finisher import Finisher
 from conductor.jobs.followers import Followers
 from conductor.jobs.outcome import split
+from conductor.jobs.pushes import pushed, pushes_instant
 from conductor.live.book import ActiveJob, JobBook
 from shared import clock
 from shared.protocol.messages import MetaRow
 from shared.protocol.updates import SATELLITE_KEYS, allowed
+
+Spawn = Callable[[Coroutine[Any, Any, object]], None]
 
 _STATES_FROM_AGENTS = frozenset({"finishing"})
 _MOST_TEXT = 4096
@@ -26,11 +29,24 @@ _CLOCKS_AGREE_SECONDS = 60.0
 
 
 class Merging:
-    def __init__(self, book: JobBook, finisher: Finisher, followers: Followers, *, host: str) -> None:
+    def __init__(
+        self,
+        book: JobBook,
+        finisher: Finisher,
+        followers: Followers,
+        actions: Actions,
+        *,
+        host: str,
+        base_url: str,
+        spawn: Spawn,
+    ) -> None:
         self._book = book
         self._finisher = finisher
         self._followers = followers
+        self._actions = actions
         self._host = host
+        self._base_url = base_url
+        self._spawn = spawn
 
     def own(self, server_id: str, job_id: str, attempt: int | None = None) -> ActiveJob | None:
         """The job if it was launched on that server, in that attempt, and is not being settled."""
@@ -95,19 +111,14 @@ class Merging:
             rows.append({"id": row.id[:64], "epoch": epoch, "msg": row.msg[:_MOST_TEXT], "server": server_id})
         notes.add(job, *rows)
 
-    @staticmethod
-    def push(job: ActiveJob, update: dict[str, Any]) -> None:
-        """Append pushed arrays (jobs.md §11 step 6): tags, and limits that are some."""
-        pushed = update.pop("push", None)
-        if not isinstance(pushed, dict):
-            return
-        tags = [*words(job.job.get("tags")), *words(pushed.get("tags"))]
-        job.set(tags=list(dict.fromkeys(tags)))
-        if isinstance(given := pushed.get("limits"), list):
-            own = job.job.get("limits")
-            fresh = [{**one, "source": "job"} for one in given if _is_limit(one)]
-            if fresh and isinstance(own, list) and len(own) + len(fresh) <= _MOST_LIMITS:
-                job.set(limits=[*own, *fresh])
+    def push(self, job: ActiveJob, update: dict[str, Any]) -> None:
+        """Append pushed arrays and start instant actions; make HTML of user content (jobs.md §11, steps 6, 7)."""
+        push = update.pop("push", None)
+        if isinstance(push, dict) and (changes := pushed(job.job, push)):
+            job.update(changes)
+            if pushes_instant(changes):
+                self._spawn(self._actions.run_for_job(job, ("instant",)))
+        content.render(update, job.job, self._base_url)
 
     def _checked(self, job: ActiveJob, report: dict[str, Any]) -> dict[str, Any]:
         kept, faults = bounded(report)
@@ -131,9 +142,4 @@ class Merging:
             notes.note(job, self._host, text, clock.now())
 
 
-_MOST_LIMITS = 100
 _SAME_TEXT = 24
-
-
-def _is_limit(value: Any) -> bool:
-    return isinstance(value, dict) and isinstance(value.get("type"), str) and "enabled" in value

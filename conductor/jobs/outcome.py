@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from conductor.jobs import limits
-from conductor.jobs.compose import armed
+from conductor.jobs.compose import armed, words
 from shared.protocol.updates import DETAIL_KEYS
-from shared.schema.jobs import ABORT, succeeded
+from shared.schema.jobs import ABORT, CRITICAL, WARNING, succeeded
 
 _NON_WORD = re.compile(r"\W+")
 
@@ -19,6 +19,7 @@ _RETRY_KEEPS = (
 )  # fmt: skip
 _DROPPED_AT_END = (
     "remote", "redraw", "status", "until", "procs", "conns", "retry_ok", "position", "push", "abort_reason",
+    "suspended", "update_event", "delete_event",
 )  # fmt: skip
 
 
@@ -50,6 +51,15 @@ def retry(job: Mapping[str, Any]) -> Retry | None:
     if limit is None or count >= limits.amount(limit):
         return None
     return Retry(count + 1, limits.number(limit.get("duration")))
+
+
+def conditions(job: Mapping[str, Any]) -> list[str]:
+    """The conditions that an ended job fires, in order (contract actions.md §2); tags as they stand now."""
+    code = job.get("code")
+    fired = ["complete", "success"] if succeeded(code) else ["complete", "error"]
+    if not succeeded(code):
+        fired.append(code if code in (WARNING, CRITICAL, ABORT) else "user")
+    return [*fired, *(f"tag:{tag}" for tag in words(job.get("tags")))]
 
 
 def retried_job(

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from conductor.jobs.actions import Actions, NoActions
 from conductor.jobs.limits.notices import LimitNotices, NoNotices
-from conductor.live.book import ActiveJob
 from conductor.signals import Actor
 
 
@@ -23,13 +23,11 @@ class ActiveAlerts(Protocol):
         ...
 
 
-class JobActions(Protocol):
-    async def run_for_job(self, job: ActiveJob, conditions: Sequence[str]) -> None:
-        """Run the job's actions of these conditions; return when all are done, suspension included."""
+class Suspension(Protocol):
+    def check(self, job_id: str, by: Actor) -> None:
+        """Raises AccessDenied when the job's waiting suspend action names others who may let it go on."""
         ...
 
-
-class Suspension(Protocol):
     def resume(self, job_id: str, by: Actor, params: Mapping[str, Any]) -> None:
         """Let the job's waiting suspend action end; what it was resumed by and with goes into its details."""
         ...
@@ -45,12 +43,10 @@ class _NoAlerts:
         return ()
 
 
-class _NoActions:
-    async def run_for_job(self, job: ActiveJob, conditions: Sequence[str]) -> None:
+class _NoSuspension:
+    def check(self, job_id: str, by: Actor) -> None:
         return
 
-
-class _NoSuspension:
     def resume(self, job_id: str, by: Actor, params: Mapping[str, Any]) -> None:
         return
 
@@ -60,5 +56,5 @@ class Ports:
     load: ServerLoad = field(default_factory=_NoLoad)
     alerts: ActiveAlerts = field(default_factory=_NoAlerts)
     notices: LimitNotices = field(default_factory=NoNotices)
-    actions: JobActions = field(default_factory=_NoActions)
+    actions: Actions = field(default_factory=NoActions)
     suspension: Suspension = field(default_factory=_NoSuspension)

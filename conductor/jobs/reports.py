@@ -9,6 +9,7 @@ from typing import Any
 
 import structlog
 
+from conductor.jobs.actions import Actions
 from conductor.jobs.agents import Agents
 from conductor.jobs.finisher import Finisher
 from conductor.jobs.followers import Followers
@@ -42,6 +43,8 @@ class Reports:
         host: str,
         spawn: Spawn,
         unheard_of: Callable[[str], bool],
+        actions: Actions,
+        base_url: str,
     ) -> None:
         """`unheard_of` tells whether a job is being assigned, so that no satellite can have heard of it yet."""
         self._book = book
@@ -50,7 +53,7 @@ class Reports:
         self._followers = followers
         self._late = late
         self._spawn = spawn
-        self._merging = Merging(book, finisher, followers, host=host)
+        self._merging = Merging(book, finisher, followers, actions, host=host, base_url=base_url, spawn=spawn)
         self._intake = LogIntake(book, logs, agents, finisher, followers, host=host)
         self._reconnection = Reconnection(
             book, archive, agents, finisher, self._intake, end=self._end, unheard_of=unheard_of

@@ -46,6 +46,7 @@ class Resuming:
             raise Refusal("job", f"Job is not suspended: {job_id}")
         if not _waits(job):
             raise Refusal("job", f"Job has no active suspend action: {job_id}")
+        self._suspension.check(job_id, actor)
         given = dict(params or {})
         if given and not job.job.get("complete"):
             changed = {**job.job, "params": {**(job.job.get("params") or {}), **given}}

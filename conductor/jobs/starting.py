@@ -32,6 +32,10 @@ class Starting:
             for action in (actions if isinstance(actions, list) else ())
         )
 
+    async def announce(self, job: ActiveJob) -> None:
+        """The job starts and has no actions to run before: whoever counts starts hears of it."""
+        await self._actions.run_for_job(job, (CONDITION,))
+
     def under_way(self, job_id: str) -> bool:
         """Whether the job's start actions run just now: an abort takes effect when they return."""
         return job_id in self._under_way

@@ -95,7 +95,7 @@ class Watching:
     async def _tell(self, job: ActiveJob, limit: limits.Limit, message: str) -> None:
         began = clock.monotonic()
         try:
-            notified = await self._notices.limit_fired(job, dict(limit), message)
+            notified = Notified(*await self._notices.limit_fired(job, dict(limit), message))
         except Exception:
             log.exception("a limit could not be told", job=job.id)
             notified = Notified("limit", "The notices of this limit failed.")

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from conductor.records.engines.contract import Engine
 from conductor.records.tables import metadata
 
-REVISION = "0005"
+REVISION = "0006"
 """The newest revision in `migrations/versions`: what `tables` describes."""
 
 MIGRATIONS = Path(__file__).parent / "migrations"

@@ -182,3 +182,10 @@ tickets = sa.Table(
     sa.Index("ix_tickets_created", "created", "id"),
     sa.Index("ix_tickets_modified", "modified", "id"),
 )
+
+action_failures = sa.Table(
+    "action_failures",
+    metadata,
+    sa.Column("id", _key(64), primary_key=True),  # sorts by time
+    sa.Column("doc", sa.LargeBinary, nullable=False),
+)

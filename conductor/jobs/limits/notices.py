@@ -9,7 +9,7 @@ from conductor.live.book import ActiveJob
 class Notified(NamedTuple):
     """What became of a fired limit's e-mail, web hook and snapshot, for the limit's own properties."""
 
-    code: int | str = 0
+    code: int | float | str = 0
     description: str = ""
     details: str = ""
     """Markdown."""
@@ -18,8 +18,10 @@ class Notified(NamedTuple):
 class LimitNotices(Protocol):
     """Tells of a fired limit by what it names: `users` and `email`, `web_hook` with `text`, `snapshot`."""
 
-    async def limit_fired(self, job: ActiveJob, limit: Mapping[str, Any], message: str) -> Notified:
-        """Run in parallel what the limit asks for; return when all is done. Never raises for their trouble."""
+    async def limit_fired(
+        self, job: ActiveJob, limit: Mapping[str, Any], message: str
+    ) -> tuple[int | float | str, str, str]:
+        """Run in parallel what the limit asks for; the fields of `Notified` when all is done. Never raises."""
         ...
 
 

@@ -1,7 +1,7 @@
 """A real HTTP server over a real SQLite database, with the endpoints of this room."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -139,7 +139,9 @@ async def serving(
     more: tuple[Endpoint[Any], ...] = (),
     content: bucket_definitions.BucketContent | None = None,
     settings: Settings | None = None,
+    make: Callable[[Records, Definitions], tuple[Endpoint[Any], ...]] | None = None,
 ) -> AsyncIterator[Served]:
+    """`more` endpoints, and those that `make` makes of the stores."""
     settings = settings or Settings()
     settings.WebServer.max_json_size = 256 * 1024
     settings.WebServer.max_upload_size = 1024 * 1024
@@ -196,6 +198,7 @@ async def serving(
             *multiple.endpoints(definitions, {}),
             *event_history.endpoints(definitions, records, settings.ttl),
             *more,
+            *(make(records, definitions) if make else ()),
         )
     )
     uploads = folder / "uploads"

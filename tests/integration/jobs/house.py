@@ -9,13 +9,19 @@ from typing import Any, NamedTuple, TypeVar
 
 from redis.asyncio import Redis
 
+from conductor.actions.plugin_process import PluginProcesses
+from conductor.actions.ports import Ports
+from conductor.actions.runner import Actions
+from conductor.actions.surroundings import Surroundings
 from conductor.definitions import writer
 from conductor.definitions.defaults import seed
+from conductor.definitions.kinds import KINDS, Kind
 from conductor.definitions.repository import Definitions
 from conductor.errors import Deposed
 from conductor.jobs.compose import Order
 from conductor.jobs.engine import JobEngine
-from conductor.jobs.ports import Ports
+from conductor.jobs.for_actions import JobsForActions
+from conductor.jobs.ports import Ports as JobPorts
 from conductor.live.book import ActiveJob, JobBook
 from conductor.live.connection import connect
 from conductor.live.keys import Keys, keys
@@ -119,9 +125,12 @@ class House:
         self.files = Files.open((folder / "files").as_uri())
         self.satellites = Satellites()
         self.settings = Settings(hostname="here")
+        self.ports = Ports()
+        """What actions reach of other rooms."""
         self.epoch = 0
         self.tick = 0.1
-        self.ports = Ports()
+        self.job_ports: JobPorts | None = None
+        """What the job engine reaches of other rooms; None: the actions of the house."""
         self.told: list[Signal] = []
         """What was announced, in order."""
         self.signals = _Ear(self.told)
@@ -139,10 +148,16 @@ class House:
         await self.redis.set(self.names.epoch, self.epoch)
         book = JobBook(self.redis, self.names, self.epoch, holds_lease=lambda: True)
         await book.load()
+        around = Surroundings(self.definitions, self.settings, book, self.satellites.online.get)
+        processes = PluginProcesses(self.settings.action_processes)
+        for_actions = JobsForActions(book, self.settings.host_id())
+        actions = Actions(book, around, self.ports, processes, for_actions, self.signals)
         engine = JobEngine(
             book, self.archive, self.files, self.definitions, self.definitions.state, self.satellites,
-            self.settings, self.signals, self.folder, tick_seconds=self.tick, ports=self.ports,
+            self.settings, self.signals, self.folder, tick_seconds=self.tick,
+            ports=self.job_ports or jobs_ports(actions),
         )  # fmt: skip
+        for_actions.open(engine)
         running = asyncio.create_task(engine.run())
         ready = asyncio.create_task(engine.ready.wait())
         await asyncio.wait((running, ready), return_when=asyncio.FIRST_COMPLETED)
@@ -153,6 +168,7 @@ class House:
             running.cancel()
             with suppress(asyncio.CancelledError, Deposed, BaseExceptionGroup):
                 await running
+            processes.close()
 
 
 class Term:
@@ -213,9 +229,11 @@ class Term:
 
 
 @asynccontextmanager
-async def furnished(redis_url: str, records: Records, folder: Path) -> AsyncIterator[House]:
+async def furnished(
+    redis_url: str, records: Records, folder: Path, kinds: Mapping[str, Kind] = KINDS
+) -> AsyncIterator[House]:
     redis = connect(redis_url)
-    definitions = Definitions(records, Signals())
+    definitions = Definitions(records, Signals(), kinds=kinds)
     await definitions.load()
     await seed(definitions)
     try:
@@ -237,3 +255,8 @@ async def until(look: Callable[[], T], what: str, timeout: float = TIMEOUT) -> T
     except TimeoutError:
         raise AssertionError(f"not within {timeout:g} s: {what}") from None
     return value
+
+
+def jobs_ports(actions: Actions) -> JobPorts:
+    """The job engine's ports as a term fills them with its actions."""
+    return JobPorts(actions=actions, notices=actions, suspension=actions.suspension)

@@ -48,7 +48,7 @@ def used(term: Term, launched: Launched, **update: Any) -> None:
 async def test_better_the_abort_of_a_limit_does_not_wait_for_its_notices(house: House) -> None:
     """jobs.md, "Where to be better" 7."""
     notices = Notices()
-    house.ports = Ports(notices=notices)
+    house.job_ports = Ports(notices=notices)
     house.satellites.join("s1")
     async with house.term() as term:
         fires = limit("mem", amount=100, duration=0, abort=True, email="ops@example.com")
@@ -71,7 +71,7 @@ async def test_better_the_abort_of_a_limit_does_not_wait_for_its_notices(house: 
 async def test_a_soft_limit_tags_and_tells_once_and_leaves_the_result_alone(house: House) -> None:
     notices = Notices()
     notices.delivered.set()
-    house.ports = Ports(notices=notices)
+    house.job_ports = Ports(notices=notices)
     house.satellites.join("s1")
     async with house.term() as term:
         launched = await started(house, term, limit("cpu", amount=50, tags=["t1"], web_hook="w1"))
@@ -209,7 +209,7 @@ async def test_the_wait_for_a_server_is_recorded(house: House) -> None:
 async def test_a_deposed_conductor_tells_nobody(house: House) -> None:
     """Notices end with the term: the next primary finds the limit fired and does not fire it again."""
     notices = Notices()
-    house.ports = Ports(notices=notices)
+    house.job_ports = Ports(notices=notices)
     house.satellites.join("s1")
     async with house.term() as term:
         launched = await started(house, term, limit("time", duration=0.01, email="x@example.com"))

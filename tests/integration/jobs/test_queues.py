@@ -113,7 +113,7 @@ class Alerts:
 
 async def test_each_refused_server_is_in_the_jobs_activity_log_with_its_reason(house: House) -> None:
     alerts = Alerts()
-    house.ports = Ports(alerts=alerts)
+    house.job_ports = Ports(alerts=alerts)
     house.satellites.join("s1", title="One", enabled=False)
     house.satellites.join("s2", title="Two")
     house.satellites.join("s3", title="Three")
@@ -131,7 +131,7 @@ async def test_each_refused_server_is_in_the_jobs_activity_log_with_its_reason(h
 async def test_jobs_wait_for_the_end_of_an_alert(house: House) -> None:
     alerts = Alerts()
     alerts.titles["s1"] = ["Load"]
-    house.ports = Ports(alerts=alerts)
+    house.job_ports = Ports(alerts=alerts)
     house.satellites.join("s1")
     async with house.term() as term:
         job_id = await term.launch(await house.event(limits=[ONE, QUEUE]))

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from conductor.errors import BadParameter, Refusal
+from conductor.jobs.actions import NoActions
 from conductor.jobs.ports import Ports
 from conductor.live.book import ActiveJob
 from conductor.signals import SYSTEM, Activity, Actor, JobResumed
@@ -16,31 +17,38 @@ SUSPEND = {"type": "suspend", "enabled": True, "condition": "start", "users": []
 ANN = Actor(kind="user", id="ann", ips=("10.0.0.1",), useragent="curl")
 
 
-class Suspending:
+class Suspending(NoActions):
     """Actions that do one thing: suspend the job until it is resumed."""
-
-    def __init__(self) -> None:
-        self.resumed: list[tuple[str, str, dict[str, Any]]] = []
 
     async def run_for_job(self, job: ActiveJob, conditions: Sequence[str]) -> None:
         for action in job.job["actions"]:
-            if action["condition"] in conditions and "code" not in action:
+            wanted = action["type"] == "suspend" and action["condition"] in conditions
+            if wanted and "code" not in action:
                 job.set(suspended=True)
                 while job.job.get("suspended"):
                     await asyncio.sleep(0.01)
                 action["code"] = 0
                 job.set(actions=job.job["actions"])
 
+
+class Waiting:
+    """Who lets them go on."""
+
+    def __init__(self) -> None:
+        self.resumed: list[tuple[str, str, dict[str, Any]]] = []
+
+    def check(self, job_id: str, by: Actor) -> None: ...
+
     def resume(self, job_id: str, by: Actor, params: Mapping[str, Any]) -> None:
         self.resumed.append((job_id, by.id, dict(params)))
 
 
 @pytest.fixture
-def suspending(house: House) -> Suspending:
-    actions = Suspending()
-    house.ports = Ports(actions=actions, suspension=actions)
+def suspending(house: House) -> Waiting:
+    waiting = Waiting()
+    house.job_ports = Ports(actions=Suspending(), suspension=waiting)
     house.satellites.join("s1")
-    return actions
+    return waiting
 
 
 async def suspended(house: House, term: Term, **changes: Any) -> str:
@@ -50,7 +58,7 @@ async def suspended(house: House, term: Term, **changes: Any) -> str:
 
 
 async def test_a_suspended_job_holds_its_slot_and_goes_on_with_what_it_is_given(
-    house: House, suspending: Suspending
+    house: House, suspending: Waiting
 ) -> None:
     async with house.term() as term:
         limits = [
@@ -77,7 +85,7 @@ async def test_a_suspended_job_holds_its_slot_and_goes_on_with_what_it_is_given(
         assert rows[0].payload["params"] == params
 
 
-async def test_a_resume_may_move_the_job_to_another_server(house: House, suspending: Suspending) -> None:
+async def test_a_resume_may_move_the_job_to_another_server(house: House, suspending: Waiting) -> None:
     async with house.term() as term:
         job_id = await suspended(house, term)
         house.satellites.join("s2")
@@ -87,7 +95,7 @@ async def test_a_resume_may_move_the_job_to_another_server(house: House, suspend
 
 
 async def test_what_cannot_be_resumed_is_refused_and_stays_as_it_is(
-    house: House, suspending: Suspending
+    house: House, suspending: Waiting
 ) -> None:
     async with house.term() as term:
         with pytest.raises(Refusal, match="No active job"):
@@ -102,7 +110,7 @@ async def test_what_cannot_be_resumed_is_refused_and_stays_as_it_is(
         assert term.job(job_id).job["suspended"] is True
 
 
-async def test_a_suspended_job_knows_no_time(house: House, suspending: Suspending) -> None:
+async def test_a_suspended_job_knows_no_time(house: House, suspending: Waiting) -> None:
     """No dead-job timeout and no runtime limit while it waits for a person (§13)."""
     house.settings.dead_job_timeout = 0.1
     async with house.term() as term:
@@ -114,7 +122,7 @@ async def test_a_suspended_job_knows_no_time(house: House, suspending: Suspendin
 
 
 async def test_an_abort_of_a_suspended_job_ends_it_and_it_never_starts(
-    house: House, suspending: Suspending
+    house: House, suspending: Waiting
 ) -> None:
     async with house.term() as term:
         job_id = await suspended(house, term)
@@ -126,7 +134,7 @@ async def test_an_abort_of_a_suspended_job_ends_it_and_it_never_starts(
 
 
 async def test_the_next_primary_suspends_it_again_and_runs_no_action_twice(
-    house: House, suspending: Suspending
+    house: House, suspending: Waiting
 ) -> None:
     async with house.term() as term:
         actions = [{**SUSPEND, "type": "email", "code": 0}, dict(SUSPEND)]
@@ -140,9 +148,7 @@ async def test_the_next_primary_suspends_it_again_and_runs_no_action_twice(
         assert (await term.launched(job_id)).job["actions"][0]["code"] == 0
 
 
-async def test_an_abort_that_was_asked_for_before_a_death_is_kept(
-    house: House, suspending: Suspending
-) -> None:
+async def test_an_abort_that_was_asked_for_before_a_death_is_kept(house: House, suspending: Waiting) -> None:
     async with house.term() as term:
         job_id = await suspended(house, term)
         term.job(job_id).set(abort_reason="No more.")

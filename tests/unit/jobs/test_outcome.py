@@ -4,6 +4,7 @@ import pytest
 
 from conductor.jobs.outcome import (
     Retry,
+    conditions,
     final_tags,
     normal_code,
     record,
@@ -99,3 +100,38 @@ def test_the_record_has_nothing_of_the_run() -> None:
     assert stored == {
         "id": "j1", "state": "complete", "code": 0, "output": "x", "final": True, "complete": True, "progress": 1,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        (0, ["complete", "success"]),
+        (False, ["complete", "success"]),
+        (1, ["complete", "error", "user"]),
+        ("disk_full", ["complete", "error", "user"]),
+        ("warning", ["complete", "error", "warning"]),
+        ("critical", ["complete", "error", "critical"]),
+        ("abort", ["complete", "error", "abort"]),
+    ],
+)
+def test_the_conditions_of_an_end(code: object, expected: list[str]) -> None:
+    assert conditions({"code": code, "tags": ["b", "a"]}) == [*expected, "tag:b", "tag:a"]
+
+
+def test_what_a_job_wants_of_its_event_is_not_recorded() -> None:
+    job = {"id": "j1", "code": 0, "update_event": {"enabled": False}, "delete_event": True, "suspended": True}
+    assert {"update_event", "delete_event", "suspended"}.isdisjoint(record(job, {}))
+
+
+def test_a_retry_arms_its_actions_again() -> None:
+    ran = {
+        "type": "suspend",
+        "code": 0,
+        "date": 1.0,
+        "active": True,
+        "notified": True,
+        "resumed": {},
+        "loc": "#1",
+    }
+    new, _ = retried_job(ended(1, actions=[ran]), {}, Retry(1, 0), "j2", 100.0)
+    assert new["actions"] == [{"type": "suspend"}]

@@ -1,0 +1,67 @@
+"""One action that is to run, and what its type works with."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from conductor.actions.plugin_process import PluginProcesses
+from conductor.actions.ports import Jobs, Ports
+from conductor.actions.result import Action, Result
+from conductor.actions.surroundings import Surroundings
+from conductor.actions.suspensions import Suspensions
+from conductor.live.book import ActiveJob
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """An alert invocation with its definition and its server's record."""
+
+    invocation: Json
+    definition: Mapping[str, Any]
+    server: Mapping[str, Any]
+
+
+@dataclass
+class Occasion:
+    """An action with what it follows: a job or an alert, never both."""
+
+    action: Action
+    condition: str
+    key: str
+    """Names this one run for ever: who is told of it twice can know it by this."""
+    make_data: Callable[[Action], Json]
+    job: ActiveJob | None = None
+    alert: Alert | None = None
+    before_completion: bool = field(default=True)
+    """The job has not run yet, or runs still."""
+
+    @cached_property
+    def data(self) -> Json:
+        """The hook data, made when first asked for."""
+        return self.make_data(self.action)
+
+    def part(self, name: str, action: Action) -> "Occasion":
+        """A part of this action that is carried out as an action of its own."""
+        return Occasion(
+            action, self.condition, f"{self.key}-{name}", self.make_data, self.job, self.alert,
+            self.before_completion,
+        )  # fmt: skip
+
+
+@dataclass
+class Means:
+    """What actions are carried out with, for one term."""
+
+    around: Surroundings
+    ports: Ports
+    jobs: Jobs
+    suspensions: Suspensions
+    processes: PluginProcesses
+    save: Callable[[ActiveJob], Awaitable[None]]
+    """Return when the job's changes are in the book."""
+
+
+Run = Callable[[Occasion, Means], Awaitable[Result]]
