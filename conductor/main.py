@@ -8,9 +8,10 @@ import asyncio
 import contextlib
 import fcntl
 import secrets
+import shutil
 import signal
 import sys
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -26,6 +27,7 @@ from conductor.access.sessions import Sessions
 from conductor.access.users import Users
 from conductor.api import (
     api_keys,
+    buckets,
     event_history,
     job_logs,
     job_stream,
@@ -36,6 +38,7 @@ from conductor.api import (
     servers,
 )
 from conductor.api import definitions as definitions_api
+from conductor.api import files as files_api
 from conductor.api import sessions as sessions_api
 from conductor.api.health import Health
 from conductor.api.kernel import Kernel
@@ -43,9 +46,16 @@ from conductor.api.metrics import Metrics
 from conductor.api.office import Office
 from conductor.api.openapi import OpenApi
 from conductor.api.registry import Registry
+from conductor.api.signed_urls import UrlSigner
 from conductor.audit.activity import ActivityLog
 from conductor.definitions.repository import Definitions
 from conductor.errors import Refusal
+from conductor.filing.bucket_contents import BucketContents
+from conductor.filing.buckets import Buckets
+from conductor.filing.expiry import FileExpiry
+from conductor.filing.job_files import JobFiles
+from conductor.filing.uploads import UploadRules
+from conductor.filing.user_files import UserFiles
 from conductor.fleet.enrolment import Enrolment
 from conductor.fleet.roster import Roster
 from conductor.fleet.sockets import Sockets
@@ -137,7 +147,40 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
         signals.subscribe("activity log", activity.observe)
         office = Office()
         definitions = Definitions(records, signals, active_jobs=office.count_of_event)
-        deletion = Deletion(archive, files, signals)
+        expiry = FileExpiry(records, files)
+        of_jobs = settings.client.job_upload_settings
+        job_files = JobFiles(
+            files,
+            archive,
+            expiry,
+            UploadRules("job", of_jobs.max_file_size, of_jobs.max_files_per_job, of_jobs.accepted_file_types),
+            active=office.job,
+        )
+        user_files = UserFiles(
+            files,
+            expiry,
+            UploadRules("file", settings.WebServer.max_upload_size, of_jobs.max_files_per_job),
+        )
+
+        def bucket(bucket_id: str) -> Mapping[str, Any] | None:
+            return definitions.get("buckets", bucket_id) if "buckets" in definitions.kinds else None
+
+        of_buckets = settings.client.bucket_upload_settings
+        bucket_contents = Buckets(
+            BucketContents(records),
+            files,
+            expiry,
+            UploadRules(
+                "bucket",
+                of_buckets.max_file_size,
+                of_buckets.max_files_per_bucket,
+                of_buckets.accepted_file_types,
+            ),
+            known=lambda bucket_id: bucket(bucket_id) is not None,
+            max_data_size=of_buckets.max_data_size,
+        )
+        signals.subscribe("buckets", bucket_contents.observe)
+        deletion = Deletion(archive, files, signals, job_files)
         users = Users(records)
         sessions = Sessions(records, settings)
         accounts = Accounts(users, sessions, definitions, settings)
@@ -152,6 +195,8 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
         )
         release = version("opsorbit")
         roster = Roster(release)
+        if settings.file_access == "signed":
+            roster.signed = UrlSigner(settings).inputs
         sockets = Sockets(roster, samples, settings, signals, leadership)
 
         async def delete_jobs_of(event_id: str, actor: Actor) -> None:
@@ -171,6 +216,15 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
                 *jobs.endpoints(office, archive, deletion, settings),
                 *job_logs.endpoints(office, archive, files, settings),
                 *job_stream.endpoints(office, archive, settings),
+                *files_api.endpoints(
+                    files,
+                    job_files,
+                    user_files,
+                    files_api.Door(office, archive, bucket, roster, accounts, settings),
+                    signals,
+                    settings,
+                ),
+                *buckets.endpoints(bucket_contents, bucket, signals),
                 *servers.endpoints(roster, stored_servers, samples),
                 *satellites.endpoints(office, Enrolment(redis, names, settings), roster, accounts, settings),
             )
@@ -185,7 +239,7 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
             metrics=metrics,
             sockets=sockets.accept,
             raw=(*health.uris(), OpenApi(registry.endpoints, release).uri()),
-            upload_folder=data_dir / "uploads",
+            upload_folder=_emptied(data_dir / "uploads"),
         )
         primary = Primary(
             redis=redis,
@@ -205,7 +259,7 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
             signals=signals,
             data_dir=data_dir,
             announce_password=_show_password,
-            forget=(archive.forget, sessions.forget, samples.forget_all),
+            forget=(archive.forget, sessions.forget, samples.forget_all, bucket_contents.forget),
         )
 
         for running, name in (
@@ -265,6 +319,13 @@ def _lock(data_dir: Path) -> TextIO:
     except OSError:
         raise OSError(f"another conductor is running on {data_dir}") from None
     return file
+
+
+def _emptied(folder: Path) -> Path:
+    """A folder for uploads under way; what a conductor that died left in it is removed."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
 
 
 def _own(file: Path) -> str:

@@ -20,7 +20,7 @@ from conductor.api import body, credentials, envelope, multipart, query
 from conductor.api.answer import Answers, preflight
 from conductor.api.call import Call, Encoded
 from conductor.api.client import readable
-from conductor.api.endpoint import Auth, Takes
+from conductor.api.endpoint import Auth, Endpoint, Takes
 from conductor.api.metrics import Metrics
 from conductor.api.params import TRANSPORT, check_files, check_writing, merged
 from conductor.api.registry import Registry, Route
@@ -36,6 +36,7 @@ _OPEN = (Auth.NONE, Auth.TOKEN)
 _FORM = "application/x-www-form-urlencoded"
 _API = "/api/"
 _APP = "/api/app/"
+_FILES = "/files/"
 _PORT = re.compile(r":\d+$")
 
 
@@ -103,6 +104,10 @@ class Kernel:
             target = request.rel_url.raw_path_qs  # absolute form, as sent to a proxy
         path, _, text = target.partition("?")
         if not path.startswith(_APP):
+            if path.startswith(_FILES):  # another spelling of the endpoint `file` (contract api/files.yaml)
+                found = self._registry.find(f"{_APP}file/v1/{path[len(_FILES) :]}")
+                if found is not None and found.endpoint is not None:
+                    return await self._serve(request, found, text)
             handler = self._raw_handler(path)
             if handler is not None or not path.startswith(_API):
                 return await self._guarded(handler or self._pages, request)
@@ -170,7 +175,7 @@ class Kernel:
             call.query = query.parse(text)
         safe = call.request.method in _SAFE
         if call.request.body_exists and call.request.method != "HEAD":
-            await self._receive(call, endpoint.auth)
+            await self._receive(call, endpoint)
         call.credentials = credentials.shown(call.request, call.body, call.query)
         if endpoint.auth not in _OPEN:
             call.account = await self._authenticate(call)
@@ -193,14 +198,15 @@ class Kernel:
     async def _authenticate(self, call: Call) -> Account:
         return await self._accounts.authenticate(call.credentials, safe_method=call.request.method in _SAFE)
 
-    async def _receive(self, call: Call, auth: Auth) -> None:
+    async def _receive(self, call: Call, endpoint: Endpoint[Any]) -> None:
         """Read the body by its content type; a body of no known type is left to the handler."""
         request = call.request
         limits = self._settings.WebServer
         kind = request.headers.get(hdrs.CONTENT_TYPE, "").lower()
         if "multipart/" in kind:
-            if auth not in _OPEN:
+            if endpoint.auth not in _OPEN:
                 await self._pre_authenticate(call)
+            admit = endpoint.admit
             call.body = await multipart.receive(
                 request,
                 call.files,
@@ -208,6 +214,8 @@ class Kernel:
                 limit=limits.max_upload_size,
                 field_limit=limits.max_json_size,
                 idle=limits.timeout,
+                rules=endpoint.uploads,
+                admit=(lambda fields: admit(call, fields)) if admit else None,
             )
         elif _FORM in kind:
             call.body = body.parse_form(

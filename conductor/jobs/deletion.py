@@ -1,5 +1,8 @@
 """Deleting ended jobs with everything that is theirs (contract jobs.md §23)."""
 
+from collections.abc import Mapping
+from typing import Any, Protocol
+
 import structlog
 
 from conductor.errors import Unavailable
@@ -13,17 +16,30 @@ _PAGE = 100
 log = structlog.get_logger(__name__)
 
 
+class FilesOfJobs(Protocol):
+    """Who keeps jobs' files. Filled by `filing.job_files`."""
+
+    async def condemn(self, job_id: str) -> None:
+        """The record is about to go: whatever dies now, the job's files and its log go one day too."""
+        ...
+
+    async def delete_of_job(self, job: Mapping[str, Any]) -> None: ...
+
+
 class Deletion:
-    def __init__(self, archive: JobArchive, files: Files, signals: Signals) -> None:
+    def __init__(self, archive: JobArchive, files: Files, signals: Signals, of_jobs: FilesOfJobs) -> None:
+        self._of_jobs = of_jobs
         self._archive = archive
         self._files = files
         self._signals = signals
 
     async def delete(self, job_id: str, actor: Actor, correlation_id: str = "") -> None:
-        """Record first, so that nobody finds a job whose log has gone; then log and output files."""
+        """Record first, so that nobody finds a job whose log has gone; then log and files."""
+        job = await self._archive.get(job_id) or {"id": job_id}
+        await self._of_jobs.condemn(job_id)
         await self._archive.delete(job_id)
         await self._files.delete(log_key(job_id))
-        await self._files.delete_under(f"files/jobs/{job_id}")
+        await self._of_jobs.delete_of_job(job)
         self._signals.publish(JobDeleted(job_id=job_id, actor=actor, correlation_id=correlation_id))
 
     async def delete_of_event(self, event_id: str, actor: Actor) -> None:

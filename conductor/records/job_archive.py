@@ -4,7 +4,7 @@ A record is kept in two parts, so that lists never touch the heavy properties. B
 most readers pass them on without decoding.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -50,6 +50,15 @@ _INSERT_TERMS = insert_new(terms)
 _REPLACE = (
     sa.update(jobs)
     .where(jobs.c.id == sa.bindparam("job"), jobs.c.summary == sa.bindparam("old"))
+    .values({column: sa.bindparam(column) for column in jobs.c.keys() if column != "id"})  # noqa: SIM118
+)
+_REVISE = (
+    sa.update(jobs)
+    .where(
+        jobs.c.id == sa.bindparam("job"),
+        jobs.c.summary == sa.bindparam("old"),
+        jobs.c.heavy == sa.bindparam("old_heavy"),
+    )
     .values({column: sa.bindparam(column) for column in jobs.c.keys() if column != "id"})  # noqa: SIM118
 )
 _DELETE = sa.delete(jobs).where(jobs.c.id == sa.bindparam("job"), jobs.c.summary == sa.bindparam("old"))
@@ -132,6 +141,33 @@ class JobArchive:
                 Write(_INSERT_TERMS, term_rows(JOBS, job["id"], job)),
             ],
         )
+
+    async def revise(self, job_id: str, change: Callable[[Json], Json]) -> Json | None:
+        """Store what `change` makes of the record as it is now; returns that, None if there is no record.
+
+        `change` may be called again, with a newer record, if somebody else changed it meanwhile: of two
+        that revise one record neither loses what the other did. What it raises comes through.
+        """
+        while True:
+            row = await self._records.read(
+                lambda connection: connection.execute(_WHOLE, {"job": job_id}).one_or_none()
+            )
+            if row is None:
+                return None
+            changed = change(msgspec.json.decode(_merged(row.summary, row.heavy), type=Json))
+            old, new = terms_of(JOBS, msgspec.json.decode(row.summary)), terms_of(JOBS, changed)
+            revision = {**_row(changed), "job": job_id, "old": row.summary, "old_heavy": row.heavy}
+            try:
+                with self._finder.changing():
+                    done = await self._records.write_if(
+                        Write(_REVISE, revision),
+                        *_term_deletions(job_id, old - new),
+                        Write(_INSERT_TERMS, term_rows(JOBS, job_id, changed)),
+                    )
+            finally:
+                self._cache.forget(job_id)
+            if done:
+                return changed
 
     async def delete(self, job_id: str) -> bool:
         """False if there is none."""
