@@ -13,6 +13,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TextIO
@@ -54,7 +55,7 @@ from conductor.filing.bucket_contents import BucketContents
 from conductor.filing.buckets import Buckets
 from conductor.filing.expiry import FileExpiry
 from conductor.filing.job_files import JobFiles
-from conductor.filing.uploads import UploadRules
+from conductor.filing.limits import bucket_uploads, job_uploads
 from conductor.filing.user_files import UserFiles
 from conductor.fleet.enrolment import Enrolment
 from conductor.fleet.roster import Roster
@@ -148,34 +149,19 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
         office = Office()
         definitions = Definitions(records, signals, active_jobs=office.count_of_event)
         expiry = FileExpiry(records, files)
-        of_jobs = settings.client.job_upload_settings
-        job_files = JobFiles(
-            files,
-            archive,
-            expiry,
-            UploadRules("job", of_jobs.max_file_size, of_jobs.max_files_per_job, of_jobs.accepted_file_types),
-            active=office.job,
-        )
-        user_files = UserFiles(
-            files,
-            expiry,
-            UploadRules("file", settings.WebServer.max_upload_size, of_jobs.max_files_per_job),
-        )
+        of_jobs = job_uploads(settings.client)
+        job_files = JobFiles(files, archive, expiry, of_jobs.rules, active=office.job)
+        user_files = UserFiles(files, expiry, replace(of_jobs.rules, code="file", accepted=""))
 
         def bucket(bucket_id: str) -> Mapping[str, Any] | None:
             return definitions.get("buckets", bucket_id) if "buckets" in definitions.kinds else None
 
-        of_buckets = settings.client.bucket_upload_settings
+        of_buckets = bucket_uploads(settings.client)
         bucket_contents = Buckets(
             BucketContents(records),
             files,
             expiry,
-            UploadRules(
-                "bucket",
-                of_buckets.max_file_size,
-                of_buckets.max_files_per_bucket,
-                of_buckets.accepted_file_types,
-            ),
+            of_buckets.rules,
             known=lambda bucket_id: bucket(bucket_id) is not None,
             max_data_size=of_buckets.max_data_size,
         )

@@ -52,41 +52,6 @@ class Plugin(msgspec.Struct, kw_only=True):
     gid: str | int = ""
 
 
-class UploadSettings(msgspec.Struct, kw_only=True):
-    """What may be uploaded to one kind of place."""
-
-    max_file_size: int = 1024**3
-    """Bytes of one file."""
-    accepted_file_types: str = ""
-    """Comma-separated endings (`.csv`) and media types (`text/csv`, `image/*`); empty: all."""
-
-
-class BucketUploadSettings(UploadSettings, kw_only=True):
-    max_files_per_bucket: int = 100
-    max_data_size: int = 16 * 1024**2
-    """Bytes of one bucket's data, encoded."""
-
-
-class TicketUploadSettings(UploadSettings, kw_only=True):
-    max_files_per_ticket: int = 100
-
-
-class JobUploadSettings(UploadSettings, kw_only=True):
-    max_files_per_job: int = 100
-    """Inputs of one call, and outputs of one job."""
-    user_file_expiration: str | int = "30 days"
-    """How long inputs are kept that people or magic links brought: `30 days`, or seconds."""
-    plugin_file_expiration: str | int = "30 days"
-
-
-class ClientSettings(msgspec.Struct, kw_only=True):
-    """Told to the browser app; the conductor enforces them too."""
-
-    bucket_upload_settings: BucketUploadSettings = msgspec.field(default_factory=BucketUploadSettings)
-    ticket_upload_settings: TicketUploadSettings = msgspec.field(default_factory=TicketUploadSettings)
-    job_upload_settings: JobUploadSettings = msgspec.field(default_factory=JobUploadSettings)
-
-
 class Settings(msgspec.Struct, kw_only=True):
     # Identity and stores
     base_app_url: str = "http://localhost:5522"
@@ -142,7 +107,8 @@ class Settings(msgspec.Struct, kw_only=True):
     airgap: Json = msgspec.field(default_factory=lambda: {"enabled": False, "whitelist": [], "blacklist": []})
 
     # Files
-    client: ClientSettings = msgspec.field(default_factory=ClientSettings)
+    client: Json = {}
+    """What the browser app is told. Its `…_upload_settings` bound uploads too (`filing.limits`)."""
     file_expiration: str | int = "5 years"
     """How long uploaded files and those of tickets are kept: `5 years`, or seconds."""
     file_access: str = "path"

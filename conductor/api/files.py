@@ -7,7 +7,7 @@ import msgspec
 from aiohttp import web
 
 from conductor.access.account import Account
-from conductor.access.accounts import Accounts
+from conductor.access.accounts import Accounts, Credentials
 from conductor.api import credentials
 from conductor.api.call import Call
 from conductor.api.content_types import attachment, content_type, is_active
@@ -19,6 +19,7 @@ from conductor.errors import AccessDenied, BadParameter, NotFound, Refusal
 from conductor.filing.bucket_access import require_bucket
 from conductor.filing.durations import expiry, zone
 from conductor.filing.job_files import JobFiles
+from conductor.filing.limits import job_uploads
 from conductor.filing.places import ROOT, Place, needs_credentials, place, storage_key
 from conductor.filing.user_files import UserFiles
 from conductor.fleet.roster import Roster
@@ -157,7 +158,7 @@ def endpoints(
 ) -> tuple[Endpoint[Any], ...]:
     tz = zone(settings.tz)
     signer = UrlSigner(settings)
-    job_uploads = settings.client.job_upload_settings
+    of_jobs = job_uploads(settings.client)
 
     async def file(call: Call, params: FileRequest) -> web.StreamResponse:
         path = params.path or call.path_rest.strip("/")
@@ -170,6 +171,8 @@ def endpoints(
         browser = "Sec-Fetch-Mode" in call.request.headers
         public = not needs_credentials(where, settings.file_access, browser=browser)  # type: ignore[arg-type]
         if not public and not signer.opens(key, params):
+            if not where.secret and call.credentials == Credentials():
+                return bare(404, "404 Not Found")  # who guesses is not even told that a login would help
             account = await call.require_account()
             await door.require(account, where)
         stat = await files.stat(key)
@@ -195,7 +198,7 @@ def endpoints(
 
     async def upload_job_input_files(call: Call, params: NoParams) -> Mapping[str, Any]:
         _require_files(call, "file")
-        expires = expiry(clock.now(), job_uploads.user_file_expiration, tz)
+        expires = expiry(clock.now(), of_jobs.user_file_expiration, tz)
         return {"files": await job_files.add_inputs(call.files, call.account.name, expires)}
 
     async def admit_job_file(call: Call, fields: Mapping[str, Any]) -> None:

@@ -13,6 +13,7 @@ import structlog
 
 from conductor.jobs.compose import meta_row
 from conductor.jobs.outcome import normal_code, split
+from conductor.jobs.output_files import with_own_files
 from conductor.logs import Once
 from conductor.records.job_archive import JobArchive
 from shared import clock
@@ -74,6 +75,7 @@ class LateResults:
         for key in (*_DECIDED, *_OF_THE_RUN):
             delivered.pop(key, None)
         summary, details = split(delivered)
+        details = with_own_files(details, str(record["id"]))
         row = meta_row(self._host, _ROW, clock.now())
         return {
             **record,

@@ -17,6 +17,7 @@ from conductor.jobs.followers import Followers
 from conductor.jobs.late import LateResults, is_late
 from conductor.jobs.livelog import LiveLogs
 from conductor.jobs.outcome import split
+from conductor.jobs.output_files import with_own_files
 from conductor.jobs.resumption import Known, Step, compare
 from conductor.live.book import ActiveJob, JobBook
 from conductor.logs import Once
@@ -276,6 +277,7 @@ class Reports:
             kept.pop(key, None)  # a job ends by its result alone
         self._push(job, kept)
         summary, details = split(kept)
+        details = with_own_files(details, job.id)
         job.update({**summary, "updated": clock.now(), "remote": True})
         if details:
             job.set_details(**details)
