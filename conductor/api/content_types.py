@@ -12,9 +12,12 @@ UNKNOWN = "application/octet-stream"
 
 _MORE = {
     ".gz": "application/gzip",
+    ".jsonl": "application/jsonl",
     ".log": "text/plain",
     ".md": "text/markdown",
-    ".jsonl": "application/jsonl",
+    ".svgz": "image/svg+xml",
+    ".xht": "application/xhtml+xml",
+    ".xhtml": "application/xhtml+xml",
 }
 _ACTIVE = ("html", "xml", "svg", "javascript", "ecmascript", "x-shockwave-flash")
 _SCRIPTS = ("javascript", "ecmascript")

@@ -5,7 +5,7 @@ upserts, and two writers of one bucket lose nothing without waiting for each oth
 """
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -27,8 +27,8 @@ _DATA = (
     .where(bucket_data.c.bucket == sa.bindparam("of"))
     .order_by(bucket_data.c.position, bucket_data.c.name)
 )
-_DATA_SIZE = sa.select(
-    sa.func.coalesce(sa.func.sum(sa.func.length(bucket_data.c.doc) + sa.func.length(bucket_data.c.name)), 0)
+_SIZES = sa.select(
+    bucket_data.c.name, (sa.func.length(bucket_data.c.doc) + sa.func.length(bucket_data.c.name)).label("size")
 ).where(bucket_data.c.bucket == sa.bindparam("of"))
 
 _SET_REVISION = upsert(bucket_revisions)
@@ -75,13 +75,10 @@ class BucketContents:
         rows = await self._records.read(lambda connection: connection.execute(_DATA, {"of": bucket}).all())
         return {row.name: msgspec.json.decode(row.doc) for row in rows}
 
-    async def data_size(self, bucket: str) -> int:
-        """Bytes of the stored keys and values."""
-        return int(
-            await self._records.read(
-                lambda connection: connection.execute(_DATA_SIZE, {"of": bucket}).scalar_one()
-            )
-        )
+    async def size_beside(self, bucket: str, names: Collection[str]) -> int:
+        """Bytes of the stored keys and values, without those of these names."""
+        rows = await self._records.read(lambda connection: connection.execute(_SIZES, {"of": bucket}).all())
+        return sum(int(row.size) + _PER_ENTRY for row in rows if row.name not in names)
 
     async def revision(self, bucket: str) -> str:
         """Another one after each change of the data; empty before the first."""

@@ -99,7 +99,7 @@ class Buckets:
         for name in data:
             if not 0 < len(name.encode(errors="replace")) <= _LONGEST_KEY or "\0" in name:
                 raise Refusal("bucket", f"Malformed key of bucket data: {name[:64]!r}")
-        size = await self._checked_size(bucket_id, size_of(data), replace=replace)
+        size = await self._checked_size(bucket_id, data, replace=replace)
         revision = await self._contents.write(
             bucket_id, data, replace=replace, remove=remove, expected=expected
         )
@@ -108,13 +108,15 @@ class Buckets:
         self._sizes[bucket_id] = size
         return revision
 
-    async def _checked_size(self, bucket_id: str, added: int, *, replace: bool) -> int:
+    async def _checked_size(self, bucket_id: str, data: Mapping[str, Any], *, replace: bool) -> int:
+        """What the data takes at most afterwards. It is added up anew only where that might be too much."""
+        added = size_of(data)
         if replace:
             size = added
         else:
             size = self._sizes.get(bucket_id, self._max_data_size) + added
             if size > self._max_data_size:
-                size = await self._contents.data_size(bucket_id) + added
+                size = await self._contents.size_beside(bucket_id, data.keys()) + added
         if size > self._max_data_size:
             raise Refusal("bucket", f"The data of bucket {bucket_id} is full ({self._max_data_size} bytes)")
         return size

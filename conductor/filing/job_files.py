@@ -7,6 +7,7 @@ result arrives nobody knows whether it will: each output has an expiry, at which
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+from weakref import WeakValueDictionary
 
 import structlog
 
@@ -44,6 +45,7 @@ class JobFiles:
         self._archive = archive
         self._expiry = expiry
         self._active = active
+        self._counting: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         expiry.fates = self.fates
 
     async def add_output(
@@ -57,9 +59,11 @@ class JobFiles:
         self.rules.check(upload.name, media_type)
         key = f"{_JOBS}/{job_id}/{random_part()}/{stored_name(upload.name)}"
         now = clock.now()
-        await self._expiry.set([key], int(now) + ORPHAN_SECONDS)
+        lock = self._counting.setdefault(job_id, asyncio.Lock())
+        async with lock:  # not while it is copied
+            self.rules.check_count(await self._expiry.count_under(f"{_JOBS}/{job_id}") + 1)
+            await self._expiry.set([key], int(now) + ORPHAN_SECONDS)
         try:
-            self.rules.check_count(await self._expiry.count_under(f"{_JOBS}/{job_id}"))
             await self._files.take(key, upload.path)
         except Refusal:
             await self._expiry.forget([key])

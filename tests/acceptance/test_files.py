@@ -162,10 +162,10 @@ async def raw_upload(url: str, field: str, content: bytes, **fields: str) -> dic
     for key, value in fields.items():
         form.add_field(key, value)
     form.add_field(field, content, filename="Out.TXT")
-    async with aiohttp.ClientSession() as session:
-        async with session.post(f"{url}/api/app/upload_job_file", data=form) as response:
-            assert response.status == 200
-            return dict(await response.json())
+    address = f"{url}/api/app/upload_job_file"
+    async with aiohttp.ClientSession() as session, session.post(address, data=form) as response:
+        assert response.status == 200
+        return dict(await response.json())
 
 
 async def test_a_large_file_passes_in_little_memory(alone: Station, admin: Client) -> None:
@@ -209,7 +209,7 @@ def peak(pid: int) -> int:
 async def test_an_upload_that_is_cut_off_leaves_nothing(alone: Station, admin: Client) -> None:
     uploads = alone.conductor.data / "uploads"
     before = stored(alone.conductor.data / "files")
-    reader, writer = await asyncio.open_connection("127.0.0.1", alone.conductor.port)
+    _, writer = await asyncio.open_connection("127.0.0.1", alone.conductor.port)
     writer.write(
         b"POST /api/app/upload_files/v1 HTTP/1.1\r\nHost: x\r\nContent-Length: 5000000\r\n"
         b"X-API-Key: " + alone.api_key.encode() + b"\r\nContent-Type: multipart/form-data; boundary=b\r\n\r\n"
