@@ -31,6 +31,7 @@ from shared import clock
 from shared.protocol import tokens
 
 _DEFAULT_URL_SECONDS = 3600
+_OWN_NAME = ("", "1", "0", "True", "False")
 _LONGEST_URL_SECONDS = 30 * 86_400
 
 
@@ -41,7 +42,7 @@ BucketOf = Callable[[str], Mapping[str, Any] | None]
 class FileRequest(Signed, kw_only=True):
     path: str = ""
     """Relative to `files/`; goes before what follows in the URL."""
-    download: str = ""
+    download: str | int | bool = ""
     """`1`: as an attachment under its own name; else under this name."""
 
 
@@ -64,7 +65,7 @@ class UrlRequest(msgspec.Struct, kw_only=True):
     """ID of a job: the URL then opens its log."""
     expires: int = _DEFAULT_URL_SECONDS
     """Seconds, at most 30 days."""
-    download: str = ""
+    download: str | int | bool = ""
 
 
 class Urls(msgspec.Struct, kw_only=True):
@@ -186,8 +187,8 @@ def endpoints(
             "Cache-Control": f"{'public' if public else 'private'}, max-age=0",
         }
         if params.download or is_active(name):
-            shown = params.download if params.download not in ("", "1") else name
-            headers["Content-Disposition"] = attachment(shown)
+            shown = str(params.download)
+            headers["Content-Disposition"] = attachment(shown if shown not in _OWN_NAME else name)
         return await send(call.request, files, key, stat, headers)
 
     async def upload_files(call: Call, params: NoParams) -> Mapping[str, Any]:

@@ -136,7 +136,8 @@ class _Reception:
             await self._admit(self.fields)
         if self._rules is not None:
             self._rules.check_count(len(self._files) + 1)
-            self._rules.check(filename, part.headers.get("Content-Type", ""))
+            if filename.strip("."):  # without a name it is refused for that
+                self._rules.check(filename, part.headers.get("Content-Type", ""))
         handle, temporary = tempfile.mkstemp(prefix="upload-", dir=self._folder)
         file = UploadedFile(
             field=name,

@@ -5,6 +5,7 @@ import hashlib
 import io
 import os
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -222,6 +223,8 @@ async def test_an_upload_that_is_cut_off_leaves_nothing(alone: Station, admin: C
 
     await eventually(lambda: has(1), "the upload is under way")
     writer.transport.abort()
+    with suppress(ConnectionError):
+        await writer.wait_closed()
     await eventually(lambda: has(0), "its temporary file is gone")
     assert stored(alone.conductor.data / "files") == before
 
