@@ -7,7 +7,7 @@ go on without it; one that is healthy and fails all the same is asked a few time
 import asyncio
 import hashlib
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -166,20 +166,6 @@ class ConductorFiles:
 
     def _verify(self) -> bool:
         return bool(self._config.settings.socket_opts.get("rejectUnauthorized", True))
-
-
-async def chunks_of(
-    stream: asyncio.StreamReader, ended: Callable[[], Awaitable[int]]
-) -> AsyncIterator[bytes]:
-    """What a reading process writes. Raises OSError if it does not end well: half a file must not arrive."""
-    while True:
-        async with asyncio.timeout(60):
-            chunk = await stream.read(_CHUNK_BYTES)
-        if not chunk:
-            break
-        yield chunk
-    if await ended():
-        raise PermissionError("the job's user cannot read it")
 
 
 async def _closed(content: Any) -> None:

@@ -14,9 +14,10 @@ from typing import Any
 import msgspec
 import structlog
 
-from satellite.jobs.conductor_files import ConductorFiles, TransferError, chunks_of
+from satellite.jobs.conductor_files import ConductorFiles, TransferError
 from satellite.jobs.directory import JobDirectory
 from satellite.jobs.environment import Account
+from satellite.jobs.foreign_files import delete_as, read_as
 from satellite.jobs.inputs import InputFile, shown_size
 from satellite.jobs.outputs import OutputFile, located, parsed
 from shared.clock import now
@@ -129,29 +130,15 @@ async def _opened(path: str, owner: Account | None) -> Any:
     if owner is None:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         return os.fdopen(descriptor, "rb")
-    process = await asyncio.create_subprocess_exec(
-        "cat", "--", path, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL, **_as_user(owner),
-    )  # fmt: skip
-    assert process.stdout is not None  # noqa: S101
-    return chunks_of(process.stdout, process.wait)
+    return await asyncio.to_thread(read_as, path, owner)
 
 
 async def _delete(path: str, owner: Account | None) -> None:
     if owner is None:
         with suppress(OSError):
             os.unlink(path)
-        return
-    process = await asyncio.create_subprocess_exec(
-        "rm", "-f", "--", path, stdin=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
-        **_as_user(owner),
-    )  # fmt: skip
-    await process.wait()
-
-
-def _as_user(owner: Account) -> dict[str, Any]:
-    groups = os.getgrouplist(owner.name, owner.gid)
-    return {"user": owner.uid, "group": owner.gid, "extra_groups": groups, "cwd": "/"}
+    else:
+        await asyncio.to_thread(delete_as, path, owner)
 
 
 def _uploaded(directory: JobDirectory) -> list[Json]:
