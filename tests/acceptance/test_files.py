@@ -15,7 +15,7 @@ import pytest
 
 from tests.acceptance.agent import BASE, SECRET, Station
 from tests.acceptance.jobs import create_event, finished, start
-from tests.processes import Client, Deployment, eventually
+from tests.processes import ApiError, Client, Deployment, eventually
 
 MEGABYTE = 1024**2
 
@@ -239,3 +239,29 @@ async def test_a_secret_of_the_cluster_signs_no_paths_by_itself(alone: Station, 
     signed = await admin.call("get_signed_url", path=path)
     assert SECRET not in signed["url"]
     assert await get(admin.url, "files/" + signed["url"].partition("/files/")[2]) == (200, b"<script>")
+
+
+async def test_one_file_of_a_job_can_be_deleted(client: Client) -> None:
+    job = await finished(
+        client, await start(client, 'echo a > a; echo b > b; echo \'{"xy":1,"files":["a","b"],"code":0}\'')
+    )
+    first, second = job["files"]
+    for wrong, code in (
+        ({"id": job["id"], "path": "files/jobs/other/x.txt"}, "job"),
+        ({"id": "jnosuch", "path": first["path"]}, "job"),
+        ({"id": job["id"]}, "api"),
+    ):
+        with pytest.raises(ApiError) as refused:
+            await client.call("delete_job_file", **wrong)
+        assert refused.value.code == code
+    await client.call("delete_job_file", id=job["id"], path=first["path"])
+    assert (await get(client.url, first["path"]))[0] == 404
+    assert (await get(client.url, second["path"])) == (200, b"b\n")
+    assert (await client.call("get_job", id=job["id"]))["job"]["files"] == [second]
+    key = (await client.call("create_api_key", title="weak", active=1, privileges={"run_jobs": True}))[
+        "plain_key"
+    ]
+    async with Client(client.url, key) as weak:
+        with pytest.raises(ApiError) as denied:
+            await weak.call("delete_job_file", id=job["id"], path=second["path"])
+    assert denied.value.code == "access"
