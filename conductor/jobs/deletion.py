@@ -27,7 +27,10 @@ class FilesOfJobs(Protocol):
 
 
 class Deletion:
-    def __init__(self, archive: JobArchive, files: Files, signals: Signals, of_jobs: FilesOfJobs) -> None:
+    def __init__(
+        self, archive: JobArchive, files: Files, signals: Signals, of_jobs: FilesOfJobs | None = None
+    ) -> None:
+        """Without `of_jobs` a job's outputs alone go with it."""
         self._of_jobs = of_jobs
         self._archive = archive
         self._files = files
@@ -36,10 +39,14 @@ class Deletion:
     async def delete(self, job_id: str, actor: Actor, correlation_id: str = "") -> None:
         """Record first, so that nobody finds a job whose log has gone; then log and files."""
         job = await self._archive.get(job_id) or {"id": job_id}
-        await self._of_jobs.condemn(job_id)
+        if self._of_jobs is not None:
+            await self._of_jobs.condemn(job_id)
         await self._archive.delete(job_id)
         await self._files.delete(log_key(job_id))
-        await self._of_jobs.delete_of_job(job)
+        if self._of_jobs is not None:
+            await self._of_jobs.delete_of_job(job)
+        else:
+            await self._files.delete_under(f"files/jobs/{job_id}")
         self._signals.publish(JobDeleted(job_id=job_id, actor=actor, correlation_id=correlation_id))
 
     async def delete_of_event(self, event_id: str, actor: Actor) -> None:
