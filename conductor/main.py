@@ -8,10 +8,12 @@ import asyncio
 import contextlib
 import fcntl
 import secrets
+import shutil
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TextIO
@@ -38,6 +40,7 @@ from conductor.api import (
     actions,
     api_keys,
     bucket_definitions,
+    buckets,
     categories,
     event_history,
     job_control,
@@ -55,6 +58,7 @@ from conductor.api import (
 )
 from conductor.api import avatars as avatar_calls
 from conductor.api import definitions as definitions_api
+from conductor.api import files as files_api
 from conductor.api import mail as mail_api
 from conductor.api import secrets as secrets_api
 from conductor.api import tickets as tickets_api
@@ -67,6 +71,7 @@ from conductor.api.office import Office
 from conductor.api.openapi import OpenApi
 from conductor.api.registry import Registry
 from conductor.api.sessions import SessionCalls
+from conductor.api.signed_urls import UrlSigner
 from conductor.api.sso import SsoDoor
 from conductor.api.user_admin import UserAdminCalls
 from conductor.api.users import UserCalls
@@ -75,6 +80,12 @@ from conductor.definitions.key_file import KeyFile
 from conductor.definitions.repository import Definitions
 from conductor.definitions.vault import Secrets, Vault
 from conductor.errors import Refusal
+from conductor.filing.bucket_contents import BucketContents
+from conductor.filing.buckets import Buckets
+from conductor.filing.expiry import FileExpiry
+from conductor.filing.job_files import JobFiles
+from conductor.filing.limits import bucket_uploads, job_uploads
+from conductor.filing.user_files import UserFiles
 from conductor.fleet.browser_door import BrowserDoor
 from conductor.fleet.browser_picture import Picture
 from conductor.fleet.browsers import Browsers
@@ -188,7 +199,25 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
         definitions = Definitions(
             records, signals, active_jobs=office.count_of_event, apart={"secrets": vault}
         )
-        deletion = Deletion(archive, files, signals, definitions.state, settings.tz)
+        expiry = FileExpiry(records, files)
+        of_jobs = job_uploads(settings.client)
+        job_files = JobFiles(files, archive, expiry, of_jobs.rules, active=office.job)
+        user_files = UserFiles(files, expiry, replace(of_jobs.rules, code="file", accepted=""))
+
+        def bucket(bucket_id: str) -> Mapping[str, Any] | None:
+            return definitions.get("buckets", bucket_id)
+
+        of_buckets = bucket_uploads(settings.client)
+        bucket_contents = Buckets(
+            BucketContents(records),
+            files,
+            expiry,
+            of_buckets.rules,
+            known=lambda bucket_id: bucket(bucket_id) is not None,
+            max_data_size=of_buckets.max_data_size,
+        )
+        signals.subscribe("buckets", bucket_contents.observe)
+        deletion = Deletion(archive, files, signals, definitions.state, settings.tz, job_files)
         users = Users(records)
         sessions = Sessions(records, settings, signals)
         accounts = Accounts(users, sessions, definitions, settings, signals)
@@ -211,6 +240,8 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
         )
         release = version("opsorbit")
         roster = Roster(release)
+        if settings.file_access == "signed":
+            roster.signed = UrlSigner(settings).inputs
         sockets = Sockets(roster, samples, settings, signals, leadership)
         picture = Picture(definitions, roster, leadership, release)
         door = BrowserDoor(accounts, leadership, settings, release)
@@ -295,6 +326,7 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
             addresses=users,
             browsers=browsers,
             samples=samples,
+            buckets=bucket_contents,
         )
 
         async def records_answer() -> bool:
@@ -317,7 +349,7 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
                 *api_keys.endpoints(definitions, accounts),
                 *definitions_api.endpoints(definitions, office.jobs_of_event, delete_jobs_of),
                 *categories.endpoints(definitions),
-                *bucket_definitions.endpoints(definitions),
+                *bucket_definitions.endpoints(definitions, bucket_contents),
                 *secrets_api.endpoints(definitions, vault, signals),
                 *references.endpoints(definitions),
                 *revisions.endpoints(definitions, records),
@@ -330,6 +362,15 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
                 *job_control.endpoints(office, archive, deletion, definitions, _email_of(users)),
                 *job_logs.endpoints(office, archive, files, settings),
                 *job_stream.endpoints(office, archive, settings),
+                *files_api.endpoints(
+                    files,
+                    job_files,
+                    user_files,
+                    files_api.Door(office, archive, bucket, roster, accounts, settings),
+                    signals,
+                    settings,
+                ),
+                *buckets.endpoints(bucket_contents, bucket, signals),
                 *servers.endpoints(roster, stored_servers, samples),
                 *mail_api.endpoints(mailer, settings),
                 *tickets_api.endpoints(tickets, facts, mailer.templates, settings),
@@ -357,7 +398,7 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
             sockets=sockets.accept,
             raw=(*health.uris(), OpenApi(registry.endpoints, release).uri()),
             pages=sso.page,
-            upload_folder=data_dir / "uploads",
+            upload_folder=_emptied(data_dir / "uploads"),
         )
         primary = Primary(
             redis=redis,
@@ -387,6 +428,7 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
                 sessions.forget,
                 samples.forget_all,
                 vault.forget,
+                bucket_contents.forget,
             ),
             action_ports=action_ports,
             duties=(("ticket mail", notices.run),),
@@ -461,6 +503,13 @@ async def _vault(records: Records, settings: Settings, data_dir: Path) -> Vault:
     if key_file.staged() and settings.secret_key == key_file.current():
         settings.secret_key = await key_file.settle(Vault(records, settings.secret_key))
     return Vault(records, settings.secret_key)
+
+
+def _emptied(folder: Path) -> Path:
+    """A folder for uploads under way; what a conductor that died left in it is removed."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
 
 
 def _own(file: Path) -> str:

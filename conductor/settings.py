@@ -238,6 +238,12 @@ class Settings(msgspec.Struct, kw_only=True):
     tickets: TicketSettings = msgspec.field(default_factory=TicketSettings)
     client: Json = {}
     """What a browser is told; of it mails and tickets use `name`, `company`, `logo_url`, `new_ticket_template`."""
+    # Files
+    file_expiration: str | int = "5 years"
+    """How long uploaded files and those of tickets are kept: `5 years`, or seconds."""
+    file_access: str = "path"
+    """Who may fetch a file by its unguessable path: `path`, whoever knows it; `browsers`, a browser needs a
+    login as well; `signed`, everybody needs a login or a signed URL, which satellites get with their job."""
 
     # Answers
     ttl: int = 300
@@ -266,6 +272,7 @@ class Settings(msgspec.Struct, kw_only=True):
 
 
 _DURABILITIES = ("standard", "strict")
+_FILE_ACCESS = ("path", "browsers", "signed")
 _LONGEST_LEASE = 3600.0
 
 
@@ -287,6 +294,8 @@ def load(
         raise SettingsError(f"Settings: {error}") from None
     if settings.durability not in _DURABILITIES:
         raise SettingsError(f"Settings: durability must be one of {', '.join(_DURABILITIES)}")
+    if settings.file_access not in _FILE_ACCESS:
+        raise SettingsError(f"Settings: file_access must be one of {', '.join(_FILE_ACCESS)}")
     if not 0 <= 2 * settings.lease_margin_seconds < settings.lease_seconds <= _LONGEST_LEASE:
         raise SettingsError(
             "Settings: lease_seconds must be more than twice lease_margin_seconds "

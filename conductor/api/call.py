@@ -31,6 +31,8 @@ class UploadedFile(NamedTuple):
     """The base name the client gave; may be empty."""
     size: int
     mtime: float
+    sha256: str = ""
+    """Of its content, in hexadecimal."""
 
 
 Authenticate = Callable[["Call"], Awaitable[Account]]

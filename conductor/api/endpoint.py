@@ -9,6 +9,7 @@ import msgspec
 from aiohttp import web
 
 from conductor.api.call import Call, Encoded
+from conductor.filing.uploads import UploadRules
 
 __all__ = [
     "Auth",
@@ -86,5 +87,9 @@ class Endpoint(Generic[P]):
     """It changes something: the general rules of contract §11 hold, and no GET by cookie is accepted."""
     empty_files: bool = False
     """File parts without content are accepted."""
+    uploads: UploadRules | None = None
+    """Limits of its file parts; a request is broken off as soon as it passes one."""
+    admit: Callable[[Call, Mapping[str, Any]], Awaitable[None]] | None = None
+    """Called before the first file part with the fields so far: refuses strangers before they fill the disk."""
     status_always: bool = False
     """Errors carry their status on unversioned URLs too (the family /api/app/satellite)."""

@@ -1,4 +1,4 @@
-"""Job logs: whole, by token, and the live tail (contract api/jobs.yaml)."""
+"""Job logs: whole or a range, by token or signed URL, and the live tail (contract api/jobs.yaml)."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,8 +7,11 @@ import msgspec
 from aiohttp import web
 
 from conductor.api.call import Call
+from conductor.api.content_types import SECURITY
 from conductor.api.endpoint import Auth, Endpoint
+from conductor.api.file_answer import send, send_bytes
 from conductor.api.office import Office
+from conductor.api.signed_urls import Signed, UrlSigner
 from conductor.errors import BadParameter, NotFound
 from conductor.jobs.finisher import log_key
 from conductor.records.files import Files
@@ -21,16 +24,17 @@ MAX_TAIL_BYTES = 1_048_576
 _PART_BYTES = 256 * 1024
 
 _TEXT = "text/plain; charset=utf-8"
+_PRIVATE = "private, no-cache"
 
 
 class JobLog(msgspec.Struct, kw_only=True):
     id: str
 
 
-class JobLogByToken(msgspec.Struct, kw_only=True):
+class JobLogByToken(Signed, kw_only=True):
     id: str
-    t: str
-    """The log token that get_job returns."""
+    t: str = ""
+    """The log token that get_job returns; a signed URL carries other parameters instead."""
 
 
 class Tail(msgspec.Struct, kw_only=True):
@@ -46,28 +50,37 @@ class TailText(msgspec.Struct, kw_only=True):
 def endpoints(
     office: Office, archive: JobArchive, files: Files, settings: Settings
 ) -> tuple[Endpoint[Any], ...]:
-    async def stored(job: Mapping[str, Any]) -> web.Response | None:
-        """The log of an ended job; None when it has none."""
-        if isinstance(job.get("output"), str):
-            return web.Response(body=job["output"].encode(), headers={"Content-Type": _TEXT})
-        packed = await files.get(log_key(str(job["id"]))) if job.get("log_file_size") else None
-        if packed is None:
-            return None
-        return web.Response(body=packed, headers={"Content-Type": _TEXT, "Content-Encoding": "gzip"})
+    signer = UrlSigner(settings)
 
-    async def get_job_log(call: Call, params: JobLog) -> web.Response:
+    async def stored(
+        call: Call, job: Mapping[str, Any], more: Mapping[str, str] | None = None
+    ) -> web.StreamResponse | None:
+        """The log of an ended job; None when it has none. A range counts in what is sent: packed bytes."""
+        headers = {"Content-Type": _TEXT, "Cache-Control": _PRIVATE, **(more or {})}
+        if isinstance(job.get("output"), str):
+            return send_bytes(call.request, job["output"].encode(errors="replace"), headers)
+        key = log_key(str(job["id"]))
+        stat = await files.stat(key) if job.get("log_file_size") else None
+        if stat is None:
+            return None
+        return await send(call.request, files, key, stat, {**headers, "Content-Encoding": "gzip"})
+
+    async def get_job_log(call: Call, params: JobLog) -> web.StreamResponse:
         job = await archive.get(params.id)
         if job is None:
             raise NotFound(f"Failed to locate job: {params.id}")
         call.account.require_job(job)
-        return await stored(job) or web.Response(status=204)
+        return await stored(call, job) or web.Response(status=204)
 
     async def live(call: Call, job_id: str, headers: Mapping[str, str]) -> web.StreamResponse:
         """The log so far of a running job, a piece at a time: it can be larger than memory."""
         logs = office.engine.logs
-        response = web.StreamResponse(headers={"Content-Type": _TEXT, **headers})
+        response = web.StreamResponse(headers={**SECURITY, "Content-Type": _TEXT, **headers})
         response.content_length = size = logs.kept(job_id)
         await response.prepare(call.request)
+        if call.request.method == "HEAD":
+            await response.write_eof()
+            return response
         offset = 0
         while offset < size and (part := logs.part(job_id, offset, min(_PART_BYTES, size - offset))):
             await response.write(part)
@@ -79,7 +92,11 @@ def endpoints(
         return response
 
     async def by_token(call: Call, params: JobLogByToken, *, attachment: bool) -> web.StreamResponse:
-        if not tokens.matches(params.t, tokens.log_token(params.id, settings.secret_key)):
+        if not params.t and not params.signature:
+            raise BadParameter("Missing parameter: t")
+        if not tokens.matches(
+            params.t, tokens.log_token(params.id, settings.secret_key)
+        ) and not signer.opens(f"logs/jobs/{params.id}", params):
             return web.Response(status=403, text="403 Forbidden")
         active = params.id in office.engine.book
         name = f"OpsOrbit-{'Partial-' if active else ''}Job-Log-{params.id}.txt"
@@ -87,11 +104,8 @@ def endpoints(
         if active and office.engine.logs.size(params.id):
             return await live(call, params.id, headers)
         job = None if active else await archive.get(params.id)
-        response = await stored(job) if job else None
-        if response is None:
-            return web.Response(status=404, text="404 Not Found")
-        response.headers.update(headers)
-        return response
+        response = await stored(call, job, headers) if job else None
+        return response or web.Response(status=404, text="404 Not Found")
 
     async def view_job_log(call: Call, params: JobLogByToken) -> web.StreamResponse:
         return await by_token(call, params, attachment=False)

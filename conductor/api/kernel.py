@@ -40,6 +40,7 @@ _USER = "user"
 """The namespace of the account manager: sessions alone, and refusals of its own."""
 _API = "/api/"
 _APP = "/api/app/"
+_FILES = "/files/"
 _PORT = re.compile(r":\d+$")
 
 
@@ -112,6 +113,10 @@ class Kernel:
             target = request.rel_url.raw_path_qs  # absolute form, as sent to a proxy
         path, _, text = target.partition("?")
         if not path.startswith(_APP):
+            if path.startswith(_FILES):  # another spelling of the endpoint `file` (contract api/files.yaml)
+                found = self._registry.find(f"{_APP}file/v1/{path[len(_FILES) :]}")
+                if found is not None and found.endpoint is not None:
+                    return await self._serve(request, found, text)
             handler = self._raw_handler(path)
             if handler is not None or not path.startswith(_API):
                 response = await self._guarded(handler or self._pages, request)
@@ -223,11 +228,14 @@ class Kernel:
     async def _receive(self, call: Call, route: Route) -> None:
         """Read the body by its content type; a body of no known type is left to the handler."""
         request = call.request
+        endpoint = route.endpoint
+        assert endpoint is not None  # noqa: S101 - as in `_run`
         limits = self._settings.WebServer
         kind = request.headers.get(hdrs.CONTENT_TYPE, "").lower()
         if "multipart/" in kind:
-            if route.endpoint is not None and route.endpoint.auth not in _OPEN:
+            if endpoint.auth not in _OPEN:
                 await self._pre_authenticate(call, route)
+            admit = endpoint.admit
             call.body = await multipart.receive(
                 request,
                 call.files,
@@ -235,6 +243,8 @@ class Kernel:
                 limit=limits.max_upload_size,
                 field_limit=limits.max_json_size,
                 idle=limits.timeout,
+                rules=endpoint.uploads,
+                admit=(lambda fields: admit(call, fields)) if admit else None,
             )
         elif _FORM in kind:
             call.body = body.parse_form(

@@ -5,9 +5,11 @@ files, also after a failure: they are appended to its list as soon as they exist
 """
 
 import asyncio
+import hashlib
 import os
 import tempfile
 import time
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -18,10 +20,21 @@ from conductor.api import query
 from conductor.api.body import BROKEN, Unreadable, abandon, parse_embedded
 from conductor.api.call import UploadedFile
 from conductor.api.client import readable
-from conductor.errors import BadParameter
+from conductor.errors import BadParameter, Refusal
+from conductor.filing.uploads import UploadRules
 
 _CHUNK = 256 * 1024
 _MOST_PARTS = 1_000
+
+Admit = Callable[[Mapping[str, Any]], Awaitable[None]]
+
+
+class Unwanted(Unreadable):
+    """A file that breaks the endpoint's limits, or one that its sender may not send: the rest is not read."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.description)
+        self.code = refusal.code
 
 
 async def receive(
@@ -32,15 +45,18 @@ async def receive(
     limit: int,
     field_limit: int,
     idle: float,
+    rules: UploadRules | None = None,
+    admit: Admit | None = None,
 ) -> dict[str, Any]:
     """The fields of the body; file parts are appended to `files`.
 
-    `limit` bounds the whole body and `field_limit` its fields, in bytes. A string field `json` is parsed
+    `limit` bounds the whole body and `field_limit` its fields, in bytes; `rules` bound each file and their
+    number; `admit` is asked before the first file, with the fields that came before it. A string field `json` is parsed
     and merged over the others.
     """
     if (request.content_length or 0) > limit:
         raise Unreadable(f"Request body is too large (at most {limit} bytes)")
-    reception = _Reception(files, folder, limit, field_limit, idle)
+    reception = _Reception(files, folder, limit, field_limit, idle, rules, admit)
     try:
         reader = aiohttp.MultipartReader(request.headers, request.content)
         await reception.run(reader)
@@ -59,7 +75,14 @@ class _Reception:
     """One body's way in: counts what has come so far."""
 
     def __init__(
-        self, files: list[UploadedFile], folder: Path | None, limit: int, field_limit: int, idle: float
+        self,
+        files: list[UploadedFile],
+        folder: Path | None,
+        limit: int,
+        field_limit: int,
+        idle: float,
+        rules: UploadRules | None,
+        admit: Admit | None,
     ) -> None:
         self.fields: dict[str, Any] = {}
         self._files = files
@@ -67,6 +90,8 @@ class _Reception:
         self._limit = limit
         self._field_limit = field_limit
         self._idle = idle
+        self._rules = rules
+        self._admit = admit
         self._size = 0
         self._field_size = 0
 
@@ -86,7 +111,12 @@ class _Reception:
             if part.filename is None:
                 await self._field(part, name)
             else:
-                await self._file(part, name, readable(part.filename))
+                try:
+                    await self._file(part, name, readable(part.filename))
+                except Unreadable:
+                    raise
+                except Refusal as refusal:
+                    raise Unwanted(refusal) from None
 
     async def _field(self, part: aiohttp.BodyPartReader, name: str) -> None:
         value = bytearray()
@@ -102,6 +132,12 @@ class _Reception:
             while await self._chunk(part):
                 pass
             return
+        if self._admit is not None and not self._files:
+            await self._admit(self.fields)
+        if self._rules is not None:
+            self._rules.check_count(len(self._files) + 1)
+            if filename.strip("."):  # without a name it is refused for that
+                self._rules.check(filename, part.headers.get("Content-Type", ""))
         handle, temporary = tempfile.mkstemp(prefix="upload-", dir=self._folder)
         file = UploadedFile(
             field=name,
@@ -114,13 +150,19 @@ class _Reception:
         position = len(self._files)
         self._files.append(file)
         with os.fdopen(handle, "wb") as stream:
-            size = await self._copy(part, stream)
-        self._files[position] = file._replace(size=size)
+            digest = hashlib.sha256()
+            size = await self._copy(part, stream, digest.update, filename)
+        self._files[position] = file._replace(size=size, sha256=digest.hexdigest())
 
-    async def _copy(self, part: aiohttp.BodyPartReader, stream: BinaryIO) -> int:
+    async def _copy(
+        self, part: aiohttp.BodyPartReader, stream: BinaryIO, digest: Callable[[bytes], None], name: str
+    ) -> int:
         size = 0
         while chunk := await self._chunk(part):
             size += len(chunk)
+            if self._rules is not None:
+                self._rules.check_size(name, size)
+            digest(chunk)
             if len(chunk) < _CHUNK // 4:
                 stream.write(chunk)  # into the stream's buffer or the page cache: a thread would cost more
             else:

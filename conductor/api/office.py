@@ -1,6 +1,6 @@
 """What handlers need of the primary's present term."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from conductor.access.account import Account
@@ -35,6 +35,11 @@ class Office:
     def book(self) -> JobBook | None:
         """The active jobs of this term; None between terms."""
         return self._engine.book if self._engine else None
+
+    def job(self, job_id: str) -> Mapping[str, Any] | None:
+        """An active job, None for one that is not."""
+        active = self.engine.book.get(job_id)
+        return None if active is None else active.job
 
     def jobs_of_event(self, event_id: str, account: Account) -> tuple[list[dict[str, Any]], int]:
         """The event's active jobs that the caller may see, and how many of them are queued."""

@@ -17,6 +17,7 @@ from conductor.definitions.locked import for_run
 from conductor.definitions.params import check_values, complete_params, refuse_reserved
 from conductor.definitions.repository import Definitions
 from conductor.errors import AccessDenied, BadParameter, Refusal
+from conductor.filing.inputs import checked_inputs
 from conductor.jobs.compose import OVERRIDES, Order, words
 from conductor.jobs.macros import RESERVED_OVERRIDE_TARGET
 
@@ -195,7 +196,7 @@ def _check_input(given: dict[str, Any]) -> None:
     if not isinstance(given.get("data", {}), dict) or not isinstance(given.get("files", []), list):
         raise BadParameter("Malformed parameter: input (data must be object, files must be array)")
     if given.get("files"):
-        raise BadParameter("Input files are not part of this version.")
+        given["files"] = checked_inputs(given["files"])
 
 
 def _idempotency_key(call: Call) -> str:

@@ -36,6 +36,8 @@ class Roster:
         self._expected_until = 0.0
         self.before_launch: Callable[[], None] = _nothing
         """Called before each launch, to tell satellites what they must know by then."""
+        self.signed: Callable[[Mapping[str, Any]], Mapping[str, Any]] = _unchanged
+        """Makes the input files of a launch fetchable where a path alone does not open them."""
 
     # Who is there
 
@@ -115,7 +117,7 @@ class Roster:
             return
         self.before_launch()
         given = {
-            **details,
+            **self.signed(details),
             "serverData": record.get("userData") or {},
             "versions": {
                 "xyops": self._version,
@@ -140,6 +142,10 @@ class Roster:
     def ask_for_copy(self, server_id: str, job_id: str, attempt: int) -> None:
         if self.lists_its_jobs(server_id):
             self.tell(server_id, "send_copy", SendCopy(id=job_id, attempt=attempt))
+
+
+def _unchanged(details: Mapping[str, Any]) -> Mapping[str, Any]:
+    return details
 
 
 def _nothing() -> None:

@@ -1,7 +1,7 @@
 """Deleting ended jobs with everything that is theirs (contract jobs.md §23)."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 
@@ -18,6 +18,16 @@ _PAGE = 100
 log = structlog.get_logger(__name__)
 
 
+class FilesOfJobs(Protocol):
+    """Who keeps jobs' files. Filled by `filing.job_files`."""
+
+    async def condemn(self, job_id: str) -> None:
+        """The record is about to go: whatever dies now, the job's files and its log go one day too."""
+        ...
+
+    async def delete_of_job(self, job: Mapping[str, Any]) -> None: ...
+
+
 class Deletion:
     def __init__(
         self,
@@ -26,8 +36,13 @@ class Deletion:
         signals: Signals,
         state: GlobalState | None = None,
         timezone: str = "",
+        of_jobs: FilesOfJobs | None = None,
     ) -> None:
-        """`state` holds the events' counters of today, from which deleted jobs are taken."""
+        """`state` holds the events' counters of today, from which deleted jobs are taken.
+
+        Without `of_jobs` a job's outputs alone go with it.
+        """
+        self._of_jobs = of_jobs
         self._archive = archive
         self._files = files
         self._signals = signals
@@ -48,10 +63,15 @@ class Deletion:
     async def _delete(
         self, job_id: str, record: Mapping[str, Any] | None, actor: Actor, correlation_id: str
     ) -> None:
+        if self._of_jobs is not None:
+            await self._of_jobs.condemn(job_id)
         if await self._archive.delete(job_id) and record is not None:
             await self._count_out(record)
         await self._files.delete(log_key(job_id))
-        await self._files.delete_under(f"files/jobs/{job_id}")
+        if self._of_jobs is not None:
+            await self._of_jobs.delete_of_job(record or {"id": job_id})
+        else:
+            await self._files.delete_under(f"files/jobs/{job_id}")
         self._signals.publish(JobDeleted(job_id=job_id, actor=actor, correlation_id=correlation_id))
 
     async def retain(self, most: int, actor: Actor) -> int:

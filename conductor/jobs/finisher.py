@@ -21,6 +21,7 @@ from conductor.jobs.compose import words
 from conductor.jobs.followers import Followers
 from conductor.jobs.livelog import LiveLogs
 from conductor.jobs.notes import note
+from conductor.jobs.output_files import with_own_files
 from conductor.jobs.totals import Totals
 from conductor.live.book import ActiveJob, JobBook
 from conductor.records.files import Files
@@ -130,7 +131,7 @@ class Finisher:
         now = clock.now()
         summary, details = outcome.split(result)
         job.update(summary)
-        job.set_details(**details)
+        job.set_details(**with_own_files(details, job.id))
         job.set(
             code=outcome.normal_code(job.job.get("code")),
             description=str(job.job.get("description") or ""),

@@ -14,6 +14,7 @@ import structlog
 from conductor.jobs import content
 from conductor.jobs.compose import meta_row
 from conductor.jobs.outcome import normal_code, split
+from conductor.jobs.output_files import with_own_files
 from conductor.logs import Once
 from conductor.records.job_archive import JobArchive
 from shared import clock
@@ -77,6 +78,7 @@ class LateResults:
             delivered.pop(key, None)
         content.render(delivered, record, self._base_url)
         summary, details = split(delivered)
+        details = with_own_files(details, str(record["id"]))
         row = meta_row(self._host, _ROW, clock.now())
         return {
             **record,

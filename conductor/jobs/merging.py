@@ -13,6 +13,7 @@ from conductor.jobs.bounds import bounded
 from conductor.jobs.finisher import Finisher
 from conductor.jobs.followers import Followers
 from conductor.jobs.outcome import split
+from conductor.jobs.output_files import with_own_files
 from conductor.jobs.pushes import pushed, pushes_instant
 from conductor.live.book import ActiveJob, JobBook
 from shared import clock
@@ -67,6 +68,7 @@ class Merging:
             kept.pop(key, None)  # a job ends by its result alone
         self.push(job, kept)
         summary, details = split(kept)
+        details = with_own_files(details, job.id)
         now = clock.now()
         job.update({**summary, "updated": now, "remote": True})
         if details:

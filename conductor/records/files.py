@@ -4,12 +4,14 @@ Keys are opaque paths of safe segments (contract api/files.yaml, path_rules); `s
 what a client sent. A key never leads out of the store's root.
 """
 
+import asyncio
+import os
 import re
 import unicodedata
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from conductor.errors import BadParameter, NotFound, Unavailable
@@ -22,6 +24,8 @@ _LONGEST_SEGMENT = 240  # file systems end at 255 bytes, and a file being writte
 _PART_BYTES = 5 * 1024**2
 _PARTS_AT_ONCE = 2
 """Memory of one upload is bounded by parts times their size."""
+_READ_BYTES = 256 * 1024
+_TAKE_ATTEMPTS = 5
 _DROPPED = re.compile(r"[^a-z0-9_\-./]+")
 _SLASHES = re.compile(r"/{2,}")
 
@@ -37,19 +41,30 @@ def safe_key(path: str) -> str:
     return key
 
 
+class Stat(NamedTuple):
+    """What a store knows of one file. `etag` is another one for other content, without quotes."""
+
+    size: int
+    modified: int
+    """Unix seconds."""
+    etag: str
+
+
 class Files:
     """One object store. Writers replace a file whole or not at all; a reader never sees half of one.
 
     Every method raises Unavailable when the store fails, and BadParameter for a key that is none.
     """
 
-    def __init__(self, store: "ObjectStore") -> None:
+    def __init__(self, store: "ObjectStore", folder: Path | None = None) -> None:
+        """`folder`: where the store keeps its files, if that is a local folder."""
         import obstore
         from obstore.exceptions import BaseError
 
         self._api = obstore
         self._failure: type[Exception] = BaseError
         self._store = store
+        self._folder = folder
 
     @classmethod
     def open(cls, url: str) -> "Files":
@@ -65,7 +80,7 @@ class Files:
             parts = urlsplit(url)
             if parts.scheme == "file":
                 folder = Path(unquote(parts.path))
-                return cls(LocalStore(folder, mkdir=True, automatic_cleanup=True))
+                return cls(LocalStore(folder, mkdir=True, automatic_cleanup=True), folder)
             return cls(from_url(url))
         except (BaseError, ValueError, OSError) as error:
             raise Unavailable(f"Cannot open the file store {url}: {_first_line(error)}") from error
@@ -89,6 +104,39 @@ class Files:
                     max_concurrency=_PARTS_AT_ONCE,
                 )
         return counted.size
+
+    async def take(self, key: str, path: Path) -> None:
+        """Store a local file and remove it: a rename where that can be, else an upload in bounded memory."""
+        _check(key, key)
+        if self._folder is None or not await asyncio.to_thread(_renamed, path, self._folder / key):
+            await self.put(key, path)
+            await asyncio.to_thread(path.unlink, missing_ok=True)
+
+    async def copy(self, source: str, target: str) -> None:
+        """Store a second file with the same content, inside the store. Raises NotFound."""
+        _check(source, source)
+        _check(target, target)
+        with self._refusals(source):
+            await self._api.copy_async(self._store, source, target)
+
+    async def move(self, source: str, target: str) -> None:
+        """Give a file another key, replacing what was there. Raises NotFound."""
+        _check(source, source)
+        _check(target, target)
+        with self._refusals(source):
+            await self._api.rename_async(self._store, source, target)
+        await self.delete(source)  # two names of one content: then the rename has left both
+
+    async def stat(self, key: str) -> Stat | None:
+        """None if there is no such file, or if no file can have this key."""
+        try:
+            _check(key, key)
+            with self._refusals(key):
+                meta = await self._api.head_async(self._store, key)
+        except (NotFound, BadParameter):
+            return None
+        modified = int(meta["last_modified"].timestamp())
+        return Stat(int(meta["size"]), modified, str(meta.get("e_tag") or "").strip('"'))
 
     async def get(self, key: str) -> bytes | None:
         """The whole file in memory, None if there is none."""
@@ -114,7 +162,7 @@ class Files:
             options = {"range": (start, end)}
         with self._refusals(key):
             answer = await self._api.get_async(self._store, key, options=options)
-            chunks = answer.stream()
+            chunks = answer.stream(min_chunk_size=_READ_BYTES)
         async for chunk in self._guarded(chunks, key):
             yield chunk
 
@@ -193,6 +241,23 @@ def _check(key: str, shown: str) -> None:
         raise BadParameter(f"Malformed path: {shown[:200]}")
     if len(key) > _LONGEST_KEY or max(map(len, segments)) > _LONGEST_SEGMENT:
         raise BadParameter(f"Path is too long: {shown[:200]}")
+
+
+def _renamed(path: Path, target: Path) -> bool:
+    """Whether the file could be moved there by a rename."""
+    for _ in range(_TAKE_ATTEMPTS):
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(path, target)
+        except FileNotFoundError:
+            if not path.exists():
+                return False
+            continue  # a deletion beside us has just removed the empty folder
+        except OSError:
+            return False  # another file system
+        else:
+            return True
+    return False
 
 
 def _first_line(error: Exception) -> str:

@@ -4,9 +4,10 @@ A record is kept in two parts, so that lists never touch the heavy properties. B
 most readers pass them on without decoding.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
@@ -44,6 +45,17 @@ _CACHE_BYTES = 16 * 1024**2
 _WHOLE = sa.select(jobs.c.summary, jobs.c.heavy).where(jobs.c.id == sa.bindparam("job"))
 
 
+class _Revision(NamedTuple):
+    """A row that may take the place of the one it was made from, and of no other."""
+
+    made_from: bytes
+    row: Json
+    record: Json
+
+    def of(self, old: bytes) -> tuple[Json, Json] | None:
+        return (self.row, self.record) if old == self.made_from else None
+
+
 class JobArchive:
     """All changes of finished jobs go through one of these, which knows what it has cached."""
 
@@ -51,6 +63,7 @@ class JobArchive:
         self._records = records
         self._table = IndexedTable(records, JOBS, jobs, "summary")
         self._cache = ByteCache(_CACHE_BYTES)
+        self._revising = asyncio.Lock()
 
     async def add(self, job: Mapping[str, Any], *also: Write) -> bool:
         """Store a finished job with its search words, and `also`, in one transaction.
@@ -98,8 +111,28 @@ class JobArchive:
     async def replace(self, job: Mapping[str, Any]) -> bool:
         """Store `job` in place of the record with its ID; False if there is none."""
         row = self._row(job)
-        with self._changing(job["id"]):
-            return await self._table.change(job["id"], lambda old: (row, job))
+        async with self._revising:
+            with self._changing(job["id"]):
+                return await self._table.change(job["id"], lambda old: (row, job))
+
+    async def revise(self, job_id: str, change: Callable[[Json], Json]) -> Json | None:
+        """Store what `change` makes of the record as it is now; returns that, None if there is no record.
+
+        `change` may be called again, with a newer record, if somebody else changed it meanwhile: of two
+        that revise one record neither loses what the other did. What it raises comes through.
+        """
+        async with self._revising:
+            while True:
+                row = await self._records.read(
+                    lambda connection: connection.execute(_WHOLE, {"job": job_id}).one_or_none()
+                )
+                if row is None:
+                    return None
+                changed = change(msgspec.json.decode(_merged(row.summary, row.heavy), type=Json))
+                revision = _Revision(row.summary, self._row(changed), changed)
+                with self._changing(job_id):
+                    if await self._table.change(job_id, revision.of):
+                        return changed
 
     async def delete(self, job_id: str) -> bool:
         """False if there is none."""

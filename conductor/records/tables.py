@@ -189,3 +189,38 @@ action_failures = sa.Table(
     sa.Column("id", _key(64), primary_key=True),  # sorts by time
     sa.Column("doc", sa.LargeBinary, nullable=False),
 )
+
+file_expiry = sa.Table(
+    "file_expiry",
+    metadata,
+    # Files that are removed when their time has come, whether or not anything else remembers them.
+    sa.Column("key", _key(1024), primary_key=True),
+    sa.Column("expires", sa.BigInteger, nullable=False, index=True),
+)
+
+bucket_data = sa.Table(
+    "bucket_data",
+    metadata,
+    # One row for each key of a bucket's data: two writers of different keys never meet.
+    sa.Column("bucket", _key(128), primary_key=True),
+    sa.Column("name", _key(512), primary_key=True),
+    sa.Column("position", sa.BigInteger, nullable=False),  # order of the keys: that of their last writing
+    sa.Column("doc", sa.LargeBinary, nullable=False),
+)
+
+bucket_revisions = sa.Table(
+    "bucket_revisions",
+    metadata,
+    # Changes with each change of the bucket's data; without a row it has never been written.
+    sa.Column("bucket", _key(128), primary_key=True),
+    sa.Column("revision", _key(32), nullable=False),
+)
+
+bucket_files = sa.Table(
+    "bucket_files",
+    metadata,
+    sa.Column("bucket", _key(128), primary_key=True),
+    sa.Column("name", _key(255), primary_key=True),  # normalised: names that are equal so are one file
+    sa.Column("position", sa.BigInteger, nullable=False),
+    sa.Column("doc", sa.LargeBinary, nullable=False),  # its File object
+)

@@ -100,3 +100,44 @@ async def test_a_store_that_fails_is_unavailable(files: Files) -> None:
         await files.put("a", b"a folder is in the way")
     with pytest.raises(Unavailable):
         Files.open("gopher://x/y")
+
+
+@pytest.fixture(params=["folder", "memory"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Files:
+    """A store on our own file system, and one that is not."""
+    if request.param == "folder":
+        return Files.open((tmp_path / "store").as_uri())
+    from obstore.store import MemoryStore
+
+    return Files(MemoryStore())
+
+
+async def test_a_local_file_is_taken_copied_and_moved(store: Files, tmp_path: Path) -> None:
+    brought = tmp_path / "brought"
+    brought.write_bytes(b"content")
+    await store.take("files/Ann/AbC/x.txt", brought)
+    assert not brought.exists()
+    await store.copy("files/Ann/AbC/x.txt", "staging/one")
+    await store.move("staging/one", "files/bucket/b1/y.txt")
+    await store.copy("files/bucket/b1/y.txt", "staging/two")
+    await store.move("staging/two", "files/bucket/b1/y.txt")  # the same content under both names
+    assert await store.get("files/bucket/b1/y.txt") == b"content"
+    assert await store.get("files/Ann/AbC/x.txt") == b"content"
+    assert await store.size("staging/one") is None
+    assert await store.size("staging/two") is None
+    for call in (store.copy, store.move):
+        with pytest.raises(NotFound):
+            await call("files/none", "files/other")
+
+
+async def test_what_is_written_anew_within_a_second_looks_different(store: Files) -> None:
+    await store.put("files/a.txt", b"one")
+    before = await store.stat("files/a.txt")
+    await store.put("files/a.txt", b"two")
+    after = await store.stat("files/a.txt")
+    assert before is not None
+    assert after is not None
+    assert before.size == after.size == 3
+    assert before.etag != after.etag
+    assert await store.stat("files/b.txt") is None
+    assert await store.stat("files/../b.txt") is None
