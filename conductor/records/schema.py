@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from conductor.records.engines.contract import Engine
 from conductor.records.tables import metadata
 
-REVISION = "0002"
+REVISION = "0003_admin"
 """The newest revision in `migrations/versions`: what `tables` describes."""
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -45,7 +45,8 @@ def prepare(engine: Engine, connection: sa.Connection) -> None:
 def known_revisions() -> list[str]:
     """Every revision this version can upgrade from, oldest first."""
     files = sorted((MIGRATIONS / "versions").glob("[0-9]*_*.py"))
-    return [match[0] for file in files if (match := re.match(r"\d+", file.name))]
+    named = (re.search(r'^revision = "(\w+)"', file.read_text(), re.MULTILINE) for file in files)
+    return [match[1] for match in named if match]
 
 
 def _stored_revision(connection: sa.Connection) -> str | None:

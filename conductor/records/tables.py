@@ -82,6 +82,11 @@ servers = sa.Table(
     sa.Column("id", _key(64), primary_key=True),
     sa.Column("hostname", sa.String(255), nullable=False),
     sa.Column("doc", sa.LargeBinary, nullable=False),
+    sa.Column("ip", sa.String(64), nullable=False, server_default=""),
+    sa.Column("modified", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Index("ix_servers_hostname", "hostname", "id"),
+    sa.Index("ix_servers_ip", "ip", "id"),
+    sa.Index("ix_servers_modified", "modified", "id"),
 )
 
 samples = sa.Table(
@@ -110,4 +115,36 @@ terms = sa.Table(
     sa.Column("word", _key(255), primary_key=True),
     sa.Column("record", _key(64), primary_key=True),
     sqlite_with_rowid=False,
+)
+
+alerts = sa.Table(
+    "alerts",
+    metadata,
+    sa.Column("id", _key(64), primary_key=True),  # of an invocation
+    sa.Column("date", sa.BigInteger, nullable=False),
+    sa.Column("modified", sa.BigInteger, nullable=False),
+    sa.Column("doc", sa.LargeBinary, nullable=False),
+    sa.Index("ix_alerts_date", "date", "id"),
+    sa.Index("ix_alerts_modified", "modified", "id"),
+)
+
+snapshots = sa.Table(
+    "snapshots",
+    metadata,
+    sa.Column("id", _key(64), primary_key=True),
+    sa.Column("date", sa.BigInteger, nullable=False),
+    sa.Column("doc", sa.LargeBinary, nullable=False),
+    sa.Index("ix_snapshots_date", "date", "id"),
+)
+
+tickets = sa.Table(
+    "tickets",
+    metadata,
+    sa.Column("id", _key(64), primary_key=True),
+    sa.Column("num", sa.BigInteger, nullable=False, unique=True),
+    sa.Column("created", sa.BigInteger, nullable=False),
+    sa.Column("modified", sa.BigInteger, nullable=False),
+    sa.Column("doc", sa.LargeBinary, nullable=False),
+    sa.Index("ix_tickets_created", "created", "id"),
+    sa.Index("ix_tickets_modified", "modified", "id"),
 )
