@@ -7,10 +7,11 @@ import argparse
 import asyncio
 import contextlib
 import fcntl
+import os
 import secrets
 import signal
 import sys
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -24,6 +25,8 @@ from conductor import logs
 from conductor.access.accounts import Accounts
 from conductor.access.sessions import Sessions
 from conductor.access.users import Users
+from conductor.administration.house import Administration
+from conductor.administration.internal_jobs import InternalJob
 from conductor.api import (
     api_keys,
     event_history,
@@ -37,6 +40,7 @@ from conductor.api import (
 )
 from conductor.api import definitions as definitions_api
 from conductor.api import sessions as sessions_api
+from conductor.api.administration import endpoints as administration_endpoints
 from conductor.api.health import Health
 from conductor.api.kernel import Kernel
 from conductor.api.metrics import Metrics
@@ -50,6 +54,7 @@ from conductor.fleet.enrolment import Enrolment
 from conductor.fleet.roster import Roster
 from conductor.fleet.sockets import Sockets
 from conductor.jobs.deletion import Deletion
+from conductor.jobs.interruption import interrupt
 from conductor.leadership import Leadership
 from conductor.live.connection import connect
 from conductor.live.embedded import EmbeddedRedis, RedisMissing
@@ -62,7 +67,7 @@ from conductor.records.search.index import SERVERS
 from conductor.records.searchable import SearchableDocuments
 from conductor.records.store import Records, SchemaError
 from conductor.settings import Settings, SettingsError, load
-from conductor.signals import Actor, Signals
+from conductor.signals import SYSTEM, Actor, Signals
 from conductor.term import Primary
 
 STOP_SECONDS = 5.0
@@ -79,35 +84,52 @@ def main() -> None:
     parser.add_argument("--version", action="version", version=version("opsorbit"))
     arguments = parser.parse_args()
     try:
-        settings = load(arguments.config, port=arguments.port)
+        data_dir = arguments.data_dir.resolve()
+        base = load(arguments.config, port=arguments.port)
+        settings = load(arguments.config, port=arguments.port, overrides=data_dir / "overrides.json")
         logs.configure(settings)
         # SQLite gives up the interpreter's lock at every row, and a busy event loop would keep it for the
         # default 5 ms each time: 240 rows took 800 ms instead of 25.
         sys.setswitchinterval(0.0005)
-        uvloop.run(serve(settings, arguments.data_dir.resolve()))
+        restart = uvloop.run(serve(settings, data_dir, base))
     except (SettingsError, SchemaError, RedisMissing, Refusal, OSError) as error:
         # One line, whatever a driver has to say.
         print(f"opsorbit-conductor: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(1)
+    if restart:
+        os.execv(sys.executable, [sys.executable, "-m", "conductor.main", *sys.argv[1:]])  # noqa: S606
 
 
-async def serve(settings: Settings, data_dir: Path) -> None:
-    """Run a conductor in `data_dir` until SIGTERM or SIGINT."""
+async def serve(settings: Settings, data_dir: Path, base: Settings | None = None) -> bool:
+    """Run a conductor in `data_dir` until SIGTERM or SIGINT; whether it is to be started again.
+
+    `base`: the settings without what administrators have changed.
+    """
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = _lock(data_dir)
     settings.secret_key = settings.secret_key or _own(data_dir / "secret_key")
+    logs.configure(settings, data_dir / "logs")
     stopping = asyncio.Event()
+    restarts: list[bool] = []
+
+    def stop(restart: bool) -> None:
+        restarts.append(restart)
+        stopping.set()
+
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    async with _running(settings, data_dir):
+    async with _running(settings, data_dir, base or settings, stop):
         await stopping.wait()
         log.info("stopping")
     lock.close()
+    return restarts[:1] == [True]
 
 
 @asynccontextmanager
-async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
+async def _running(
+    settings: Settings, data_dir: Path, base: Settings, stop: Callable[[bool], None]
+) -> AsyncIterator[None]:
     """All parts, started; stopped in reverse order on leaving."""
     async with contextlib.AsyncExitStack() as stack:
         strict = settings.durability == "strict"
@@ -158,12 +180,46 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
         async def delete_jobs_of(event_id: str, actor: Actor) -> None:
             office.engine.in_background(deletion.delete_of_event(event_id, actor))
 
+        async def bring_to_rest(reason: str, actor: Actor, job: InternalJob) -> None:
+            engine = office.engine
+            was_on, aborted, left = await interrupt(engine, definitions.state, signals, reason, actor)
+            if was_on:
+                job.details = "The scheduler was switched off and must be switched on again by hand."
+            job.stats |= {"aborted": aborted, "left": left} if reason else {}
+
+        metrics = Metrics([lambda: _gauges(office, roster, signals)])
+        house = Administration(
+            records=records,
+            archive=archive,
+            servers=stored_servers,
+            files=files,
+            definitions=definitions,
+            users=users,
+            sessions=sessions,
+            signals=signals,
+            settings=settings,
+            base=base,
+            redis=redis,
+            keys=names,
+            seat=leadership,
+            version=release,
+            data_dir=data_dir,
+            requests=lambda: metrics.requests,
+            active_jobs=office.count,
+            groups_of=lambda server_id: (roster.record(server_id) or {}).get("groups", []),
+            delete_job=lambda job_id: deletion.delete(job_id, SYSTEM),
+            interrupt=bring_to_rest,
+        )
+        house.conductors.stop = stop
+        activity.follow(house.follow)
+        signals.subscribe("statistics", house.statistics.observe)
+
         async def records_answer() -> bool:
             return await records.read(lambda connection: connection.exec_driver_sql("SELECT 1").scalar() == 1)
 
         registry = Registry(
             (
-                *misc.endpoints(settings, leadership, release),
+                *misc.endpoints(settings, leadership, release, house.conductors.all),
                 *sessions_api.endpoints(accounts, definitions, signals, leadership),
                 *api_keys.endpoints(definitions, accounts),
                 *definitions_api.endpoints(definitions, office.jobs_of_event, delete_jobs_of),
@@ -173,10 +229,10 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
                 *job_logs.endpoints(office, archive, files, settings),
                 *job_stream.endpoints(office, archive, settings),
                 *servers.endpoints(roster, stored_servers, samples),
+                *administration_endpoints(house, roster, leadership),
                 *satellites.endpoints(office, Enrolment(redis, names, settings), roster, accounts, settings),
             )
         )
-        metrics = Metrics([lambda: _gauges(office, roster, signals)])
         health = Health(leadership, metrics, {"redis": redis.ping, "database": records_answer})
         kernel = Kernel(
             registry,
@@ -206,7 +262,8 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
             signals=signals,
             data_dir=data_dir,
             announce_password=_show_password,
-            forget=(archive.forget, stored_servers.forget, sessions.forget, samples.forget_all),
+            forget=(house.forget, sessions.forget, samples.forget_all),
+            house=house,
         )
 
         for running, name in (
@@ -214,6 +271,7 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
             (signals.run(), "signals"),
             (samples.run(), "samples"),
             (sockets.heartbeat(), "heartbeat"),
+            (house.conductors.run(), "conductors"),
         ):
             await stack.enter_async_context(_task(running, name))
         stack.push_async_callback(activity.flush, STOP_SECONDS)

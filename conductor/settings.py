@@ -106,6 +106,17 @@ class Settings(msgspec.Struct, kw_only=True):
     """`satellite.config`: keys pushed to every satellite, over the stock ones."""
     airgap: Json = msgspec.field(default_factory=lambda: {"enabled": False, "whitelist": [], "blacklist": []})
 
+    # The browser, and what we ask of others
+    client: Json = {}
+    """What browsers are told before anybody logs in, over the stock values (platform.md §1.4). Public."""
+    hostname_display_strip: str = r"\.[\w\-]+\.\w+$"
+    ip_display_strip: str = "^::ffff:"
+    """Patterns that browsers leave out of host names and addresses."""
+    marketplace: Json = {}
+    """`enabled`, `metadata_url`, `repo_url_template`, `ttl` in seconds, over the stock ones."""
+    multi: Json = {}
+    """`list_url`, `cache_ttl`, `enable_version_checks`, `upgrade_command` of conductors."""
+
     # Answers
     ttl: int = 300
     """Seconds a client may keep a search result."""
@@ -114,8 +125,13 @@ class Settings(msgspec.Struct, kw_only=True):
 
     # Records
     db_maint: Json = {}
+    """`db_maint.INDEX.max_rows`, and `.max_days`: what maintenance leaves of a collection; 0 = everything."""
+    maintenance: str = "04:00"
+    """When maintenance runs each day, local time."""
     tz: str = ""
     log_level: str = "info"
+    log_keep_days: int = 30
+    """Days that the log's archives are kept."""
     log_format: str = "auto"
     """`json`, `console`, or `auto`: console on a terminal."""
 
@@ -128,9 +144,14 @@ _LONGEST_LEASE = 3600.0
 
 
 def load(
-    file: Path | None = None, environment: Mapping[str, str] | None = None, *, port: int | None = None
+    file: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    *,
+    port: int | None = None,
+    overrides: Path | None = None,
 ) -> Settings:
-    """The settings from `file` (TOML, or JSON by its ending), the environment, and `port` where it is given.
+    """The settings from `file` (TOML, or JSON by its ending), the environment, `port` where it is given, and
+    the file of `overrides` that administrators have made.
 
     Raises SettingsError.
     """
@@ -139,6 +160,14 @@ def load(
     if port is not None:
         variables[f"{ENV_PREFIX}WEBSERVER__PORT"] = str(port)
     _overlay(document, variables)
+    for path, value in read_overrides(overrides).items() if overrides else ():
+        place = document
+        *steps, last = path.split(".")
+        for step in steps:
+            inner = place.get(step)
+            place[step] = inner = inner if isinstance(inner, dict) else {}
+            place = inner
+        place[last] = value
     try:
         settings = msgspec.convert(document, Settings, strict=False)
     except msgspec.ValidationError as error:
@@ -151,6 +180,11 @@ def load(
             f"and at most {_LONGEST_LEASE:g}"
         )
     return settings
+
+
+def read_overrides(file: Path) -> Json:
+    """The overrides by dotted path; none without a file. Raises SettingsError."""
+    return _read(file) if file.exists() else {}
 
 
 def _read(file: Path) -> Json:

@@ -8,6 +8,7 @@ import structlog
 from redis.asyncio import Redis
 
 from conductor.access.users import Users
+from conductor.administration.house import Administration
 from conductor.api.office import Office
 from conductor.definitions.defaults import seed
 from conductor.definitions.repository import Definitions
@@ -69,6 +70,7 @@ class Primary:
         data_dir: Path,
         announce_password: Callable[[str], None],
         forget: Sequence[Callable[[], None]],
+        house: Administration,
     ) -> None:
         """`forget` drops what is remembered of the stores: between two terms of ours others may change them."""
         self._redis = redis
@@ -89,6 +91,7 @@ class Primary:
         self._data_dir = data_dir
         self._announce_password = announce_password
         self._forget = forget
+        self._house = house
 
     async def serve(self, epoch: int) -> None:
         """Read everything, open for callers and satellites, and act until cancelled."""
@@ -101,6 +104,7 @@ class Primary:
         async with asyncio.TaskGroup() as loading:  # the first password's hash takes a while
             loading.create_task(self._load_definitions())
             loading.create_task(self._load_users())
+            loading.create_task(self._house.begin())
         book = JobBook(self._redis, self._keys, epoch, holds_lease=lambda: self._leadership.holds_lease)
         await book.load()
         engine = JobEngine(
@@ -122,6 +126,9 @@ class Primary:
             async with asyncio.TaskGroup() as group:
                 group.create_task(engine.run(), name="job engine")
                 group.create_task(members.run(), name="fleet members")
+                group.create_task(self._house.jobs.run(), name="internal jobs")
+                group.create_task(self._house.statistics.run(), name="statistics")
+                group.create_task(self._house.maintenance.run(), name="maintenance")
                 await engine.ready.wait()
                 self._office.open(engine)
                 self._sockets.term = Term(engine, joining)
@@ -132,6 +139,7 @@ class Primary:
             await self._sockets.close_all()
             if self._leadership.holds_lease:  # a clean stop
                 await self._samples.flush()
+                await self._house.statistics.flush()
             self._forget_everything()
             self._announce(epoch, primary=False)
 

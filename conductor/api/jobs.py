@@ -1,4 +1,4 @@
-"""Jobs: lists, single jobs, abort, delete, search (contract api/jobs.yaml, api/search.yaml)."""
+"""Jobs: lists, single jobs, abort, delete (contract api/jobs.yaml)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,7 +7,7 @@ import msgspec
 
 from conductor.api.call import Call
 from conductor.api.criteria import matches_criteria
-from conductor.api.endpoint import Encoded, Endpoint, Takes
+from conductor.api.endpoint import Encoded, Endpoint
 from conductor.api.office import Office
 from conductor.errors import BadParameter, NotFound, Refusal
 from conductor.jobs import limits
@@ -19,7 +19,6 @@ from shared.protocol import tokens
 
 _PAGING = frozenset({"offset", "limit", "sort_by", "sort_dir"})
 _MAX_IDS = 1000
-_MAX_ROWS = 10_000
 
 
 class JobId(msgspec.Struct, kw_only=True):
@@ -43,17 +42,6 @@ class ActiveJobs(msgspec.Struct, kw_only=True):
     limit: int = 0
     sort_by: str = "started"
     sort_dir: int = -1
-
-
-class SearchJobs(msgspec.Struct, kw_only=True):
-    query: str = "*"
-    offset: int = 0
-    limit: int = 1
-    sort_by: str = "_id"
-    sort_dir: int = -1
-    verbose: bool | int | str = False
-    select: list[str] | str = ""
-    ttl: int | None = None
 
 
 class Rows(msgspec.Struct, kw_only=True):
@@ -138,21 +126,6 @@ def endpoints(
         await deletion.delete(params.id, call.actor, call.correlation_id)
         return {}
 
-    async def search_jobs(call: Call, params: SearchJobs) -> Mapping[str, Any]:
-        page = await archive.search(
-            params.query or "*",
-            offset=max(params.offset, 0),
-            limit=min(max(params.limit, 1), _MAX_ROWS),
-            sort_by=params.sort_by or "_id",
-            sort_dir=params.sort_dir or -1,
-            restriction=call.account.restriction(),
-            verbose=params.verbose not in (False, 0, "", "0", "false"),
-            select=_words(params.select) or None,
-        )
-        ttl = settings.ttl if params.ttl is None else max(params.ttl, 0)
-        call.headers["Cache-Control"] = f"private, max-age={ttl}, must-revalidate"
-        return {"rows": page.rows, "list": {"length": page.total}}
-
     return (
         Endpoint(
             name="get_active_jobs",
@@ -180,14 +153,6 @@ def endpoints(
             summary="Delete an ended job with its log.",
             privilege="delete_jobs",
             mutates=True,
-        ),
-        Endpoint(
-            name="search_jobs",
-            handler=search_jobs,
-            params=SearchJobs,
-            result=Rows,
-            takes=Takes.MERGED,
-            summary="Ended jobs by the search language.",
         ),
     )
 

@@ -50,6 +50,10 @@ class GlobalState:
         start = f"{prefix}/"
         return {key[len(start) :]: doc for key, doc in self._docs.items() if key.startswith(start)}
 
+    def documents(self) -> Mapping[str, Json]:
+        """Every document by its path. Callers modify nothing."""
+        return self._docs
+
     async def merge(self, key: str, changes: Mapping[str, Any]) -> None:
         """Set `changes` at `key`; committed on return. Raises Unavailable."""
         await unbroken(self._merge(key, changes))

@@ -148,3 +148,12 @@ tickets = sa.Table(
     sa.Index("ix_tickets_created", "created", "id"),
     sa.Index("ix_tickets_modified", "modified", "id"),
 )
+
+statistics = sa.Table(
+    "statistics",
+    metadata,
+    # One row for each day, or part of one that an administrator closed; the open one is today's.
+    sa.Column("start", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("closed", sa.Integer, nullable=False),
+    sa.Column("doc", sa.LargeBinary, nullable=False),
+)

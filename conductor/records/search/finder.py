@@ -91,6 +91,20 @@ class Finder:
             raise SearchError(f"Record not found: {wanted}")
         return documents, total
 
+    async def words(self, name: str, tree: Tree) -> list[tuple[str, int, str]]:
+        """Each word of a field with how many records that meet `tree` have it, and one of those.
+
+        Raises SearchError for a field that is not counted.
+        """
+        field = self.index.fields.get(name)
+        if field is None or not field.summary:
+            raise SearchError(f"Field has no summary: {name}")
+        statement = self._plan.words(name, tree)
+        rows = await self._records.read(
+            lambda connection: connection.execute(statement).all(), timeout=_TIMEOUT
+        )
+        return [(row[0], int(row[1]), row[2]) for row in rows]
+
     def _sorter(self, sort_by: str) -> str | None:
         if sort_by == "_id":
             return None

@@ -15,7 +15,19 @@ from typing import Any
 import sqlalchemy as sa
 
 from conductor.records.search.index import Field, Index
-from conductor.records.search.tree import And, Everything, Not, Nothing, OneRecord, Or, Span, Tree, Word
+from conductor.records.search.tree import (
+    And,
+    Beyond,
+    Everything,
+    Not,
+    Nothing,
+    OneRecord,
+    Or,
+    Prefix,
+    Span,
+    Tree,
+    Word,
+)
 from conductor.records.search.words import bucket, number_word
 from conductor.records.tables import terms
 
@@ -25,6 +37,8 @@ RARE = 4096
 Condition = sa.ColumnElement[bool]
 
 _NO_BOUND = 2**31 - 1
+_LAST = "\U0010ffff"
+"""Sorts after every character that a word can have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +80,9 @@ class Plan:
     def leaders(self, tree: Tree) -> list[Tree]:
         """The conditions that every match meets and whose records the database can list."""
         return [
-            part for part in _parts(tree) if isinstance(part, Word | OneRecord | Span) or _one_field(part)
+            part
+            for part in _parts(tree)
+            if isinstance(part, Word | Prefix | OneRecord | Span) or _one_field(part)
         ]
 
     def estimate(self, leaders: Sequence[Tree]) -> sa.Select[Any]:
@@ -112,6 +128,20 @@ class Plan:
             .offset(offset)
         )
 
+    def words(self, field: str, tree: Tree) -> sa.Select[Any]:
+        """Rows (word, number of records that meet `tree`, one of those) of a field's words."""
+        listed = terms.alias()
+        return (
+            sa.select(listed.c.word, sa.func.count(), sa.func.max(listed.c.record))
+            .where(
+                listed.c.index_name == self._index.name,
+                listed.c.field == field,
+                *(self._condition(part, listed.c.record) for part in _parts(tree)),
+            )
+            .group_by(listed.c.word)
+            .order_by(listed.c.word)
+        )
+
     def _collected(self, tree: Tree, rare: Tree) -> _Source:
         # The bound keeps the database from merging the two queries and choosing by itself.
         found = self._records_of(rare).limit(_NO_BOUND).subquery()
@@ -147,6 +177,9 @@ class Plan:
             case Word(name, word):
                 listed = terms.alias()
                 return sa.select(listed.c.record).where(*self._is_word(listed, name, [word]))
+            case Prefix():
+                listed = terms.alias()
+                return sa.select(listed.c.record).where(*self._begins(listed, leader)).distinct()
             case Or(parts):
                 listed = terms.alias()
                 words = [part.word for part in parts if isinstance(part, Word)]
@@ -180,6 +213,11 @@ class Plan:
             case Word(name, word):
                 listed = terms.alias()
                 return self._exists(listed, self._is_word(listed, name, [word]), record)
+            case Prefix():
+                listed = terms.alias()
+                return self._exists(listed, self._begins(listed, tree), record)
+            case Beyond(id, descending):
+                return record < id if descending else record > id
             case Or(parts):
                 listed = terms.alias()
                 words = [part.word for part in parts if isinstance(part, Word)]
@@ -197,6 +235,14 @@ class Plan:
             listed.c.index_name == self._index.name,
             listed.c.field == field,
             word == words[0] if len(words) == 1 else word.in_(words),
+        ]
+
+    def _begins(self, listed: Any, prefix: Prefix) -> list[Condition]:
+        return [
+            listed.c.index_name == self._index.name,
+            listed.c.field == prefix.field,
+            listed.c.word >= prefix.start,
+            listed.c.word < prefix.start + _LAST,
         ]
 
     def _is_number(self, listed: Any, span: Span) -> list[Condition]:
