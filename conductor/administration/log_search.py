@@ -75,7 +75,7 @@ def search(folder: Path, query: LogQuery) -> tuple[list[Json], int | None]:
     found: deque[Json] = deque(maxlen=query.rows)
     total = 0
     deadline = time.monotonic() + _SECONDS
-    opened = _open(folder, query.date)
+    opened = None if rooms is None else _open(folder, query.date)
     if opened is None or rooms is None:
         return [], None
     with opened as file:

@@ -5,8 +5,6 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-import structlog
-
 from conductor.administration.backup.kept import FileSection, Sections, UserSection
 from conductor.administration.backup.lines import FOOTER, Line, Put, Record, comment, encoded, header
 from conductor.administration.backup.lists import items_of, lines
@@ -21,8 +19,6 @@ Json = dict[str, Any]
 
 _ID = re.compile(r"\w+")
 _MOST_DAYS = 10_000
-
-log = structlog.get_logger(__name__)
 
 
 class Export:
@@ -149,8 +145,6 @@ class Export:
         body = await self._files.one(key, most)
         if body is not None:
             yield Put(key, body)
-        else:
-            log.info("a file is not in the export", key=key)
 
 
 _SECTIONS = {

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterable
 from typing import Any, Protocol
 
 import sqlalchemy as sa
+import structlog
 
 from conductor.access.users import Users, normalised
 from conductor.administration.backup.lines import BadLine
@@ -18,7 +19,9 @@ from conductor.records.store import Records, Write
 
 Json = dict[str, Any]
 
-_ID = re.compile(r"[A-Za-z0-9_.\-]{1,128}")
+log = structlog.get_logger(__name__)
+
+_ID = re.compile(r"[A-Za-z0-9_]{1,64}")
 
 
 class Section(Protocol):
@@ -82,7 +85,7 @@ class UserSection:
         if not isinstance(name, str) or not normalised(name) or len(name) > 128:
             raise BadLine("a user needs a username")
         for key_of, kind in (("privileges", dict), ("roles", list), ("categories", list), ("groups", list)):
-            if not isinstance(value.setdefault(key_of, kind()), kind):
+            if not isinstance(value.get(key_of, kind()), kind):
                 raise BadLine(f"a user's {key_of} have the wrong type")
         await self._users.save(value)
 
@@ -173,6 +176,8 @@ class FileSection:
     async def one(self, key: str, most: int) -> str | None:
         """A file as base64; None if there is none, or it is larger than `most` bytes."""
         size = await self._files.size(key)
+        if size is not None and size > most:
+            log.info("a file is too large for the export", key=key, size=size)
         if size is None or size > most:
             return None
         body = await self._files.get(key)

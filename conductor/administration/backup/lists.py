@@ -129,7 +129,8 @@ class Lists:
             try:
                 row = self._row(name, item)
             except (BadLine, Refusal, TypeError, ValueError) as error:
-                wrong.append(f"an item of {name} was left out: {error}")
+                shown = str(item.get("id") if isinstance(item, dict) else item)[:80]
+                wrong.append(f"an item of {name} was left out ({shown}): {error}")
                 continue
             known = not emptied and row["id"] in kept
             rows.append({**row, "position": kept[row["id"]] if known else place})
