@@ -106,6 +106,7 @@ async def serve(settings: Settings, data_dir: Path, base: Settings | None = None
     `base`: the settings without what administrators have changed.
     """
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (data_dir / "uploads").mkdir(mode=0o700, exist_ok=True)
     lock = _lock(data_dir)
     settings.secret_key = settings.secret_key or _own(data_dir / "secret_key")
     logs.configure(settings, data_dir / "logs")

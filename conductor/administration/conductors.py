@@ -27,8 +27,8 @@ Json = dict[str, Any]
 
 COMMANDS = ("stop", "restart", "upgrade", "remove")
 
-_BEAT = 5.0
-_GONE = 3 * _BEAT
+_BEAT = 1.0
+_GONE = 15.0
 """Seconds without a sign of life after which a conductor counts as offline."""
 _COMMAND_LIFE = 60
 """Seconds after which a command that nobody fetched is void."""
