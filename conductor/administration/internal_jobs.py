@@ -153,9 +153,11 @@ class InternalJobs:
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
-                await asyncio.Event().wait()
+                try:
+                    await asyncio.Event().wait()
+                finally:
+                    self._group = None  # what is cancelled from here on ends with the term, and says nothing
         finally:
-            self._group = None
             self._jobs.clear()
             self._tasks.clear()
             self._exclusive.clear()
