@@ -65,6 +65,8 @@ jobs = sa.Table(
     # With the ID, so that a page is found without reading a document. Events are found through `terms`.
     sa.Index("ix_jobs_completed", "completed", "id"),
     sa.Index("ix_jobs_elapsed", "elapsed", "id"),
+    # Numbers by ID, close together: a search looks up thousands of them (`search.plan`).
+    sa.Index("ix_jobs_id", "id", "completed", "elapsed"),
 )
 
 activity = sa.Table(

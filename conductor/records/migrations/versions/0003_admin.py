@@ -30,6 +30,7 @@ def upgrade() -> None:
     _collection("alerts", "date", "modified")
     _collection("snapshots", "date")
     _collection("tickets", "created", "modified", unique=("num",))
+    op.create_index("ix_jobs_id", "jobs", ["id", "completed", "elapsed"])
     op.create_table(
         "statistics",
         sa.Column("start", sa.BigInteger, nullable=False, autoincrement=False),
