@@ -107,9 +107,20 @@ class Plan:
         return sa.select(sa.func.count()).select_from(source.rows).where(*source.conditions)
 
     def page(
-        self, tree: Tree, lead: Lead, sort: str | None, descending: bool, offset: int, limit: int
+        self,
+        tree: Tree,
+        lead: Lead,
+        sort: str | None,
+        descending: bool,
+        offset: int,
+        limit: int,
+        *,
+        counted: bool = False,
     ) -> sa.Select[Any]:
-        """The IDs of one page in order. `sort`: a column; None is the ID, by which equal ones go too."""
+        """The IDs of one page in order. `sort`: a column; None is the ID, by which equal ones go too.
+
+        `counted`: each row tells as well how many match in all; no row, and nothing is told.
+        """
         if sort is None and lead.word:
             source = self._listed(tree, lead.word)
         elif lead.collected:
@@ -122,6 +133,8 @@ class Plan:
             if rows is not self._table:
                 rows = rows.join(self._table, self._key == source.record)
         found: sa.Select[Any] = sa.select(source.record.label("id"))
+        if counted:
+            found = found.add_columns(sa.func.count().over().label("total"))
         if rows is not source.rows:
             found = self._narrow(found, self._table)
         return (
