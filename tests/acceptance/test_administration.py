@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import hashlib
 import time
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import msgspec
 import pytest
 import pytest_asyncio
 
-from tests.acceptance.agent import PASSWORD, Station, station
+from tests.acceptance.agent import PASSWORD, SECRET, Station, station
 from tests.processes import ApiError, Client, eventually
 
 HOUR = 3600
@@ -381,6 +382,38 @@ async def test_documentation_is_ours_and_no_path(client: Client) -> None:
     html = await client.fetch("/api/app/message", code="<script>", title="You were hacked")
     assert b"hacked" not in html
     assert b"<script>" not in html
+
+
+async def test_the_page_of_a_magic_link_tells_its_form_alone(client: Client) -> None:
+    await client.call(
+        "create_event",
+        id="formed",
+        title="Formed",
+        enabled=True,
+        category="general",
+        plugin="shellplug",
+        targets=["main"],
+        fields=[{"id": "who", "title": "Who", "type": "text", "value": ""}],
+        triggers=[{"type": "magic", "enabled": True, "key": "open-sesame", "body": "Hello"}],
+        params={"script": "#!/bin/sh\ntrue\n"},
+    )
+    text = (await client.fetch("/api/app/form_config/open-sesame")).decode()
+    assert text.startswith("app.receiveConfig({")
+    [page] = msgspec.json.decode(text.removeprefix("app.receiveConfig(").rstrip().removesuffix(");"))[
+        "config"
+    ]["Page"]
+    assert (page["title"], page["body"], page["fields"][0]["id"]) == ("Formed", "Hello", "who")
+    assert "script" not in text
+    for path in ("form_config/v1/wrong", "form_config/v1"):
+        with pytest.raises(ApiError):
+            await client.fetch(f"/api/app/{path}")
+
+
+async def test_another_conductor_asks_who_is_primary(client: Client) -> None:
+    proof = hashlib.sha256(f"other{SECRET}".encode()).hexdigest()
+    assert (await client.call("master_register", host="other", auth=proof))["master"] is True
+    with pytest.raises(ApiError, match="auth"):
+        await client.call("master_register", host="other", auth="00")
 
 
 async def test_conductors_know_each_other_and_obey(tmp_path: Path) -> None:
