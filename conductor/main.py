@@ -7,6 +7,7 @@ import argparse
 import asyncio
 import contextlib
 import fcntl
+import os
 import secrets
 import shutil
 import signal
@@ -36,6 +37,8 @@ from conductor.access.users import Users
 from conductor.actions.condition_hooks import ConditionHooks
 from conductor.actions.failures import FailedActions
 from conductor.actions.ports import Ports as ActionPorts
+from conductor.administration.house import Administration
+from conductor.administration.internal_jobs import InternalJob
 from conductor.api import (
     actions,
     api_keys,
@@ -63,6 +66,7 @@ from conductor.api import mail as mail_api
 from conductor.api import secrets as secrets_api
 from conductor.api import tickets as tickets_api
 from conductor.api import web_hooks as web_hooks_api
+from conductor.api.administration import endpoints as administration_endpoints
 from conductor.api.health import Health
 from conductor.api.job_texts import ActiveJobTexts
 from conductor.api.kernel import Kernel
@@ -93,6 +97,7 @@ from conductor.fleet.enrolment import Enrolment
 from conductor.fleet.roster import Roster
 from conductor.fleet.sockets import Sockets
 from conductor.jobs.deletion import Deletion
+from conductor.jobs.interruption import interrupt
 from conductor.leadership import Leadership
 from conductor.live.connection import connect
 from conductor.live.embedded import EmbeddedRedis, RedisMissing
@@ -106,7 +111,7 @@ from conductor.outbound.web_hooks import WebHooks
 from conductor.records import tables
 from conductor.records.files import Files
 from conductor.records.job_archive import JobArchive
-from conductor.records.search.index import ALERTS, SERVERS, TICKETS
+from conductor.records.search.index import SERVERS
 from conductor.records.searchable import SearchableDocuments
 from conductor.records.store import Records, SchemaError
 from conductor.settings import Settings, SettingsError, load
@@ -119,6 +124,7 @@ from conductor.tickets.notices import Notices
 from conductor.tickets.people import Everybody
 from conductor.tickets.shelf import Shelf
 from conductor.tickets.tickets import Tickets
+from shared import clock
 
 STOP_SECONDS = 5.0
 
@@ -134,36 +140,53 @@ def main() -> None:
     parser.add_argument("--version", action="version", version=version("opsorbit"))
     arguments = parser.parse_args()
     try:
-        settings = load(arguments.config, port=arguments.port)
+        data_dir = arguments.data_dir.resolve()
+        base = load(arguments.config, port=arguments.port)
+        settings = load(arguments.config, port=arguments.port, overrides=data_dir / "overrides.json")
         logs.configure(settings)
         # SQLite gives up the interpreter's lock at every row, and a busy event loop would keep it for the
         # default 5 ms each time: 240 rows took 800 ms instead of 25.
         sys.setswitchinterval(0.0005)
-        uvloop.run(serve(settings, arguments.data_dir.resolve()))
+        restart = uvloop.run(serve(settings, data_dir, base))
     except (SettingsError, SchemaError, RedisMissing, Refusal, OSError) as error:
         # One line, whatever a driver has to say.
         print(f"opsorbit-conductor: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(1)
+    if restart:
+        os.execv(sys.executable, [sys.executable, "-m", "conductor.main", *sys.argv[1:]])  # noqa: S606
 
 
-async def serve(settings: Settings, data_dir: Path) -> None:
-    """Run a conductor in `data_dir` until SIGTERM or SIGINT."""
+async def serve(settings: Settings, data_dir: Path, base: Settings | None = None) -> bool:
+    """Run a conductor in `data_dir` until SIGTERM or SIGINT; whether it is to be started again.
+
+    `base`: the settings without what administrators have changed.
+    """
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     (data_dir / "uploads").mkdir(mode=0o700, exist_ok=True)
     lock = _lock(data_dir)
     settings.secret_key = settings.secret_key or _own(data_dir / "secret_key")
+    logs.configure(settings, data_dir / "logs")
     stopping = asyncio.Event()
+    restarts: list[bool] = []
+
+    def stop(restart: bool) -> None:
+        restarts.append(restart)
+        stopping.set()
+
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    async with _running(settings, data_dir):
+    async with _running(settings, data_dir, base or settings, stop):
         await stopping.wait()
         log.info("stopping")
     lock.close()
+    return restarts[:1] == [True]
 
 
 @asynccontextmanager
-async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
+async def _running(
+    settings: Settings, data_dir: Path, base: Settings, stop: Callable[[bool], None]
+) -> AsyncIterator[None]:
     """All parts, started; stopped in reverse order on leaving."""
     async with contextlib.AsyncExitStack() as stack:
         strict = settings.durability == "strict"
@@ -254,6 +277,40 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
         async def delete_jobs_of(event_id: str, actor: Actor) -> None:
             office.engine.in_background(deletion.delete_of_event(event_id, actor))
 
+        async def bring_to_rest(reason: str, actor: Actor, job: InternalJob) -> None:
+            engine = office.engine
+            was_on, aborted, left = await interrupt(engine, definitions.state, signals, reason, actor)
+            if was_on:
+                job.details = "The scheduler was switched off and must be switched on again by hand."
+            job.stats |= {"aborted": aborted, "left": left} if reason else {}
+
+        metrics = Metrics([lambda: _gauges(office, roster, signals)])
+        house = Administration(
+            records=records,
+            archive=archive,
+            servers=stored_servers,
+            files=files,
+            definitions=definitions,
+            users=users,
+            sessions=sessions,
+            signals=signals,
+            settings=settings,
+            base=base,
+            redis=redis,
+            keys=names,
+            seat=leadership,
+            version=release,
+            data_dir=data_dir,
+            requests=lambda: metrics.requests,
+            active_jobs=office.count,
+            groups_of=lambda server_id: (roster.record(server_id) or {}).get("groups", []),
+            delete_job=lambda job_id: deletion.delete(job_id, SYSTEM),
+            interrupt=bring_to_rest,
+        )
+        house.conductors.stop = stop
+        activity.follow(house.follow)
+        signals.subscribe("statistics", house.statistics.observe)
+
         client = HttpClient(settings)
         stack.push_async_callback(client.close)
         counts = DailyCounts(definitions.state, settings.tz)
@@ -265,13 +322,17 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
         mailer = Mailer(settings, version=release, templates=data_dir / "emails", take=counts.take)
 
         post.mailer = mailer
+        house.jobs.mailer = mailer
+        house.jobs.browsers = browsers
+        house.maintenance.register("password recovery", recovery.purge)
+        house.maintenance.register("expired files", lambda: expiry.expire(int(clock.now())))
         secret_values = Secrets(definitions, vault, signals)
 
         def web_hook(hook_id: str) -> Mapping[str, Any] | None:
             return definitions.get("web_hooks", hook_id)
 
-        stored_tickets = SearchableDocuments(records, TICKETS, tables.tickets)
-        stored_alerts = SearchableDocuments(records, ALERTS, tables.alerts)
+        stored_tickets = house.collections.documents["tickets"]
+        stored_alerts = house.collections.documents["alerts"]
         shelf = Shelf(records, stored_tickets, definitions.state)
         people = Everybody(users)
 
@@ -338,7 +399,7 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
         sso = SsoDoor(settings, accounts, changes, session_calls, leadership, signals, pages=None)
         registry = Registry(
             (
-                *misc.endpoints(settings, leadership, release),
+                *misc.endpoints(settings, leadership, release, house.conductors.all),
                 *session_calls.endpoints(),
                 *sso.endpoints(),
                 *UserCalls(accounts, changes, recovery, security, post, signals, settings).endpoints(),
@@ -384,10 +445,10 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
                     online=lambda server_id: server_id in roster.online,
                     texts=ActiveJobTexts(office, facts, settings),
                 ),
+                *administration_endpoints(house, roster, leadership),
                 *satellites.endpoints(office, Enrolment(redis, names, settings), roster, accounts, settings),
             )
         )
-        metrics = Metrics([lambda: _gauges(office, roster, signals)])
         health = Health(leadership, metrics, {"redis": redis.ping, "database": records_answer})
         kernel = Kernel(
             registry,
@@ -421,10 +482,7 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
             key_usage=key_usage,
             browsers=browsers,
             forget=(
-                archive.forget,
-                stored_servers.forget,
-                stored_tickets.forget,
-                stored_alerts.forget,
+                house.forget,
                 sessions.forget,
                 samples.forget_all,
                 vault.forget,
@@ -432,6 +490,7 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
             ),
             action_ports=action_ports,
             duties=(("ticket mail", notices.run),),
+            house=house,
         )
 
         for running, name in (
@@ -442,6 +501,7 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
             (browsers.run(), "browsers"),
             (sockets.heartbeat(), "heartbeat"),
             (hooks.run(), "system hooks"),
+            (house.conductors.run(), "conductors"),
         ):
             await stack.enter_async_context(_task(running, name))
         stack.push_async_callback(hooks.settled, STOP_SECONDS / 2)

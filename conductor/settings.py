@@ -244,6 +244,11 @@ class Settings(msgspec.Struct, kw_only=True):
     file_access: str = "path"
     """Who may fetch a file by its unguessable path: `path`, whoever knows it; `browsers`, a browser needs a
     login as well; `signed`, everybody needs a login or a signed URL, which satellites get with their job."""
+    # The browser, and what we ask of others
+    marketplace: Json = {}
+    """`enabled`, `metadata_url`, `repo_url_template`, `ttl` in seconds, over the stock ones."""
+    multi: Json = {}
+    """`list_url`, `cache_ttl`, `enable_version_checks`, `upgrade_command` of conductors."""
 
     # Answers
     ttl: int = 300
@@ -262,8 +267,13 @@ class Settings(msgspec.Struct, kw_only=True):
 
     # Records
     db_maint: Json = {}
+    """`db_maint.INDEX.max_rows`, and `.max_days`: what maintenance leaves of a collection; 0 = everything."""
+    maintenance: str = "04:00"
+    """When maintenance runs each day, local time."""
     tz: str = ""
     log_level: str = "info"
+    log_keep_days: int = 30
+    """Days that the log's archives are kept."""
     log_format: str = "auto"
     """`json`, `console`, or `auto`: console on a terminal."""
 
@@ -277,9 +287,14 @@ _LONGEST_LEASE = 3600.0
 
 
 def load(
-    file: Path | None = None, environment: Mapping[str, str] | None = None, *, port: int | None = None
+    file: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    *,
+    port: int | None = None,
+    overrides: Path | None = None,
 ) -> Settings:
-    """The settings from `file` (TOML, or JSON by its ending), the environment, and `port` where it is given.
+    """The settings from `file` (TOML, or JSON by its ending), the environment, `port` where it is given, and
+    the file of `overrides` that administrators have made.
 
     Raises SettingsError.
     """
@@ -288,6 +303,14 @@ def load(
     if port is not None:
         variables[f"{ENV_PREFIX}WEBSERVER__PORT"] = str(port)
     _overlay(document, variables)
+    for path, value in read_overrides(overrides).items() if overrides else ():
+        place = document
+        *steps, last = path.split(".")
+        for step in steps:
+            inner = place.get(step)
+            place[step] = inner = inner if isinstance(inner, dict) else {}
+            place = inner
+        place[last] = value
     try:
         settings = msgspec.convert(document, Settings, strict=False)
     except msgspec.ValidationError as error:
@@ -302,6 +325,11 @@ def load(
             f"and at most {_LONGEST_LEASE:g}"
         )
     return settings
+
+
+def read_overrides(file: Path) -> Json:
+    """The overrides by dotted path; none without a file. Raises SettingsError."""
+    return _read(file) if file.exists() else {}
 
 
 def _read(file: Path) -> Json:

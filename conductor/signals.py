@@ -71,6 +71,8 @@ class JobFinished(Signal, frozen=True, kw_only=True):
     event_id: str
     code: Any
     elapsed: float
+    job: Mapping[str, Any] = {}
+    """The record as it was archived."""
 
 
 class JobAborted(Signal, frozen=True, kw_only=True):

@@ -14,6 +14,7 @@ from conductor.actions.plugin_process import PluginProcesses
 from conductor.actions.ports import Ports as ActionPorts
 from conductor.actions.runner import Actions
 from conductor.actions.surroundings import Surroundings
+from conductor.administration.house import Administration
 from conductor.api.office import Office
 from conductor.definitions.defaults import seed
 from conductor.definitions.repository import Definitions
@@ -80,6 +81,7 @@ class Primary:
         key_usage: KeyUsage,
         browsers: Browsers,
         forget: Sequence[Callable[[], None]],
+        house: Administration,
         action_ports: ActionPorts,
         duties: Sequence[tuple[str, Callable[[], Coroutine[Any, Any, None]]]] = (),
     ) -> None:
@@ -109,6 +111,7 @@ class Primary:
         self._forget = forget
         self._duties = duties
         self._action_ports = action_ports
+        self._house = house
 
     async def serve(self, epoch: int) -> None:
         """Read everything, open for callers and satellites, and act until cancelled."""
@@ -121,6 +124,7 @@ class Primary:
         async with asyncio.TaskGroup() as loading:  # the first password's hash takes a while
             loading.create_task(self._load_definitions())
             loading.create_task(self._load_users())
+            loading.create_task(self._house.begin())
         book = JobBook(self._redis, self._keys, epoch, holds_lease=lambda: self._leadership.holds_lease)
         await book.load()
         around = Surroundings(self._definitions, self._settings, book, self._roster.record)
@@ -149,6 +153,9 @@ class Primary:
                 group.create_task(engine.run(), name="job engine")
                 group.create_task(members.run(), name="fleet members")
                 group.create_task(self._key_usage.run(), name="use of API keys")
+                group.create_task(self._house.jobs.run(), name="internal jobs")
+                group.create_task(self._house.statistics.run(), name="statistics")
+                group.create_task(self._house.maintenance.run(), name="maintenance")
                 await engine.ready.wait()
                 self._office.open(engine)
                 self._browsers.engine = engine
@@ -165,6 +172,7 @@ class Primary:
             if self._leadership.holds_lease:  # a clean stop
                 await self._samples.flush()
                 await self._key_usage.flush()
+                await self._house.statistics.flush()
             self._forget_everything()
             self._announce(epoch, primary=False)
 

@@ -1,4 +1,4 @@
-"""Reading jobs: one, several, search (contract api/jobs.yaml, api/search.yaml)."""
+"""Reading jobs: one, and several (contract api/jobs.yaml)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,8 +6,7 @@ from typing import Any
 import msgspec
 
 from conductor.api.call import Call
-from conductor.api.endpoint import DefinitionId, Encoded, Endpoint, Takes
-from conductor.api.job_summaries import Rows
+from conductor.api.endpoint import DefinitionId, Encoded, Endpoint
 from conductor.api.office import Office
 from conductor.errors import BadParameter, NotFound
 from conductor.jobs import outlook
@@ -18,7 +17,6 @@ from shared import clock
 from shared.protocol import tokens
 
 _MAX_IDS = 1000
-_MAX_ROWS = 10_000
 
 
 class GetJob(msgspec.Struct, kw_only=True):
@@ -30,17 +28,6 @@ class GetJob(msgspec.Struct, kw_only=True):
 class GetJobs(msgspec.Struct, kw_only=True):
     ids: list[str] | str = ""
     verbose: bool | int | str = False
-
-
-class SearchJobs(msgspec.Struct, kw_only=True):
-    query: str = "*"
-    offset: int = 0
-    limit: int = 1
-    sort_by: str = "_id"
-    sort_dir: int = -1
-    verbose: bool | int | str = False
-    select: list[str] | str = ""
-    ttl: int | None = None
 
 
 def merged(job: ActiveJob) -> dict[str, Any]:
@@ -86,33 +73,10 @@ def endpoints(office: Office, archive: JobArchive, settings: Settings) -> tuple[
                 rows.append(job if verbose else _without(job, HEAVY))
         return {"jobs": rows}
 
-    async def search_jobs(call: Call, params: SearchJobs) -> Mapping[str, Any]:
-        page = await archive.search(
-            params.query or "*",
-            offset=max(params.offset, 0),
-            limit=min(max(params.limit, 1), _MAX_ROWS),
-            sort_by=params.sort_by or "_id",
-            sort_dir=params.sort_dir or -1,
-            restriction=call.account.restriction(),
-            verbose=params.verbose not in (False, 0, "", "0", "false"),
-            select=_words(params.select) or None,
-        )
-        ttl = settings.ttl if params.ttl is None else max(params.ttl, 0)
-        call.headers["Cache-Control"] = f"private, max-age={ttl}, must-revalidate"
-        return {"rows": page.rows, "list": {"length": page.total}}
-
     return (
         Endpoint(name="get_job", handler=get_job, params=GetJob, summary="One job, active or ended."),
         Endpoint(
             name="get_jobs", handler=get_jobs, params=GetJobs, summary="Several jobs in the order asked for."
-        ),
-        Endpoint(
-            name="search_jobs",
-            handler=search_jobs,
-            params=SearchJobs,
-            result=Rows,
-            takes=Takes.MERGED,
-            summary="Ended jobs by the search language.",
         ),
     )
 

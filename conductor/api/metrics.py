@@ -34,6 +34,11 @@ class Metrics:
         buckets[bisect_left(_BOUNDS, seconds)] += 1
         self._sums[endpoint] += seconds
 
+    @property
+    def requests(self) -> int:
+        """All requests so far."""
+        return sum(self._counts.values())
+
     def count(self, endpoint: str, code: str) -> int:
         return self._counts.get((endpoint, code), 0)
 

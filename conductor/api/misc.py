@@ -1,6 +1,7 @@
 """ping, echo, error and the browser's first configuration. Contract api/misc.yaml."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
@@ -8,6 +9,7 @@ import msgspec
 from aiohttp import hdrs, web
 
 from conductor.access.users import PREFERENCES
+from conductor.administration.log_search import COLUMNS
 from conductor.api import client
 from conductor.api.answer import SERVER
 from conductor.api.call import Call, Encoded, Json
@@ -16,6 +18,7 @@ from conductor.api.credentials import COOKIE
 from conductor.api.endpoint import Auth, Endpoint, NoParams, Takes
 from conductor.api.kernel import Leadership
 from conductor.api.params import decoder
+from conductor.client_settings import client_settings
 from conductor.errors import Refusal
 from conductor.settings import Settings
 from shared.clock import now
@@ -48,10 +51,17 @@ _pause = decoder(EchoParams)
 class Misc:
     """Calls that need no service."""
 
-    def __init__(self, settings: Settings, leadership: Leadership, version: str) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        leadership: Leadership,
+        version: str,
+        conductors: Callable[[], Json] | None = None,
+    ) -> None:
         self._settings = settings
         self._leadership = leadership
         self._version = version
+        self._conductors = conductors or self._myself
 
     async def ping(self, call: Call, params: NoParams) -> Json:
         return {}
@@ -104,9 +114,9 @@ class Misc:
                 "version": self._version,
                 "epoch": now(),
                 "port": settings.WebServer.port,
-                "masters": self._masters(),
+                "masters": self._conductors(),
                 "config": {
-                    "name": "OpsOrbit",
+                    **client_settings(settings),
                     "base_app_url": settings.base_app_url,
                     "debug": 0,
                     "ui": {},
@@ -117,13 +127,13 @@ class Misc:
                     "https_port": settings.WebServer.port,
                     "quick_monitors": [],
                     "systems": [],
-                    "hostname_display_strip": "(?!)",
-                    "ip_display_strip": "(?!)",
+                    "hostname_display_strip": settings.hostname_display_strip or "(?!)",
+                    "ip_display_strip": settings.ip_display_strip or "(?!)",
                     "default_user_privileges": dict.fromkeys(_NEW_USER_PRIVILEGES, True),
                     "default_user_prefs": PREFERENCES,
                     "job_universal_limits": settings.job_universal_limits,
                     "job_universal_actions": settings.job_universal_actions,
-                    "log_columns": [],
+                    "log_columns": list(COLUMNS),
                 },
             }
         if call.query.get("format") == "json":
@@ -132,7 +142,7 @@ class Misc:
             content, kind = b"app.receiveConfig(" + _encode(body) + b");\n", "text/javascript"
         return web.Response(body=content, headers={hdrs.CONTENT_TYPE: kind, hdrs.SERVER: SERVER, **_NEVER})
 
-    def _masters(self) -> Json:
+    def _myself(self) -> Json:
         host = self._leadership.primary_host
         if not host:
             return {}
@@ -188,8 +198,14 @@ class Misc:
         )
 
 
-def endpoints(settings: Settings, leadership: Leadership, version: str) -> tuple[Endpoint[Any], ...]:
-    return Misc(settings, leadership, version).endpoints()
+def endpoints(
+    settings: Settings,
+    leadership: Leadership,
+    version: str,
+    conductors: Callable[[], Json] | None = None,
+) -> tuple[Endpoint[Any], ...]:
+    """`conductors`: all of the cluster by host; without it this one alone."""
+    return Misc(settings, leadership, version, conductors).endpoints()
 
 
 def _target(call: Call) -> str:

@@ -64,6 +64,10 @@ class GlobalState:
             place[last] = {**(before if isinstance(before, dict) else {}), **copied(doc)}
         return whole
 
+    def documents(self) -> Mapping[str, Json]:
+        """Every document by its path. Callers modify nothing."""
+        return self._docs
+
     async def merge(self, key: str, changes: Mapping[str, Any]) -> None:
         """Set `changes` at `key`; committed on return. Raises Unavailable."""
         await unbroken(self._merge(key, changes))

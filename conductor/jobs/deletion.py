@@ -96,8 +96,8 @@ class Deletion:
                     await self.delete(job_id, actor)
                 count += len(ids)
         except Unavailable as error:
-            log.warning("deleting an event's jobs was broken off", event=event_id, error=str(error))
-        log.info("jobs of an event deleted", event=event_id, jobs=count)
+            log.warning("deleting an event's jobs was broken off", event_id=event_id, error=str(error))
+        log.info("jobs of an event deleted", event_id=event_id, jobs=count)
 
     async def _oldest(self, event_id: str) -> list[str]:
         page = await self._archive.search(

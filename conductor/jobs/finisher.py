@@ -279,6 +279,7 @@ class Finisher:
                 event_id=str(record.get("event", "")),
                 code=record["code"],
                 elapsed=record["elapsed"],
+                job=record,
             )
         )
         for one in follow_ups:

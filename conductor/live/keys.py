@@ -16,6 +16,10 @@ class Keys(NamedTuple):
     """Prefix of the keys that remember which job an `Idempotency-Key` made."""
     token: str
     """Prefix of short-lived enrolment tokens of satellites."""
+    conductors: str
+    """Hash: the last sign of life of each conductor, by host."""
+    commands: str
+    """Prefix of the lists of commands to each conductor."""
 
 
 def keys(prefix: str) -> Keys:
@@ -27,4 +31,6 @@ def keys(prefix: str) -> Keys:
         job=f"{tag}:job:",
         idempotency=f"{tag}:idempotency:",
         token=f"{tag}:token:",
+        conductors=f"{tag}:conductors",
+        commands=f"{tag}:commands:",
     )

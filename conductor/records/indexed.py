@@ -14,6 +14,7 @@ from conductor.records.search.finder import Document, Finder
 from conductor.records.search.index import Index
 from conductor.records.search.language import parse
 from conductor.records.search.restriction import Restriction, restricted
+from conductor.records.search.tree import EVERYTHING, Beyond, SearchError, Tree, conjunction
 from conductor.records.search.words import term_rows
 from conductor.records.search.words import terms as terms_of
 from conductor.records.store import Records, Write, insert_new
@@ -112,9 +113,22 @@ class IndexedTable:
         sort_by: str,
         sort_dir: int,
         restriction: Restriction | None,
+        after: str = "",
+        within: Tree = EVERYTHING,
     ) -> tuple[list[Document], int]:
-        """One page of `columns`, and how many match. A `limit` below 1 is 1, an `offset` below 0 is 0."""
+        """One page of `columns`, and how many match. A `limit` below 1 is 1, an `offset` below 0 is 0.
+
+        `after`: the ID of the last record that the reader has, in the order of IDs: the page goes on behind
+        it, wherever new records have come in, and the total is of what is left. `within`: a condition of
+        the house's own beside the query.
+        """
         tree = restricted(parse(query, self.index, now()), self.index, restriction)
+        if within != EVERYTHING:
+            tree = conjunction([tree, within])
+        if after:
+            if sort_by != "_id":
+                raise SearchError("A search can go on after a record in the order of _id alone")
+            tree = conjunction([tree, Beyond(after, sort_dir < 0)])
         return await self.finder.find(
             tree,
             offset=max(offset, 0),

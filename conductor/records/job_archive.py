@@ -15,8 +15,9 @@ import sqlalchemy as sa
 from conductor.records.byte_cache import ByteCache
 from conductor.records.indexed import IndexedTable
 from conductor.records.search.finder import SearchPage
-from conductor.records.search.index import JOBS
+from conductor.records.search.index import JOBS, Index
 from conductor.records.search.restriction import Restriction
+from conductor.records.search.tree import EVERYTHING, Tree
 from conductor.records.store import Records, Write
 from conductor.records.tables import jobs
 
@@ -64,6 +65,10 @@ class JobArchive:
         self._table = IndexedTable(records, JOBS, jobs, "summary")
         self._cache = ByteCache(_CACHE_BYTES)
         self._revising = asyncio.Lock()
+
+    @property
+    def index(self) -> Index:
+        return self._table.index
 
     async def add(self, job: Mapping[str, Any], *also: Write) -> bool:
         """Store a finished job with its search words, and `also`, in one transaction.
@@ -148,6 +153,8 @@ class JobArchive:
         sort_by: str = "_id",
         sort_dir: int = -1,
         restriction: Restriction | None = None,
+        after: str = "",
+        within: Tree = EVERYTHING,
         verbose: bool = False,
         select: Sequence[str] | None = None,
     ) -> SearchPage:
@@ -165,6 +172,8 @@ class JobArchive:
             sort_by=sort_by,
             sort_dir=sort_dir,
             restriction=restriction,
+            after=after,
+            within=within,
         )
         encoded = [_merged(*document) for document in documents] if whole else [one for (one,) in documents]
         if select:

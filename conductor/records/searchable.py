@@ -1,6 +1,7 @@
 """Documents that are found by words as well: activity, alerts, snapshots, servers, tickets."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -10,12 +11,24 @@ from conductor.records.documents import Documents
 from conductor.records.indexed import IndexedTable
 from conductor.records.search.finder import SearchPage
 from conductor.records.search.index import Index
-from conductor.records.search.restriction import Restriction
+from conductor.records.search.restriction import Restriction, restricted
+from conductor.records.search.tree import EVERYTHING, Tree
+from conductor.records.search.words import value_of
 from conductor.records.store import Records, Write
 
 Json = dict[str, Any]
 
-__all__ = ["Restriction", "SearchPage", "SearchableDocuments"]
+__all__ = ["Restriction", "SearchPage", "SearchableDocuments", "Summary"]
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The distinct words of one field (contract search.md §5)."""
+
+    values: dict[str, int]
+    """Word to how many records have it."""
+    labels: dict[str, str]
+    """Word to the text that it came from, where the field keeps that."""
 
 
 class SearchableDocuments:
@@ -99,8 +112,13 @@ class SearchableDocuments:
         sort_by: str = "_id",
         sort_dir: int = -1,
         restriction: Restriction | None = None,
+        after: str = "",
+        within: Tree = EVERYTHING,
     ) -> SearchPage:
-        """One page, rows encoded (contract search.md §1, §3). Raises SearchError."""
+        """One page, rows encoded (contract search.md §1, §3). Raises SearchError.
+
+        `after`, `within`: as in `IndexedTable.find`.
+        """
         documents, total = await self._table.find(
             query,
             ("doc",),
@@ -109,8 +127,33 @@ class SearchableDocuments:
             sort_by=sort_by,
             sort_dir=sort_dir,
             restriction=restriction,
+            after=after,
+            within=within,
         )
         return SearchPage([msgspec.Raw(doc) for (doc,) in documents], total)
+
+    async def summaries(
+        self, fields: Sequence[str], restriction: Restriction | None = None
+    ) -> dict[str, Summary]:
+        """How often each word of these fields occurs, among the records within `restriction`.
+
+        Raises SearchError for a field that is not counted.
+        """
+        return {name: await self._summary(name, restriction) for name in fields}
+
+    async def _summary(self, name: str, restriction: Restriction | None) -> Summary:
+        counted = await self._table.finder.words(name, restricted(EVERYTHING, self.index, restriction))
+        values = {word: count for word, count, _ in counted}
+        field = self.index.fields[name]
+        if not field.labels:
+            return Summary(values, {})
+        examples = await self.get_many([example for _, _, example in counted])
+        labels = {
+            word: str(value_of(field, examples[example]))
+            for word, _, example in counted
+            if example in examples
+        }
+        return Summary(values, labels)
 
     def _row(self, id: str, doc: Mapping[str, Any], columns: Mapping[str, Any]) -> Json:
         return {"id": id, **self._table.columns(doc, **columns), "doc": msgspec.json.encode(doc)}

@@ -65,6 +65,8 @@ jobs = sa.Table(
     # With the ID, so that a page is found without reading a document. Events are found through `terms`.
     sa.Index("ix_jobs_completed", "completed", "id"),
     sa.Index("ix_jobs_elapsed", "elapsed", "id"),
+    # Numbers by ID, close together: a search looks up thousands of them (`search.plan`).
+    sa.Index("ix_jobs_id", "id", "completed", "elapsed"),
 )
 
 activity = sa.Table(
@@ -223,4 +225,13 @@ bucket_files = sa.Table(
     sa.Column("name", _key(255), primary_key=True),  # normalised: names that are equal so are one file
     sa.Column("position", sa.BigInteger, nullable=False),
     sa.Column("doc", sa.LargeBinary, nullable=False),  # its File object
+)
+
+statistics = sa.Table(
+    "statistics",
+    metadata,
+    # One row for each day, or part of one that an administrator closed; the open one is today's.
+    sa.Column("start", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("closed", sa.Integer, nullable=False),
+    sa.Column("doc", sa.LargeBinary, nullable=False),
 )

@@ -12,12 +12,15 @@ from conductor.records.search.index import Index
 from conductor.records.search.plan import RARE, Lead, Plan
 from conductor.records.search.tree import And, Nothing, OneRecord, SearchError, Tree
 from conductor.records.store import Records
+from shared.clock import monotonic
 
 _TOTALS = 256
 """Queries whose totals are remembered."""
 _JOINED_ROWS = 1000
 """Up to this many documents come out of SQLite as one value."""
 _TIMEOUT = 30.0
+_LEAD_SECONDS = 5.0
+"""How long a choice between conditions stands: a wrong one costs time and finds the same."""
 
 Document = tuple[bytes, ...]
 
@@ -40,6 +43,7 @@ class Finder:
         self._key = next(iter(table.primary_key))
         self._plan = Plan(index, table)
         self._totals: OrderedDict[Tree, int] = OrderedDict()
+        self._leads: dict[tuple[Tree, str | None], tuple[Lead, float]] = {}
         self._changing = 0
         self._changes = 0
 
@@ -75,6 +79,13 @@ class Finder:
         def query(connection: sa.Connection) -> tuple[list[Document], int]:
             lead = self._lead(connection, tree, sort)
             total = known
+            if total is None and (
+                lead.rare or sort is not None
+            ):  # every match is visited for the page anyway
+                page = self._plan.page(tree, lead, sort, descending, offset, limit, counted=True)
+                if rows := connection.execute(page).all():
+                    found = [row.id for row in rows]
+                    return self._documents(connection, found, sort, descending, columns, limit), rows[0].total
             if total is None:
                 total = int(connection.execute(self._plan.count(tree, lead)).scalar_one())
             if total <= offset:
@@ -91,6 +102,20 @@ class Finder:
             raise SearchError(f"Record not found: {wanted}")
         return documents, total
 
+    async def words(self, name: str, tree: Tree) -> list[tuple[str, int, str]]:
+        """Each word of a field with how many records that meet `tree` have it, and one of those.
+
+        Raises SearchError for a field that is not counted.
+        """
+        field = self.index.fields.get(name)
+        if field is None or not field.summary:
+            raise SearchError(f"Field has no summary: {name}")
+        statement = self._plan.words(name, tree)
+        rows = await self._records.read(
+            lambda connection: connection.execute(statement).all(), timeout=_TIMEOUT
+        )
+        return [(row[0], int(row[1]), row[2]) for row in rows]
+
     def _sorter(self, sort_by: str) -> str | None:
         if sort_by == "_id":
             return None
@@ -103,6 +128,16 @@ class Finder:
         leaders = self._plan.leaders(tree)
         if not leaders or (sort is None and leaders == [tree]):
             return Lead(tuple(leaders), rare=False)  # nothing to choose from
+        known = self._leads.get((tree, sort))
+        if known is not None and known[1] > monotonic():
+            return known[0]
+        lead = self._chosen(connection, leaders)
+        if len(self._leads) >= _TOTALS:
+            self._leads.clear()
+        self._leads[(tree, sort)] = (lead, monotonic() + _LEAD_SECONDS)
+        return lead
+
+    def _chosen(self, connection: sa.Connection, leaders: list[Tree]) -> Lead:
         counts = connection.execute(self._plan.estimate(leaders)).one()
         ranked = sorted(zip(counts, range(len(leaders)), strict=True))
         return Lead(tuple(leaders[place] for _, place in ranked), rare=ranked[0][0] < RARE)
@@ -110,7 +145,7 @@ class Finder:
     def _documents(
         self,
         connection: sa.Connection,
-        ids: sa.Select[Any],
+        ids: sa.Select[Any] | list[str],
         sort: str | None,
         descending: bool,
         columns: Sequence[str],

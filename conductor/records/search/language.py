@@ -1,8 +1,14 @@
 """The query language: text to tree (contract search.md §3). Pure.
 
+Beyond the contract's original: a value may end in `*`, a time may have hours and minutes, and `*` among the
+words stands for every record, so that exclusions alone can follow it.
+
 A phrase, and a value that splits into several words, is found where all its words are in the field, in
 any order: the index knows words, not their places.
 """
+
+from dataclasses import replace
+from functools import lru_cache
 
 from conductor.records.search.index import Field, FieldType, Index
 from conductor.records.search.pxql import Clause, Group, parse_pxql
@@ -14,6 +20,7 @@ from conductor.records.search.tree import (
     Not,
     OneRecord,
     Or,
+    Prefix,
     SearchError,
     Tree,
     conjunction,
@@ -53,6 +60,44 @@ def parse(query: str, index: Index, now: float) -> Tree:
     return tree
 
 
+def remarks(query: str, index: Index) -> tuple[str, ...]:
+    """What of a simple query was left out, for people: unknown fields, and values that cannot be read."""
+    return _remarks(query.strip(), index.name, _ByName(index))
+
+
+class _ByName:
+    """An index as a key of a cache: there is one of each name."""
+
+    def __init__(self, index: Index) -> None:
+        self.index = index
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _ByName) and other.index.name == self.index.name
+
+    def __hash__(self) -> int:
+        return hash(self.index.name)
+
+
+@lru_cache(512)
+def _remarks(text: str, name: str, key: _ByName) -> tuple[str, ...]:
+    index = key.index
+    if text in ("", "*") or text.startswith(("(", "#")):
+        return ()
+    found: list[str] = []
+    for term in split(text, index.default_field):
+        field = _field(index, term.field)
+        if field is None:
+            found.append(f"There is no field {term.field!r} in {name}: it was ignored.")
+        elif field.type is not FieldType.WORD:
+            readable = (
+                _alternatives(term, field, 0.0) if isinstance(term, Alternatives) else _term(term, field, 0.0)
+            )
+            if readable == NOTHING:
+                shown = "|".join(term.values) if isinstance(term, Alternatives) else term.value
+                found.append(f"The field {term.field!r} has no value {shown!r}: nothing can match.")
+    return tuple(dict.fromkeys(found))
+
+
 def _size(tree: Tree) -> int:
     match tree:
         case And(parts) | Or(parts):
@@ -66,8 +111,12 @@ def _size(tree: Tree) -> int:
 def _simple(text: str, index: Index, now: float) -> Tree:
     terms = split(text, index.default_field)
     wanted: list[Tree] = []
+    everything = False
     unwanted: list[Tree] = []
     for term in terms:
+        if isinstance(term, Term) and term.value == "*" and not term.excluded:
+            everything = True
+            continue
         field = _field(index, term.field)
         if field is None:
             continue
@@ -77,15 +126,14 @@ def _simple(text: str, index: Index, now: float) -> Tree:
         if condition is not None:
             excluded = isinstance(term, Term) and term.excluded
             (unwanted if excluded else wanted).append(condition)
-    if not wanted:
+    if not wanted and not everything:
         return NOTHING
     return conjunction([*wanted, *map(negation, unwanted)])
 
 
 def _term(term: Term, field: Field, now: float) -> Tree | None:
     if field.type is FieldType.WORD:
-        found = words(term.value, field)
-        return conjunction(WordNode(field.name, word) for word in found) if found else None
+        return _words(term.value, field)
     low, dots, high = term.value.partition("..")
     if dots:
         return between(field, low, high, now)
@@ -98,8 +146,26 @@ def _term(term: Term, field: Field, now: float) -> Tree | None:
 def _alternatives(term: Alternatives, field: Field, now: float) -> Tree | None:
     if field.type is not FieldType.WORD:
         return disjunction(typed(field, "=", value, now) for value in term.values)
-    found = [WordNode(field.name, word) for value in term.values for word in words(value, field)]
+    found: list[Tree] = []
+    for value in term.values:
+        match _words(value, field):
+            case And(parts):
+                found.extend(parts)
+            case None:
+                pass
+            case one:
+                found.append(one)
     return disjunction(found) if found else None
+
+
+def _words(value: str, field: Field) -> Tree | None:
+    """All words of a value; the last one's beginning is enough where a `*` follows it."""
+    begun = value.removesuffix("*")
+    if begun != value and (starts := words(begun, replace(field, stemmed=False))):
+        whole = [WordNode(field.name, word) for word in words(begun, field)[:-1]]
+        return conjunction([*whole, Prefix(field.name, starts[-1])])
+    found = words(value, field)
+    return conjunction(WordNode(field.name, word) for word in found) if found else None
 
 
 def _structured(node: Group | Clause, index: Index, now: float) -> Tree:
@@ -111,8 +177,7 @@ def _structured(node: Group | Clause, index: Index, now: float) -> Tree:
         raise SearchError(f"Unknown field: {node.field}")
     if node.operator in ("=", "!"):
         if field.type is FieldType.WORD:
-            found = words(node.value, field)
-            match: Tree = conjunction(WordNode(field.name, word) for word in found) if found else NOTHING
+            match: Tree = _words(node.value, field) or NOTHING
         else:
             match = typed(field, "=", node.value, now)
         return negation(match) if node.operator == "!" else match

@@ -15,7 +15,19 @@ from typing import Any
 import sqlalchemy as sa
 
 from conductor.records.search.index import Field, Index
-from conductor.records.search.tree import And, Everything, Not, Nothing, OneRecord, Or, Span, Tree, Word
+from conductor.records.search.tree import (
+    And,
+    Beyond,
+    Everything,
+    Not,
+    Nothing,
+    OneRecord,
+    Or,
+    Prefix,
+    Span,
+    Tree,
+    Word,
+)
 from conductor.records.search.words import bucket, number_word
 from conductor.records.tables import terms
 
@@ -25,6 +37,8 @@ RARE = 4096
 Condition = sa.ColumnElement[bool]
 
 _NO_BOUND = 2**31 - 1
+_LAST = "\U0010ffff"
+"""Sorts after every character that a word can have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +76,15 @@ class Plan:
         self._index = index
         self._table = table
         self._key: sa.ColumnElement[str] = next(iter(table.primary_key))
+        beside = [index for index in table.indexes if next(iter(index.columns)) is self._key]
+        self._narrowly = f"INDEXED BY {beside[0].name}" if beside else ""
 
     def leaders(self, tree: Tree) -> list[Tree]:
         """The conditions that every match meets and whose records the database can list."""
         return [
-            part for part in _parts(tree) if isinstance(part, Word | OneRecord | Span) or _one_field(part)
+            part
+            for part in _parts(tree)
+            if isinstance(part, Word | Prefix | OneRecord | Span) or _one_field(part)
         ]
 
     def estimate(self, leaders: Sequence[Tree]) -> sa.Select[Any]:
@@ -89,9 +107,20 @@ class Plan:
         return sa.select(sa.func.count()).select_from(source.rows).where(*source.conditions)
 
     def page(
-        self, tree: Tree, lead: Lead, sort: str | None, descending: bool, offset: int, limit: int
+        self,
+        tree: Tree,
+        lead: Lead,
+        sort: str | None,
+        descending: bool,
+        offset: int,
+        limit: int,
+        *,
+        counted: bool = False,
     ) -> sa.Select[Any]:
-        """The IDs of one page in order. `sort`: a column; None is the ID, by which equal ones go too."""
+        """The IDs of one page in order. `sort`: a column; None is the ID, by which equal ones go too.
+
+        `counted`: each row tells as well how many match in all; no row, and nothing is told.
+        """
         if sort is None and lead.word:
             source = self._listed(tree, lead.word)
         elif lead.collected:
@@ -103,13 +132,31 @@ class Plan:
             order.insert(0, self._table.c[sort])
             if rows is not self._table:
                 rows = rows.join(self._table, self._key == source.record)
+        found: sa.Select[Any] = sa.select(source.record.label("id"))
+        if counted:
+            found = found.add_columns(sa.func.count().over().label("total"))
+        if rows is not source.rows:
+            found = self._narrow(found, self._table)
         return (
-            sa.select(source.record.label("id"))
-            .select_from(rows)
+            found.select_from(rows)
             .where(*source.conditions)
             .order_by(*(column.desc() if descending else column for column in order))
             .limit(limit)
             .offset(offset)
+        )
+
+    def words(self, field: str, tree: Tree) -> sa.Select[Any]:
+        """Rows (word, number of records that meet `tree`, one of those) of a field's words."""
+        listed = terms.alias()
+        return (
+            sa.select(listed.c.word, sa.func.count(), sa.func.max(listed.c.record))
+            .where(
+                listed.c.index_name == self._index.name,
+                listed.c.field == field,
+                *(self._condition(part, listed.c.record) for part in _parts(tree)),
+            )
+            .group_by(listed.c.word)
+            .order_by(listed.c.word)
         )
 
     def _collected(self, tree: Tree, rare: Tree) -> _Source:
@@ -147,6 +194,9 @@ class Plan:
             case Word(name, word):
                 listed = terms.alias()
                 return sa.select(listed.c.record).where(*self._is_word(listed, name, [word]))
+            case Prefix():
+                listed = terms.alias()
+                return sa.select(listed.c.record).where(*self._begins(listed, leader)).distinct()
             case Or(parts):
                 listed = terms.alias()
                 words = [part.word for part in parts if isinstance(part, Word)]
@@ -173,18 +223,28 @@ class Plan:
                 table = self._table.alias()
                 key = next(iter(table.primary_key))
                 conditions = [self._span(tree, column, table=table), key == record]
-                return sa.exists(sa.select(sa.literal_column("1")).select_from(table).where(*conditions))
+                one: sa.Select[Any] = sa.select(sa.literal_column("1")).select_from(table).where(*conditions)
+                return sa.exists(self._narrow(one, table))
             case Span():
                 listed = terms.alias()
                 return self._exists(listed, self._is_number(listed, tree), record)
             case Word(name, word):
                 listed = terms.alias()
                 return self._exists(listed, self._is_word(listed, name, [word]), record)
+            case Prefix():
+                listed = terms.alias()
+                return self._exists(listed, self._begins(listed, tree), record)
+            case Beyond(id, descending):
+                return record < id if descending else record > id
             case Or(parts):
                 listed = terms.alias()
                 words = [part.word for part in parts if isinstance(part, Word)]
                 name = next(part.field for part in parts if isinstance(part, Word))
                 return self._exists(listed, self._is_word(listed, name, words), record)
+
+    def _narrow(self, select: sa.Select[Any], table: Any) -> sa.Select[Any]:
+        """Look numbers up by ID where they lie close together, not beside the documents: SQLite alone would."""
+        return select.with_hint(table, self._narrowly, "sqlite") if self._narrowly else select
 
     @staticmethod
     def _exists(listed: Any, conditions: list[Condition], record: sa.ColumnElement[str]) -> Condition:
@@ -197,6 +257,14 @@ class Plan:
             listed.c.index_name == self._index.name,
             listed.c.field == field,
             word == words[0] if len(words) == 1 else word.in_(words),
+        ]
+
+    def _begins(self, listed: Any, prefix: Prefix) -> list[Condition]:
+        return [
+            listed.c.index_name == self._index.name,
+            listed.c.field == prefix.field,
+            listed.c.word >= prefix.start,
+            listed.c.word < prefix.start + _LAST,
         ]
 
     def _is_number(self, listed: Any, span: Span) -> list[Condition]:

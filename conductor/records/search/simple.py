@@ -35,6 +35,9 @@ def split(text: str, default_field: str) -> list[Term | Alternatives]:
         sign, value = "", token
         if match := _FIELD.fullmatch(token):
             sign, field, value = match.groups()
+        if value == "*":
+            terms.append(Term(field, value))
+            continue
         if not value or not field:
             continue
         unquoted = _QUOTED.sub("", value)

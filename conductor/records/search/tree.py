@@ -47,6 +47,22 @@ class OneRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Prefix:
+    """Words of `field` that begin with `start`."""
+
+    field: str
+    start: str
+
+
+@dataclass(frozen=True, slots=True)
+class Beyond:
+    """Records after one in the order of IDs: where a reader goes on who has seen the others."""
+
+    id: str
+    descending: bool
+
+
+@dataclass(frozen=True, slots=True)
 class And:
     parts: tuple["Tree", ...]
 
@@ -61,7 +77,7 @@ class Not:
     part: "Tree"
 
 
-Tree = Everything | Nothing | Word | Span | OneRecord | And | Or | Not
+Tree = Everything | Nothing | Word | Prefix | Span | OneRecord | Beyond | And | Or | Not
 
 EVERYTHING = Everything()
 NOTHING = Nothing()

@@ -12,6 +12,7 @@ _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _YEAR_FIRST = re.compile(r"(\d{4})\D(\d{1,2})\D(\d{1,2})")
 _MONTH_FIRST = re.compile(r"(\d{1,2})\D(\d{1,2})\D(\d{4})")
 _YEAR_MONTH = re.compile(r"(\d{4})\D(\d{1,2})")
+_MOMENT = re.compile(r"(\d{4})\D(\d{1,2})\D(\d{1,2})[t_ ](\d{1,2}):(\d{2})(?::(\d{2}))?")
 _YEAR = re.compile(r"\d{4}")
 _LATEST = 2**40
 """Seconds; beyond are not dates that the system's calendar can turn into days."""
@@ -57,6 +58,8 @@ def _stretch(field: Field, value: str, now: float, exact: bool) -> tuple[int, in
     try:
         if field.type is FieldType.DATE:
             return _days(text, now, exact)
+        if match := _MOMENT.fullmatch(text):
+            return _moment(*(int(part) if part else -1 for part in match.groups()))
         number = _number(text, now)
     except (ValueError, OverflowError):
         return None
@@ -64,6 +67,14 @@ def _stretch(field: Field, value: str, now: float, exact: bool) -> tuple[int, in
         return None
     whole = bucket(number, field.divide)
     return whole * field.divide, (whole + 1) * field.divide
+
+
+def _moment(year: int, month: int, day: int, hour: int, minute: int, second: int) -> tuple[int, int]:
+    """A minute, or a second, of local time: finer than the contract's hours, where the field has a column."""
+    if not (1 <= month <= 12 and 1 <= day <= 31 and hour < 24 and minute < 60 and second < 60):
+        raise ValueError("no such time")
+    start = int(time.mktime((year, month, day, hour, minute, max(second, 0), 0, 0, -1)))
+    return start, start + (60 if second < 0 else 1)
 
 
 def _number(text: str, now: float) -> int | None:

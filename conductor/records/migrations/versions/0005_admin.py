@@ -1,4 +1,4 @@
-"""Alert invocations, snapshots and tickets, and servers that can be sorted."""
+"""Alert invocations, snapshots and tickets, servers that can be sorted, and daily statistics."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -30,6 +30,14 @@ def upgrade() -> None:
     _collection("alerts", "date", "modified")
     _collection("snapshots", "date")
     _collection("tickets", "created", "modified", unique=("num",))
+    op.create_index("ix_jobs_id", "jobs", ["id", "completed", "elapsed"])
+    op.create_table(
+        "statistics",
+        sa.Column("start", sa.BigInteger, nullable=False, autoincrement=False),
+        sa.Column("closed", sa.Integer, nullable=False),
+        sa.Column("doc", sa.LargeBinary, nullable=False),
+        sa.PrimaryKeyConstraint("start", name="pk_statistics"),
+    )
     op.add_column("servers", sa.Column("ip", sa.String(64), nullable=False, server_default=""))
     op.add_column("servers", sa.Column("modified", sa.BigInteger, nullable=False, server_default="0"))
     for column in ("hostname", "ip", "modified"):

@@ -1,0 +1,186 @@
+"""All services of this room, built from what the composition root has."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from redis.asyncio import Redis
+
+from conductor.access.sessions import Sessions
+from conductor.access.users import Users
+from conductor.administration.backup.export import Export
+from conductor.administration.backup.importing import Import
+from conductor.administration.backup.kept import (
+    FileSection,
+    HostSection,
+    Sections,
+    StateSection,
+    UserSection,
+)
+from conductor.administration.backup.lists import Lists
+from conductor.administration.collections import Collections
+from conductor.administration.conductors import Conductors, Seat
+from conductor.administration.internal_jobs import InternalJob, InternalJobs
+from conductor.administration.maintenance import Maintenance
+from conductor.administration.marketplace import Marketplace
+from conductor.administration.overrides import Overrides
+from conductor.administration.releases import Releases
+from conductor.administration.statistics import Statistics
+from conductor.administration.sweeps import Sweeps
+from conductor.administration.transfer_tokens import TransferTokens
+from conductor.administration.upkeep import Upkeep
+from conductor.definitions.repository import Definitions
+from conductor.live.keys import Keys
+from conductor.records import tables
+from conductor.records.files import Files
+from conductor.records.job_archive import JobArchive
+from conductor.records.search.index import ACTIVITY, ALERTS, SNAPSHOTS, TICKETS
+from conductor.records.searchable import SearchableDocuments
+from conductor.records.store import Records
+from conductor.settings import Settings
+from conductor.signals import Actor, Signals
+
+Interrupt = Callable[[str, Actor, InternalJob], Awaitable[None]]
+"""Switch the scheduler off, and where the reason is not empty abort all jobs and wait for their end."""
+
+
+class Administration:
+    """Attributes are the services. `run_term` is a term's; `run` the process's."""
+
+    def __init__(
+        self,
+        *,
+        records: Records,
+        archive: JobArchive,
+        servers: SearchableDocuments,
+        files: Files,
+        definitions: Definitions,
+        users: Users,
+        sessions: Sessions,
+        signals: Signals,
+        settings: Settings,
+        base: Settings,
+        redis: Redis,
+        keys: Keys,
+        seat: Seat,
+        version: str,
+        data_dir: Path,
+        requests: Callable[[], int],
+        active_jobs: Callable[[], int],
+        groups_of: Callable[[str], list[str]],
+        delete_job: Callable[[str], Awaitable[object]],
+        interrupt: Interrupt,
+    ) -> None:
+        self.version = version
+        self.settings = settings
+        self.definitions = definitions
+        self.users = users
+        self.sessions = sessions
+        self.signals = signals
+        self.interrupt = interrupt
+        self.log_folder = data_dir / "logs"
+        self._records = records
+        self._files = files
+        self.collections = Collections(
+            archive,
+            {
+                "alerts": SearchableDocuments(records, ALERTS, tables.alerts),
+                "snapshots": SearchableDocuments(records, SNAPSHOTS, tables.snapshots),
+                "servers": servers,
+                "activity": SearchableDocuments(records, ACTIVITY, tables.activity),
+                "tickets": SearchableDocuments(records, TICKETS, tables.tickets),
+            },
+        )
+        self.collections.deletes("jobs", delete_job)
+        self.jobs = InternalJobs(signals)
+        self.statistics = Statistics(
+            records,
+            lambda: settings.tz,
+            requests=requests,
+            active_jobs=active_jobs,
+            groups_of=groups_of,
+            event_of=lambda event_id: definitions.get("events", event_id),
+        )
+        self.sweeps = Sweeps(self.collections, self.jobs, settings)
+        self.sweeps.deleted = self._deleted
+        self.maintenance = Maintenance(self.jobs, definitions.state, settings)
+        self.maintenance.register("expired sessions", sessions.purge)
+        self.maintenance.register("expired watches", self._drop_watches)
+        for name in self.collections.names:
+            self.maintenance.register(f"{name} beyond what is kept", partial(self.sweeps.trim, name))
+        self.overrides = Overrides(data_dir / "overrides.json", settings, base)
+        self.conductors = Conductors(redis, keys, settings, seat, version, signals)
+        self.tokens = TransferTokens()
+        self.upkeep = Upkeep(records, self.collections)
+        self.sections = Sections(
+            (
+                UserSection(users, files),
+                HostSection(records),
+                StateSection(definitions.state),
+                FileSection(files),
+                FileSection(files, "files/bucket/"),
+                FileSection(files, "logs/jobs/"),
+            )
+        )
+        self.export = Export(
+            definitions, records, self.collections, self.sections, files, self.statistics, settings.host_id()
+        )
+        self.marketplace = Marketplace(settings, data_dir / "temp", self._installed)
+        self.releases = Releases(settings, data_dir / "temp")
+        self.staging = data_dir / "temp"
+
+    def importing(self, *, dry_run: bool) -> Import:
+        """A new import. `reload` when something was stored."""
+        lists = Lists(self.definitions, self._records)
+        return Import(self.collections, self.sections, lists, self.statistics, self._files, dry_run=dry_run)
+
+    async def reload(self) -> None:
+        """Definitions, users and what is remembered of searches are read anew (after_data_change)."""
+        await self.definitions.load()
+        await self.users.load()
+        self.collections.forget()
+
+    async def delete_list(self, name: str) -> int:
+        """Every item of a list of definitions, known to this version or not; how many there were."""
+        lists = Lists(self.definitions, self._records)
+        lists.empty(name)
+        count = len(self.definitions.all(name)) if name in self.definitions.kinds else 0
+        await lists.store(name)
+        return count
+
+    def follow(self, row: Mapping[str, Any]) -> None:
+        """A row was added to the activity log."""
+        self.statistics.follow(row)
+        self.collections.documents["activity"].forget()
+
+    def forget(self) -> None:
+        """A term has ended, or begins."""
+        self.collections.forget()
+        self.tokens.forget()
+
+    async def begin(self) -> None:
+        """A term begins. Raises Unavailable."""
+        await self.statistics.load()
+
+    async def _drop_watches(self) -> int:
+        from shared.clock import now
+
+        state, dropped = self.definitions.state, 0
+        for key, document in state.under("watches").items():
+            ended = [id for id, until in document.items() if isinstance(until, int | float) and until < now()]
+            if ended:
+                kept = {id: until for id, until in document.items() if id not in ended}
+                await state.delete(f"watches/{key}")
+                await state.merge(f"watches/{key}", kept)
+                dropped += len(ended)
+        return dropped
+
+    def _deleted(self, index: str, record: Mapping[str, Any]) -> None:
+        if index == "jobs":
+            self.statistics.take_back(record)
+
+    def _installed(self) -> set[str]:
+        plugins = self.definitions.all("plugins")
+        origins = (plugin.get("marketplace") for plugin in plugins)
+        return {str(origin.get("id")) for origin in origins if isinstance(origin, dict)}

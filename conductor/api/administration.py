@@ -1,0 +1,43 @@
+"""The endpoints over the services of the administration's room, together."""
+
+from typing import Any
+
+from conductor.administration.house import Administration
+from conductor.api import docs, form_config, marketplace, search
+from conductor.api.admin import Admin
+from conductor.api.backup import Backup
+from conductor.api.bulk import Bulk
+from conductor.api.endpoint import Endpoint
+from conductor.api.kernel import Leadership
+from conductor.api.multi import Multi
+from conductor.fleet.roster import Roster
+from shared import clock
+
+
+def endpoints(house: Administration, roster: Roster, leadership: Leadership) -> tuple[Endpoint[Any], ...]:
+    def sockets() -> list[dict[str, Any]]:
+        return [
+            {
+                "id": one.id,
+                "ip": one.ip,
+                "type": "server",
+                "auth": bool(one.server_id),
+                "username": "",
+                "loc": {},
+                "server": one.server_id,
+                "timeStart": round(clock.now() - (clock.monotonic() - one.opened), 3),
+                "ping": one.last_ping_ms,
+            }
+            for one in roster.connections()
+        ]
+
+    return (
+        *search.endpoints(house.collections, house.statistics, house.settings),
+        *Admin(house, sockets).endpoints(),
+        *Bulk(house).endpoints(),
+        *Backup(house).endpoints(),
+        *Multi(house, roster, lambda: leadership.primary).endpoints(),
+        *marketplace.endpoints(house.marketplace),
+        *form_config.endpoints(house.definitions, house.settings, house.version),
+        *docs.endpoints(house.settings),
+    )

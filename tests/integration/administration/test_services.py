@@ -1,0 +1,185 @@
+"""Internal jobs, statistics, sweeps, maintenance and settings."""
+
+import asyncio
+from typing import Any
+
+import msgspec
+import pytest
+import sqlalchemy as sa
+
+from conductor.administration import tally
+from conductor.administration.internal_jobs import InternalJob
+from conductor.administration.statistics import Statistics
+from conductor.errors import BadParameter, Refusal
+from conductor.records.tables import statistics as table
+from conductor.signals import JobFinished, JobStarted
+from shared import clock
+from tests.integration.administration.conftest import House
+
+
+async def forever(job: InternalJob) -> None:
+    job.progress(0.5)
+    await asyncio.Event().wait()
+
+
+async def test_a_job_is_listed_at_once_and_leaves_a_row(house: House) -> None:
+    async def work(job: InternalJob) -> None:
+        job.count("things", 3)
+        job.details = "done"
+
+    id = house.services.jobs.start("Some work", "maint", work, username="admin", params={"a": 1})
+    assert [job.id for job in house.services.jobs.all()] == [id]
+    ended = await house.ended(id)
+    assert (ended["title"], ended["stats"], ended["details"], ended["complete"]) == (
+        "Some work",
+        {"things": 3},
+        "done",
+        True,
+    )
+    assert "progress" not in ended
+    assert house.services.jobs.all() == []
+    assert ("notify", {"type": "info", "message": "Job completed: Some work"}) in house.screens.told
+
+
+async def test_heavy_jobs_exclude_each_other(house: House) -> None:
+    """admin.yaml, "Where to be better": the original checks without a lock."""
+    jobs = house.services.jobs
+    first = jobs.start("Heavy", "maint", forever, username="", exclusive=True)
+    jobs.start("Light", "maint", forever, username="")
+    with pytest.raises(Refusal, match="already running"):
+        jobs.start("Heavy too", "maint", forever, username="", exclusive=True)
+    await asyncio.sleep(0)
+    jobs.abort(first)
+    assert "Aborted" in (await house.ended(first))["details"]
+    jobs.start("Heavy again", "maint", forever, username="", exclusive=True)
+
+
+async def test_a_job_that_fails_says_so_and_harms_nobody(house: House) -> None:
+    async def refused(job: InternalJob) -> None:
+        raise Refusal("db", "The query is bad")
+
+    async def broken(job: InternalJob) -> None:
+        raise ZeroDivisionError
+
+    jobs = house.services.jobs
+    ids = [jobs.start("x", "db", work, username="") for work in (refused, broken)]
+    assert "The query is bad" in (await house.ended(ids[0]))["details"]
+    details = (await house.ended(ids[1]))["details"]
+    assert "internal error" in details
+    assert "Zero" not in details
+    with pytest.raises(Refusal):
+        jobs.abort(ids[0])
+
+
+async def test_counters_survive_a_death(house: House) -> None:
+    """stats.yaml, "Where to be better": caps regress after a crash."""
+    counted = house.services.statistics
+    job = {"category": "c1", "plugin": "p1", "server": "s1", "groups": ["main"], "tags": []}
+    await counted.observe(JobStarted(job_id="j1", event_id="e1", server_id="s1", attempt=1))
+    await counted.observe(JobFinished(job_id="j1", event_id="e1", code=0, elapsed=2.0, job=job))
+    await counted.observe(
+        JobFinished(job_id="j2", event_id="e1", code=1, elapsed=2.0, job={"tags": ["_retried"]})
+    )
+    counted.follow({"action": "event_create"})
+    await counted.flush()
+    after = Statistics(house.records, lambda: "")
+    await after.load()
+    assert after.count("transactions", "job_success") == 1
+    assert after.count("transactions", "job_start") == 1
+    assert after.count("transactions", "job_error") == 0
+    assert after.count("transactions", "event_create") == 1
+    assert after.count("events", "e1", "job_complete") == 1
+    assert after.count("categories", "c1", "job_complete") == 1
+    assert after.count("groups", "main", "job_start") == 1
+    assert after.current_day()["timeStart"] == counted.current_day()["timeStart"]
+
+
+async def test_a_day_that_is_over_becomes_history_at_the_next_start(house: House) -> None:
+    yesterday = int(clock.now()) - 2 * 86_400
+    day = tally.new_day(yesterday) | {"requests": 7}
+    await house.records.write(_row(yesterday, 0, {"currentDay": day}))
+    await house.records.write(_delete_open(yesterday))
+    after = Statistics(house.records, lambda: "")
+    await after.load()
+    rows, total = await after.history(0, 10)
+    assert (total, rows[0][0], rows[0][1]["currentDay"]["requests"]) == (1, yesterday, 7)
+    assert after.current_day()["requests"] == 0
+    await after.reset()
+    rows, total = await after.history(-1, 10)
+    assert total == 2
+    assert rows[0][0] > yesterday
+
+
+async def test_a_query_deletes_its_records_oldest_first(house: House) -> None:
+    await asyncio.gather(*(house.archive.add(_job(n, "one" if n % 3 else "two")) for n in range(250)))
+    sweeps = house.services.sweeps
+    id = sweeps.start("Deletion", "jobs", "event:one", "admin", _actor())
+    assert (await house.ended(id))["stats"] == {"deleted": 166}
+    assert (await house.archive.search("*")).total == 84
+    assert (await house.archive.search("event:one")).total == 0
+    unknown = sweeps.start("Deletion", "nonsense", "*", "admin", _actor())
+    assert "Unknown index" in (await house.ended(unknown))["details"]
+
+
+async def test_maintenance_leaves_what_the_settings_keep(house: House) -> None:
+    """platform.md, "Where to be better" 6: trimmed by number and by age."""
+    await asyncio.gather(*(house.archive.add(_job(n, "one")) for n in range(30)))
+    house.settings.db_maint = {"jobs": {"max_rows": 10}}
+    done: list[str] = []
+
+    async def fails() -> None:
+        done.append("tried")
+        raise ZeroDivisionError
+
+    house.services.maintenance.register("a part that fails", fails)
+    ended = await house.ended(house.services.maintenance.start("Round", "admin"))
+    assert ended["stats"]["jobs beyond what is kept"] == 20
+    assert "a part that fails: failed" in ended["details"]
+    assert done == ["tried"]
+    page = await house.archive.search("*", limit=50, sort_dir=1)
+    assert msgspec.json.decode(page.rows[0])["id"] == "j00020"
+    assert house.services.definitions.state.get("maintenance")["last"] > 0
+    house.settings.db_maint = {"jobs": {"max_days": 1}}
+    await house.archive.add(_job(99, "one") | {"completed": clock.now()})
+    assert await house.services.sweeps.trim("jobs") == 10
+    assert (await house.archive.search("*")).total == 1
+
+
+async def test_settings_change_at_once_and_are_kept(house: House) -> None:
+    overrides = house.services.overrides
+    web = house.settings.WebServer
+    assert await overrides.update({"ttl": 7, "WebServer.timeout": 9, "marketplace.enabled": False}) == [
+        "WebServer.timeout"
+    ]
+    assert (house.settings.ttl, web.timeout, house.settings.marketplace) == (7, 9.0, {"enabled": False})
+    assert overrides.all() == {"ttl": 7, "WebServer.timeout": 9, "marketplace.enabled": False}
+    with pytest.raises(BadParameter, match="ttl"):
+        await overrides.update({"tz": "UTC", "ttl": "soon"})
+    assert house.settings.tz == ""
+    # admin.yaml, "Where to be better": in the original an override cannot be taken back.
+    await overrides.update({"ttl": None})
+    assert house.settings.ttl == 300
+    assert "ttl" not in overrides.all()
+
+
+def _job(number: int, event: str) -> dict[str, Any]:
+    return {"id": f"j{number:05d}", "event": event, "completed": 1000.0 + number, "elapsed": 1, "code": 0}
+
+
+def _actor() -> Any:
+    from conductor.signals import Actor
+
+    return Actor(kind="user", id="admin")
+
+
+def _row(start: int, closed: int, doc: dict[str, Any]) -> Any:
+    from conductor.records.store import Write, upsert
+
+    row = {"start": start, "closed": closed, "doc": msgspec.json.encode(doc)}
+    return Write(upsert(table), row)
+
+
+def _delete_open(but: int) -> Any:
+    from conductor.records.store import Write
+
+    return Write(sa.delete(table).where(table.c.start != but))
