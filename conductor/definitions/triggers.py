@@ -5,7 +5,8 @@ BadParameter; those of an entry begin "Malformed trigger entry #N".
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from conductor.definitions.json_values import Json, is_number, truthy, whole
@@ -34,6 +35,11 @@ _SCHEDULE: Mapping[str, tuple[int, int]] = {
     "hours": (0, 23),
     "minutes": (0, 59),
 }
+
+DST = frozenset(("repeat", "once", "shift"))
+"""What a schedule does where clocks change: see conductor/schedule/triggers/schedule.py."""
+_HOLIDAY = re.compile(r"(\d{4}-)?(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])", re.ASCII)
+_MOST_HOLIDAYS = 1000
 
 Trigger = Json
 
@@ -67,6 +73,25 @@ def _check_trigger(trigger: Any, fields: Any, library: Library, prefix: str) -> 
         check_values(params, fields, prefix)
 
 
+def check_alone(trigger: Trigger, prefix: str) -> None:
+    """What a trigger's own values must be, whatever else is defined. Raises BadParameter."""
+    if trigger["type"] != "plugin":  # its rule is about another definition
+        _CHECKS[trigger["type"]](trigger, _NOTHING, prefix)
+
+
+class _Nothing:
+    """A library without definitions."""
+
+    def all(self, kind: str) -> Sequence[Json]:
+        return ()
+
+    def get(self, kind: str, id: str) -> Json | None:
+        return None
+
+
+_NOTHING = _Nothing()
+
+
 def _check_together(triggers: Iterable[Trigger]) -> None:
     enabled = [trigger["type"] for trigger in triggers if truthy(trigger.get("enabled"))]
     for type_ in ONCE:
@@ -83,8 +108,12 @@ def _free(trigger: Trigger, library: Library, prefix: str) -> None: ...
 def _schedule(trigger: Trigger, library: Library, prefix: str) -> None:
     for key, (low, high) in _SCHEDULE.items():
         _check_numbers(trigger, key, low, high)
+    _check_numbers(trigger, "seconds", 0, 59)
     if 0 in (trigger.get("days") or ()):
         raise BadParameter("Malformed trigger parameter: days (out of range: 0)")
+    if truthy(trigger.get("dst")) and trigger["dst"] not in DST:
+        raise BadParameter(f"{prefix}: Unknown dst policy: {shown(trigger['dst'])}")
+    _check_holidays(trigger.get("holidays"), prefix)
     zone = trigger.get("timezone")
     if not truthy(zone):
         return
@@ -92,6 +121,16 @@ def _schedule(trigger: Trigger, library: Library, prefix: str) -> None:
         raise BadParameter(f"{prefix}: Invalid timezone: {shown(zone)}")
     if not is_known_zone(zone):
         raise BadParameter(f"{prefix}: Unknown timezone: {zone}")
+
+
+def _check_holidays(days: Any, prefix: str) -> None:
+    if days is None:
+        return
+    if not isinstance(days, list) or len(days) > _MOST_HOLIDAYS:
+        raise BadParameter(f"{prefix}: Invalid holidays (must be array of at most {_MOST_HOLIDAYS} days)")
+    for day in days:
+        if not isinstance(day, str) or not _HOLIDAY.fullmatch(day):
+            raise BadParameter(f"{prefix}: Invalid holiday: {shown(day)} (YYYY-MM-DD or MM-DD)")
 
 
 def _check_numbers(trigger: Trigger, key: str, low: int, high: int) -> None:
@@ -119,7 +158,7 @@ def _delay(trigger: Trigger, library: Library, prefix: str) -> None:
 
 def _duration(trigger: Trigger, text: str) -> None:
     duration = trigger.get("duration")
-    if not is_number(duration) or duration <= 0:
+    if not is_number(duration) or not 0 < duration <= _LATEST_EPOCH:
         raise BadParameter(text)
 
 
