@@ -60,6 +60,8 @@ from conductor.records.documents import Documents
 from conductor.records.files import Files
 from conductor.records.job_archive import JobArchive
 from conductor.records.store import Records, SchemaError
+from conductor.schedule.plugins import TriggerPlugins
+from conductor.schedule.timekeeper import Timekeeper
 from conductor.settings import Settings, SettingsError, load
 from conductor.signals import Actor, Signals
 from conductor.term import Primary
@@ -160,6 +162,10 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
         async def records_answer() -> bool:
             return await records.read(lambda connection: connection.exec_driver_sql("SELECT 1").scalar() == 1)
 
+        trigger_plugins = TriggerPlugins(definitions, settings, release)
+        timekeeper = Timekeeper(definitions, trigger_plugins, settings, signals)
+        signals.subscribe("schedule", timekeeper.observe)
+
         registry = Registry(
             (
                 *misc.endpoints(settings, leadership, release),
@@ -201,6 +207,7 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
             samples=samples,
             sockets=sockets,
             office=office,
+            timekeeper=timekeeper,
             settings=settings,
             signals=signals,
             data_dir=data_dir,

@@ -25,6 +25,8 @@ from conductor.records.documents import Documents
 from conductor.records.files import Files
 from conductor.records.job_archive import JobArchive
 from conductor.records.store import Records
+from conductor.schedule.timekeeper import Timekeeper
+from conductor.scheduled_jobs import ScheduledJobs
 from conductor.settings import Settings
 from conductor.signals import LeadershipChanged, Signals
 
@@ -64,6 +66,7 @@ class Primary:
         samples: Samples,
         sockets: Sockets,
         office: Office,
+        timekeeper: Timekeeper,
         settings: Settings,
         signals: Signals,
         data_dir: Path,
@@ -84,6 +87,7 @@ class Primary:
         self._samples = samples
         self._sockets = sockets
         self._office = office
+        self._timekeeper = timekeeper
         self._settings = settings
         self._signals = signals
         self._data_dir = data_dir
@@ -127,6 +131,8 @@ class Primary:
                 self._sockets.term = Term(engine, joining)
                 self._leadership.took_office()
                 self._announce(epoch, primary=True)
+                schedule = self._timekeeper.run(ScheduledJobs(engine), book.firings)
+                group.create_task(schedule, name="schedule")
         finally:
             self._office.close()
             await self._sockets.close_all()
