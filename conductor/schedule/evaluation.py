@@ -15,6 +15,13 @@ class Turn(NamedTuple):
     """Of nth: due minutes until the next run."""
     counted: int = 0
     """The last minute that `counter` has counted."""
+    held: int = 0
+    """With `once`: a minute that runs unless a later one does, which is not known yet; 0: none."""
+
+    @property
+    def settled(self) -> int:
+        """The last minute of which nothing is to come any more."""
+        return self.held - MINUTE if self.held else self.done
 
 
 class Due(NamedTuple):
@@ -35,8 +42,8 @@ class Evaluation(NamedTuple):
 def evaluate(timetable: Timetable, turn: Turn, until: int, *, most: int = 1000) -> Evaluation:
     """Every due minute later than `turn.done`, up to and including `until`; at most `most` are looked at."""
     once = timetable.catch_up is not None and timetable.catch_up.once
-    minutes: list[int] = []
-    done, counter, counted = turn
+    done, counter, counted, held = turn
+    minutes = [held] if held else []
     left_out = 0
     for _ in range(most):
         minute = timetable.next_minute(done)
@@ -44,7 +51,9 @@ def evaluate(timetable: Timetable, turn: Turn, until: int, *, most: int = 1000) 
             done = max(done, until)
             break
         done = minute
-        if timetable.nth is not None and minute > counted:
+        if timetable.nth is not None:
+            if minute <= counted:  # it has had its turn, before its cursor could be moved
+                continue
             runs, counter = timetable.nth.decide(counter)
             counted = minute
             if not runs:
@@ -53,12 +62,6 @@ def evaluate(timetable: Timetable, turn: Turn, until: int, *, most: int = 1000) 
             minutes.clear()
             left_out += 1
         minutes.append(minute)
-    if once and done < until and minutes:
-        done = minutes.pop() - MINUTE  # whether it is the last one shows when the rest has been looked at
+    held = minutes.pop() if once and done < until and minutes else 0
     due = [Due(minute, timetable.launches(minute)) for minute in minutes]
-    return Evaluation(due, Turn(done, counter, counted), left_out)
-
-
-def skipped_to(turn: Turn, since: int) -> Turn:
-    """Without catch-up: minutes up to `since` are gone."""
-    return turn._replace(done=max(turn.done, since))
+    return Evaluation(due, Turn(done, counter, counted, held), left_out)

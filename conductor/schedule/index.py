@@ -36,8 +36,8 @@ class Slot:
     def done(self, evaluated: int) -> int:
         """The last minute that it needs not look at again, when the schedule stands at `evaluated`."""
         if not self.blocked and (self.next is None or self.next > evaluated):
-            return max(self.turn.done, evaluated)
-        return self.turn.done
+            return max(self.turn.settled, evaluated)
+        return self.turn.settled
 
 
 class Index:

@@ -159,6 +159,10 @@ class Scheduler:
             self._take(event)
             if number % _INDEXED_TOGETHER == 0:
                 await asyncio.sleep(0)
+        try:
+            await self.turns.save()
+        except Unavailable as error:
+            log.warning("cursors that were set wait to be saved", error=str(error))
         self.opened = True
         log.info("schedule opened", events=len(self.index), zone=self.zone, done=self._minutes.done)
 
@@ -241,7 +245,7 @@ class Scheduler:
     def _note(self, work: list[Work]) -> None:
         """Only what is promised counts: a turn that was saved earlier would lose what a death leaves undone."""
         for one in work:
-            if not one.slot.blocked:
+            if not one.slot.blocked and not one.turn.held:
                 self.turns.note(one.slot.timetable, one.turn)
 
     def _ask(self, work: list[Work], until: int) -> None:
@@ -386,5 +390,5 @@ def _cursors(work: list[Work]) -> dict[str, str]:
     return {
         one.slot.event_id: booked(one.slot.replay, one.turn.done)
         for one in work
-        if one.slot.catches_up and not one.slot.blocked
+        if one.slot.catches_up and not one.slot.blocked and not one.turn.held
     }

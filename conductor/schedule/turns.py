@@ -51,7 +51,7 @@ class Turns:
 
     def note_done(self, timetable: Timetable, done: int) -> None:
         """As `note`, of the cursor alone; one that was set by hand meanwhile is left for `of` to take up."""
-        if timetable.catch_up is not None and not set_by_hand(self._state.latest(_path(timetable.event_id))):
+        if timetable.catch_up is not None and not self._set_unnoticed(timetable.event_id):
             self._note(timetable.event_id, cursor=done, evaluated=done)
 
     def note_refusal(self, event_id: str, refused: Mapping[str, Any]) -> None:
@@ -65,7 +65,7 @@ class Turns:
         """What was noted, in one transaction. Raises Unavailable; then it is tried again with the next."""
         unsaved = dict(self._unsaved)
         for event_id, changes in unsaved.items():
-            if "replay" not in changes and set_by_hand(self._state.latest(_path(event_id))):
+            if self._set_unnoticed(event_id):
                 changes.pop("cursor", None)  # set after ours was noted: `of` will take it up
                 changes.pop("evaluated", None)
         if unsaved:
@@ -85,6 +85,11 @@ class Turns:
         if not last or timetable.catch_up is None or timetable.plugin is not None:
             return Firing(mark)
         return Firing(mark, event_id, booked(replay, launch.minute), self._firings.cursor(event_id))
+
+    def _set_unnoticed(self, event_id: str) -> bool:
+        """The cursor was set by hand, and `of` has not yet taken that up."""
+        taken_up = "replay" in self._unsaved.get(event_id, {})
+        return not taken_up and set_by_hand(self._state.latest(_path(event_id)))
 
     def _booked(self, event_id: str, replay: int) -> int | None:
         of_replay, _, minute = self._firings.cursor(event_id).partition(":")

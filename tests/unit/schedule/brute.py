@@ -52,14 +52,24 @@ def _local(time: int, zone: ZoneInfo) -> datetime:
     return datetime.fromtimestamp(time, zone).replace(tzinfo=None)
 
 
+def _steady(minute: int, zone: ZoneInfo) -> bool:
+    """Whether the clock was not changed in the hours before."""
+    earlier = datetime.fromtimestamp(minute - 3 * 3600 - 60, zone)
+    return earlier.utcoffset() == datetime.fromtimestamp(minute, zone).utcoffset()
+
+
 def _second_time(minute: int, zone: ZoneInfo) -> bool:
     """Whether an earlier minute of this day showed the same wall clock."""
+    if _steady(minute, zone):
+        return False
     wall = _local(minute, zone)
     return any(_local(minute - back, zone) == wall for back in range(60, 3 * 3600 + 60, 60))
 
 
 def _shifted(trigger: Doc, minute: int, zone: ZoneInfo) -> bool:
     """Whether the clock was put forward lately, by more than has passed since."""
+    if _steady(minute, zone):
+        return False
     for back in range(60, 3 * 3600 + 60, 60):
         before = minute - back
         would_be = _local(before, zone) + timedelta(seconds=back)

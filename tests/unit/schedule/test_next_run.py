@@ -62,7 +62,7 @@ def value(trigger: dict[str, Any]) -> Launching:
     return found  # type: ignore[return-value]
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(schedules, moments)
 def test_a_schedules_next_run_is_the_first_minute_that_matches(trigger: dict[str, Any], after: int) -> None:
     found = value(trigger).next_run(after)
@@ -85,7 +85,7 @@ intervals = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(intervals, moments)
 def test_an_intervals_hits_are_those_of_every_second(trigger: dict[str, Any], after: int) -> None:
     interval = value(trigger)
@@ -124,7 +124,7 @@ def events() -> st.SearchStrategy[list[dict[str, Any]]]:
     return st.tuples(launching, modifiers).map(lambda both: [*both[1], *both[0]])
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(events(), moments, st.integers(1, 200))
 def test_an_event_is_due_when_looking_at_every_minute_says_so(
     triggers: list[dict[str, Any]], after: int, most: int
@@ -144,7 +144,7 @@ def test_an_event_is_due_when_looking_at_every_minute_says_so(
     assert found == expected
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(events(), moments, st.integers(2, 50))
 def test_a_catch_up_of_the_last_minute_alone_does_not_depend_on_its_slices(
     triggers: list[dict[str, Any]], after: int, most: int
