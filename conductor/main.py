@@ -27,12 +27,15 @@ from conductor.access.users import Users
 from conductor.api import (
     api_keys,
     event_history,
+    explain,
     job_logs,
     job_stream,
     jobs,
+    magic,
     misc,
     run_event,
     satellites,
+    scheduler_plugins,
     servers,
 )
 from conductor.api import definitions as definitions_api
@@ -174,6 +177,9 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
                 *definitions_api.endpoints(definitions, office.jobs_of_event, delete_jobs_of),
                 *event_history.endpoints(definitions, records, settings.ttl),
                 *run_event.endpoints(office, definitions),
+                *magic.endpoints(office, definitions, settings),
+                *explain.endpoints(office, timekeeper, definitions, stored_servers, roster, settings),
+                *scheduler_plugins.endpoints(trigger_plugins, settings),
                 *jobs.endpoints(office, archive, deletion, settings),
                 *job_logs.endpoints(office, archive, files, settings),
                 *job_stream.endpoints(office, archive, settings),

@@ -40,6 +40,7 @@ DST = frozenset(("repeat", "once", "shift"))
 """What a schedule does where clocks change: see conductor/schedule/triggers/schedule.py."""
 _HOLIDAY = re.compile(r"(\d{4}-)?(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])", re.ASCII)
 _MOST_HOLIDAYS = 1000
+_MOST_SPLAY = 86_400
 
 Trigger = Json
 
@@ -67,6 +68,9 @@ def _check_trigger(trigger: Any, fields: Any, library: Library, prefix: str) -> 
         raise BadParameter(f"{prefix}: Invalid tag list")
     if params is not None and not isinstance(params, dict):
         raise BadParameter(f"{prefix}: Invalid params (must be object)")
+    splay = trigger.get("splay")
+    if splay is not None and (not is_number(splay) or not 0 <= splay <= _MOST_SPLAY):
+        raise BadParameter(f"{prefix}: Invalid splay (must be seconds, at most {_MOST_SPLAY})")
     refuse_reserved(params or {}, prefix)
     check(trigger, library, prefix)
     if params and type_ != "plugin":
@@ -209,6 +213,10 @@ def _magic(trigger: Trigger, library: Library, prefix: str) -> None:
     for key in ("key", "token", "body"):
         if trigger.get(key) is not None and not isinstance(trigger[key], str):
             raise BadParameter(f"{prefix}: Invalid magic {key} (must be string)")
+    for key in ("expires", "max_per_min"):
+        value = trigger.get(key)
+        if value is not None and (not is_number(value) or value < 0):
+            raise BadParameter(f"{prefix}: Invalid magic {key} (must be number)")
 
 
 def _plugin(trigger: Trigger, library: Library, prefix: str) -> None:

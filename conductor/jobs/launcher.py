@@ -1,8 +1,7 @@
 """Launch: from an order to a job that is promised."""
 
 import asyncio
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 from conductor.definitions.repository import Definitions
 from conductor.jobs.brake import Brake
@@ -16,11 +15,6 @@ from shared import clock, faults, ids
 _TIMED_SECONDS = 120.0
 """Delays up to this long end to the moment; longer ones with the next look at all waiting jobs."""
 
-Guard = Callable[[Mapping[str, Any]], None]
-
-
-def _no_guard(job: Mapping[str, Any]) -> None: ...
-
 
 class Launcher:
     """Composes jobs and writes them to the book. What happens to them then is the dispatcher's affair."""
@@ -32,16 +26,12 @@ class Launcher:
         settings: Settings,
         signals: Signals,
         accepted: Callable[[ActiveJob], None],
-        *,
-        guard: Guard = _no_guard,
     ) -> None:
-        """`guard` raises Refusal (`event`) for a composed job that must not be launched now (day limits)."""
         self._book = book
         self._definitions = definitions
         self._settings = settings
         self._signals = signals
         self._accepted = accepted
-        self._guard = guard
         self._host = settings.host_id()
         self._brake = Brake(settings.max_jobs_per_min)
 
@@ -61,7 +51,6 @@ class Launcher:
             now=now,
         )
         expand_params(job, details)
-        self._guard(job)
         rows = [meta_row(self._host, f"Job starting: #{job['id']} (source: {order.source})", now)]
         if wait := self._brake.wait(clock.monotonic(), patient=order.patient):
             job.update(state="start_delay", until=max(order.until, now + wait))

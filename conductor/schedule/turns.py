@@ -57,6 +57,11 @@ class Turns:
     def note_refusal(self, event_id: str, refused: Mapping[str, Any]) -> None:
         self._note(event_id, refused=dict(refused))
 
+    def refused(self, event_id: str) -> Doc | None:
+        """The refusal that an earlier term has noted."""
+        refused = self._state.get(_path(event_id)).get("refused")
+        return refused if isinstance(refused, dict) else None
+
     def behind(self, event_id: str, done: int) -> bool:
         """Whether clients would read an older cursor than this."""
         return cursor_in(self._state.get(_path(event_id))) != done
