@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from conductor.definitions.crontab import lists_of
 from conductor.definitions.json_values import Json, is_number, truthy, whole
 from conductor.definitions.kind import Library
 from conductor.definitions.params import check_values, default_of, definitions_of, refuse_reserved
@@ -113,6 +114,8 @@ def _schedule(trigger: Trigger, library: Library, prefix: str) -> None:
     for key, (low, high) in _SCHEDULE.items():
         _check_numbers(trigger, key, low, high)
     _check_numbers(trigger, "seconds", 0, 59)
+    if truthy(trigger.get("crontab")):
+        _crontab(trigger["crontab"], prefix)
     if 0 in (trigger.get("days") or ()):
         raise BadParameter("Malformed trigger parameter: days (out of range: 0)")
     if truthy(trigger.get("dst")) and trigger["dst"] not in DST:
@@ -125,6 +128,14 @@ def _schedule(trigger: Trigger, library: Library, prefix: str) -> None:
         raise BadParameter(f"{prefix}: Invalid timezone: {shown(zone)}")
     if not is_known_zone(zone):
         raise BadParameter(f"{prefix}: Unknown timezone: {zone}")
+
+
+def _crontab(line: Any, prefix: str) -> dict[str, list[int]]:
+    """The lists of a crontab line. Raises BadParameter."""
+    try:
+        return lists_of(line if isinstance(line, str) else "")
+    except ValueError as error:
+        raise BadParameter(f"{prefix}: Invalid crontab: {error}") from None
 
 
 def _check_holidays(days: Any, prefix: str) -> None:
@@ -280,7 +291,7 @@ def with_field_defaults(triggers: Any, fields: Any) -> Any:
 
 
 def as_stored(triggers: Iterable[Trigger], event_id: str) -> list[Trigger]:
-    """Valid triggers with times floored to minutes and magic keys replaced by their tokens."""
+    """Valid triggers with times floored to minutes, magic keys replaced by their tokens, crontabs as lists."""
     return [_stored(trigger, event_id) for trigger in triggers]
 
 
@@ -291,6 +302,8 @@ def _stored(trigger: Trigger, event_id: str) -> Trigger:
         if trigger["key"]:
             hashed["token"] = magic_token(trigger["key"], event_id)
         return hashed
+    if type_ == "schedule" and truthy(trigger.get("crontab")):
+        return {**trigger, **_crontab(trigger["crontab"], "Malformed trigger")}
     times = {key: _floored(trigger[key]) for key in _FLOORED.get(type_, ()) if truthy(trigger.get(key))}
     return {**trigger, **times} if times else trigger
 

@@ -62,7 +62,8 @@ class Firer:
                 for one in work[start : start + _TOGETHER]:
                     group.create_task(self._event(one, marks, place))
                     place += sum(len(due.launches) for due in one.due)
-        faults.reach("conductor.fired")
+        if marks:
+            faults.reach("conductor.fired")
         return marks
 
     async def _event(self, work: Work, marks: list[str], place: int) -> None:

@@ -61,7 +61,8 @@ def run_after(trigger: Launching, after: float) -> int | None:
 
 def _listed(value: msgspec.Struct) -> dict[str, Any]:
     """The fields as a document would have them; what was left out is absent."""
-    found = ((name, getattr(value, name)) for name in value.__struct_fields__)
+    names = zip(value.__struct_encode_fields__, value.__struct_fields__, strict=True)
+    found = ((name, getattr(value, field)) for name, field in names)
     return {
         name: list(item) if isinstance(item, tuple) else item
         for name, item in found

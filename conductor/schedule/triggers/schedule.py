@@ -3,6 +3,8 @@
 from functools import cached_property
 from typing import ClassVar
 
+import msgspec
+
 from conductor.schedule.triggers.base import DAY, LATEST, MINUTE, TriggerValue, floored, run_after
 from conductor.schedule.triggers.wall_clock import WallClock
 from conductor.schedule.triggers.zones import Zone, zone
@@ -26,7 +28,7 @@ class Schedule(TriggerValue, frozen=True, kw_only=True, dict=True):
     weekdays: tuple[int, ...] = ()
     hours: tuple[int, ...] = ()
     minutes: tuple[int, ...] = ()
-    only_seconds: tuple[int, ...] = ()
+    only_seconds: tuple[int, ...] = msgspec.field(default=(), name="seconds")
     """Seconds of each minute at which it runs; none: as the minute begins."""
     holidays: tuple[str, ...] = ()
     timezone: str = "UTC"
