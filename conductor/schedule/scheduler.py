@@ -15,10 +15,8 @@ from conductor.definitions.repository import Definitions
 from conductor.errors import BadParameter, Deposed, Refusal, Unavailable
 from conductor.live.firings import Firings
 from conductor.schedule.batches import Batches, PluginFiles
-from conductor.schedule.building import at_startup
-from conductor.schedule.durations import seconds_of
 from conductor.schedule.eligibility import why_not
-from conductor.schedule.evaluation import Turn, evaluate
+from conductor.schedule.evaluation import evaluate
 from conductor.schedule.firing import Firer, Work
 from conductor.schedule.index import Index, Slot
 from conductor.schedule.launches import Doc, Launches
@@ -26,7 +24,8 @@ from conductor.schedule.minutes import Minutes
 from conductor.schedule.plugins import TriggerPlugins
 from conductor.schedule.progress import Progress
 from conductor.schedule.refusals import Refusals
-from conductor.schedule.timetable import Timetable, read_timetable, startup_trigger
+from conductor.schedule.startup import Startup
+from conductor.schedule.timetable import read_timetable
 from conductor.schedule.triggers.base import MINUTE, floored
 from conductor.schedule.triggers.zones import server_zone
 from conductor.schedule.turns import Turns, booked
@@ -42,7 +41,6 @@ _SLICE = 500
 """Minutes of one event that one look takes on: a long catch-up leaves room for the others."""
 _COPIED = 200
 """Cursors that are copied for clients in one minute."""
-_STARTUP_SECONDS = 0.25
 _INDEXED_TOGETHER = 200
 
 log = structlog.get_logger(__name__)
@@ -69,9 +67,6 @@ class Scheduler:
         self._launches = launches
         self._now = now
         self._grace = int(settings.scheduler_grace_sec)
-        self._startup_uptime = seconds_of(settings.min_startup_trigger_uptime, 300.0)
-        self._uptime = uptime
-        self._started = started
         self.zone = server_zone(settings.tz)
         self.refusals = Refusals(signals)
         self.turns = Turns(self._state, firings)
@@ -79,6 +74,10 @@ class Scheduler:
         self._firer = Firer(launches, self.turns, self.refusals, stagger=stagger, now=now)
         self._batches = Batches(plugins, launches, self._firer, signals, zone=self.zone, files=files)
         self._progress = Progress(firings)
+        self.startup = Startup(
+            definitions, self._firer, self._progress, settings,
+            uptime=uptime, started=started, now=now, enabled=lambda: self.enabled, why_not=self.why_not,
+        )  # fmt: skip
         self.index = Index()
         self._minutes = Minutes(0, self._grace)
         self._changed: dict[str, None] = {}
@@ -94,8 +93,6 @@ class Scheduler:
         self.opened = False
         self.looks = 0
         """How often everything that was due had been launched."""
-        self.started_up = False
-        """Startup triggers have had their turn."""
 
     @property
     def evaluated(self) -> int:
@@ -124,7 +121,7 @@ class Scheduler:
         async with asyncio.TaskGroup() as group:
             self._group = group
             await self.open()
-            group.create_task(self._startup(), name="startup triggers")
+            group.create_task(self.startup.run(), name="startup triggers")
             while True:
                 try:
                     busy = await self.look()
@@ -147,7 +144,7 @@ class Scheduler:
     async def open(self) -> None:
         """Where an earlier primary stopped, and everything that is defined."""
         minute = floored(self._now())
-        done = self._progress.resume(minute, self._startup_mark(""))
+        done = self._progress.resume(minute, self.startup.mark(""))
         if done > minute + self._grace:
             log.error("the schedule's cursor was written under a wrong clock, it is left out", cursor=done)
             done = minute
@@ -355,34 +352,6 @@ class Scheduler:
         except TimeoutError:
             return
         self._wake.clear()
-
-    async def _startup(self) -> None:
-        """Startup triggers, once in the life of a process (contract scheduler.md §13)."""
-        await asyncio.sleep(_STARTUP_SECONDS)
-        await self._fire_startup()
-        self.started_up = True
-
-    async def _fire_startup(self) -> None:
-        if not self.enabled or self._uptime() > self._startup_uptime:
-            return
-        minute = floored(self._now())
-        for event in self._definitions.all("events"):
-            trigger = startup_trigger(event)
-            if trigger is None or self.why_not(event):
-                continue
-            mark = self._startup_mark(str(event["id"]))
-            slot = Slot(event, Timetable(str(event["id"])), 0, Turn(minute))
-            try:
-                launch = at_startup(event, trigger, mark, minute)
-            except (TypeError, ValueError, LookupError, AttributeError):
-                log.exception("a startup launch cannot be made", event_id=slot.event_id)
-                continue
-            await self._firer.launch(slot, launch)
-            self._progress.keep(minute + int(self._startup_uptime) + MINUTE, [mark])
-
-    def _startup_mark(self, event_id: str) -> str:
-        """With an empty ID: how the marks of all events end."""
-        return f"{event_id}/startup/{self._started}"
 
 
 def _cursors(work: list[Work]) -> dict[str, str]:

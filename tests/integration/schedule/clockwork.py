@@ -13,7 +13,7 @@ from conductor.schedule.scheduler import Scheduler
 from conductor.schedule.timekeeper import Timekeeper
 from conductor.scheduled_jobs import ScheduledJobs
 from conductor.signals import Signal, Signals
-from tests.integration.jobs.house import House, Term, until
+from tests.integration.jobs.house import TIMEOUT, House, Term, until
 
 NOON = 1_792_929_600
 """2026-10-25 12:00 UTC."""
@@ -61,6 +61,10 @@ class Clockwork:
 
         await until(looked, f"the schedule has looked at {time:.0f}")
 
+    async def rest(self) -> None:
+        """Let the schedule have its turn."""
+        await asyncio.sleep(0)
+
     async def minutes(self, start: float, count: int) -> None:
         """One minute after the other, as they pass."""
         for number in range(count):
@@ -84,6 +88,7 @@ async def clockwork(
     files: PluginFiles | None = None,
     keeper: Timekeeper | None = None,
     launches: Callable[[ScheduledJobs], Launches] = lambda jobs: jobs,
+    wait: float = TIMEOUT,
 ) -> AsyncIterator[Clockwork]:
     """A term with its schedule, whose clock is turned by `at`."""
     clock = clock or Clock()
@@ -112,7 +117,7 @@ async def clockwork(
         work = Clockwork(term, clock, keeper, told)
         ours = keeper
         await until(lambda: vars(ours)["_scheduler"] is not None, "the schedule has begun")
-        await until(lambda: work.scheduler.opened or tasks[-1].done(), "the schedule is open")
+        await until(lambda: work.scheduler.opened or tasks[-1].done(), "the schedule is open", wait)
         try:
             yield work
         finally:

@@ -240,7 +240,7 @@ async def test_a_startup_trigger_fires_once_in_the_life_of_a_process(house: Hous
         keeper = work.keeper
     async with clockwork(house, Clock(NOON + 200), keeper=keeper) as later:
         await later.minutes(NOON + 240, 2)
-        await until(lambda: later.scheduler.started_up, "startup triggers have been looked at")
+        await until(lambda: later.scheduler.startup.over, "startup triggers have been looked at")
         assert len(later.jobs(event["id"])) == 1
     async with clockwork(house, Clock(NOON + 400)) as another:
         await until(lambda: len(another.jobs(event["id"])) == 2, "another process has its own start")
@@ -251,5 +251,5 @@ async def test_a_conductor_that_has_long_been_there_has_no_startup(house: House)
     house.settings.min_startup_trigger_uptime = 0.0
     await house.event(triggers=[{"type": "startup", "enabled": True}])
     async with clockwork(house) as work:
-        await until(lambda: work.scheduler.started_up, "startup triggers have been looked at")
+        await until(lambda: work.scheduler.startup.over, "startup triggers have been looked at")
         assert work.jobs() == []
