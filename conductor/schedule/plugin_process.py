@@ -21,6 +21,7 @@ DEFAULT_SECONDS = 30.0
 MAX_OUTPUT = 1024 * 1024
 """Bytes of each stream; a plugin that writes more is ended."""
 _CHUNK = 65_536
+_END_SECONDS = 5.0
 _PRIVATE = ("XYOPS_", "OPSORBIT_")
 """Variables of the conductor's own environment that no plugin sees."""
 
@@ -77,9 +78,23 @@ async def run_plugin(
         try:
             return await _talk(child, command, msgspec.json.encode(request) + b"\n", _seconds(plugin))
         finally:
-            with suppress(ProcessLookupError):
-                os.killpg(child.pid, signal.SIGKILL)
+            await _end(child)
+
+
+async def _end(child: asyncio.subprocess.Process) -> None:
+    """Kill what is left of its session, and take leave of it."""
+    with suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
+    with suppress(TimeoutError):  # of what has left the session and keeps the pipes open
+        async with asyncio.timeout(_END_SECONDS):
+            # Nobody is told of its end while its pipes are full.
+            await asyncio.gather(*(_drained(stream) for stream in (child.stdout, child.stderr) if stream))
             await child.wait()
+
+
+async def _drained(stream: asyncio.StreamReader) -> None:
+    while await stream.read(_CHUNK):
+        pass
 
 
 def _written(folder: Path, script: str) -> Path:
