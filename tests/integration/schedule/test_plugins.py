@@ -1,17 +1,17 @@
 """Scheduler plugins as real processes (contract scheduler.md §11, plugins.md §6, api/plugins.yaml)."""
 
 import json
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from conductor.live.firings import EVERYTHING
+from conductor.schedule.plugin_files import GivenFiles
 from conductor.signals import Notice
 from tests.integration.jobs.house import House, until
 from tests.integration.schedule.clockwork import CATCH_UP, EVERY_MINUTE, NOON, Clock, clockwork
-from tests.integration.schedule.desk import opened
+from tests.integration.schedule.desk import KeptFiles, opened
 
 ASKED = {"type": "plugin", "enabled": True, "plugin_id": "gate", "params": {"level": 3}}
 TIMEOUT = 20.0
@@ -127,37 +127,31 @@ async def test_a_death_while_a_plugin_is_asked_loses_no_launch(house: House, tmp
         await until(lambda: house.definitions.state.get(f"events/{caught['id']}").get("cursor"), "saved")
 
 
-class PluginShelf:
-    """Where a plugin's files go; the wiring gives the room of files."""
-
-    def __init__(self, house: House) -> None:
-        self._files = house.files
-
-    async def of_plugin(
-        self, plugin_id: str, files: Sequence[Mapping[str, Any]], cwd: str
-    ) -> list[dict[str, Any]]:
-        stored = []
-        for one in files:
-            source = Path(cwd or "/", str(one["path"]))
-            path = f"files/plugins/{plugin_id}/r/{source.name}"
-            await self._files.put(path, source.read_bytes())
-            stored.append({"id": "f1", "filename": source.name, "path": path, "plugin": plugin_id})
-        return stored
-
-
 async def test_files_of_a_plugin_reach_the_job_or_it_is_not_launched(house: House, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("1,2\n")
-    await gate(house, answering({"launch": True, "files": ["a.csv"]}), cwd=str(tmp_path))
+    (tmp_path / "b.csv").write_text("3,4\n")
+    files = ["a.csv", {"path": str(tmp_path / "b.csv"), "filename": "B it.csv", "delete": True}]
+    await gate(house, answering({"launch": True, "files": files}), cwd=str(tmp_path))
     event = await house.event(triggers=[EVERY_MINUTE, ASKED])
-    async with clockwork(house, files=PluginShelf(house)) as work:
+    async with clockwork(house, files=GivenFiles(KeptFiles(house.files))) as work:
         await work.at(NOON + 60)
         [job] = await until(lambda: work.jobs(event["id"]), "it is launched", TIMEOUT)
-        [file] = work.term.job(job["id"]).details["input"]["files"]
-        assert (file["filename"], file["plugin"]) == ("a.csv", "gate")
-        assert await house.files.get(file["path"]) == b"1,2\n"
-    async with clockwork(house, Clock(NOON + 65)) as work:
+        stored = work.term.job(job["id"]).details["input"]["files"]
+        assert [(one["filename"], one["plugin"]) for one in stored] == [
+            ("a.csv", "gate"),
+            ("B it.csv", "gate"),
+        ]
+        assert stored[0]["path"].startswith("files/plugins/gate/")
+        assert await house.files.get(stored[1]["path"]) == b"3,4\n"
+        assert (tmp_path / "a.csv").exists()
+        await until(lambda: not (tmp_path / "b.csv").exists(), "the source is removed")
         await work.at(NOON + 120)
-        await until(lambda: work.scheduler.refusals.of(event["id"]), "it is refused", TIMEOUT)
+        await until(lambda: work.scheduler.refusals.of(event["id"]), "the second file is gone", TIMEOUT)
+        assert "Cannot read" in (work.scheduler.refusals.of(event["id"]) or {})["description"]
+        assert (tmp_path / "a.csv").exists()
+    async with clockwork(house, Clock(NOON + 125)) as work:
+        await work.at(NOON + 180)
+        await until(lambda: work.scheduler.refusals.of(event["id"]), "there is no place for files", TIMEOUT)
         assert len(work.jobs(event["id"])) == 1
 
 
