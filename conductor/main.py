@@ -46,17 +46,20 @@ from conductor.api import (
     buckets,
     categories,
     event_history,
+    explain,
     job_control,
     job_logs,
     job_stream,
     job_summaries,
     jobs,
+    magic,
     misc,
     multiple,
     references,
     revisions,
     run_event,
     satellites,
+    scheduler_plugins,
     servers,
 )
 from conductor.api import avatars as avatar_calls
@@ -114,6 +117,9 @@ from conductor.records.job_archive import JobArchive
 from conductor.records.search.index import SERVERS
 from conductor.records.searchable import SearchableDocuments
 from conductor.records.store import Records, SchemaError
+from conductor.schedule.plugin_files import GivenFiles
+from conductor.schedule.plugins import TriggerPlugins
+from conductor.schedule.timekeeper import Timekeeper
 from conductor.settings import Settings, SettingsError, load
 from conductor.signals import SYSTEM, Actor, Signals
 from conductor.term import Primary
@@ -397,6 +403,11 @@ async def _running(
             accounts, definitions, signals, leadership, picture.live, security, logout_url(settings.SSO)
         )
         sso = SsoDoor(settings, accounts, changes, session_calls, leadership, signals, pages=None)
+
+        trigger_plugins = TriggerPlugins(definitions, settings, release, secret_values)
+        timekeeper = Timekeeper(definitions, trigger_plugins, settings, signals, files=GivenFiles(job_files))
+        signals.subscribe("schedule", timekeeper.observe)
+
         registry = Registry(
             (
                 *misc.endpoints(settings, leadership, release, house.conductors.all),
@@ -417,7 +428,10 @@ async def _running(
                 *multiple.endpoints(definitions, multiple.of_house(office, roster, definitions.state)),
                 *actions.endpoints(failed_actions, definitions),
                 *event_history.endpoints(definitions, records, settings.ttl),
-                *run_event.endpoints(office, definitions),
+                *run_event.endpoints(office, definitions, job_files),
+                *magic.endpoints(office, definitions, settings, job_files),
+                *explain.endpoints(office, timekeeper, definitions, stored_servers, roster, settings),
+                *scheduler_plugins.endpoints(trigger_plugins, settings),
                 *jobs.endpoints(office, archive, settings),
                 *job_summaries.endpoints(office),
                 *job_control.endpoints(office, archive, deletion, definitions, _email_of(users)),
@@ -475,6 +489,7 @@ async def _running(
             samples=samples,
             sockets=sockets,
             office=office,
+            timekeeper=timekeeper,
             settings=settings,
             signals=signals,
             data_dir=data_dir,

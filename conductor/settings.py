@@ -176,6 +176,14 @@ class Settings(msgspec.Struct, kw_only=True):
     """Bytes kept of one job's output; what comes beyond is counted and let go."""
     max_jobs_per_min: int = 0
     """Launches a minute; 0 is off."""
+    scheduler_grace_sec: float = 300.0
+    """Seconds after which a minute that was missed (a stall, a fail-over) is not made up for any more."""
+    scheduler_stagger_ms: float = 0.0
+    """Milliseconds between the starts of jobs that are due in the same minute; 0: all at once."""
+    min_startup_trigger_uptime: str | float = "5 minutes"
+    """Startup triggers fire only in a conductor that has run for less; a number of seconds or a text."""
+    local_api_hostname: str = "localhost"
+    """Under which name plugins on the conductor's host reach its API."""
     job_env: Json = {}
     job_universal_limits: Json = msgspec.field(default_factory=lambda: {"default": [], "workflow": []})
     job_universal_actions: Json = msgspec.field(

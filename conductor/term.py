@@ -35,6 +35,8 @@ from conductor.records.files import Files
 from conductor.records.job_archive import JobArchive
 from conductor.records.searchable import SearchableDocuments
 from conductor.records.store import Records
+from conductor.schedule.timekeeper import Timekeeper
+from conductor.scheduled_jobs import ScheduledJobs
 from conductor.settings import Settings
 from conductor.signals import LeadershipChanged, Signals
 
@@ -74,6 +76,7 @@ class Primary:
         samples: Samples,
         sockets: Sockets,
         office: Office,
+        timekeeper: Timekeeper,
         settings: Settings,
         signals: Signals,
         data_dir: Path,
@@ -102,6 +105,7 @@ class Primary:
         self._samples = samples
         self._sockets = sockets
         self._office = office
+        self._timekeeper = timekeeper
         self._settings = settings
         self._signals = signals
         self._data_dir = data_dir
@@ -164,6 +168,8 @@ class Primary:
                 self._announce(epoch, primary=True)
                 for name, duty in self._duties:
                     group.create_task(duty(), name=name)
+                schedule = self._timekeeper.run(ScheduledJobs(engine), book.firings)
+                group.create_task(schedule, name="schedule")
         finally:
             self._office.close()
             self._browsers.engine = None

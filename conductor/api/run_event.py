@@ -1,18 +1,25 @@
-"""`run_event`: launch an event now (contract api/events.yaml, jobs.md §3.1)."""
+"""`run_event`: launch an event now (contract api/events.yaml, jobs.md §3.1).
 
+In all its forms: JSON, query, flat `parent/child` keys, multipart with a `json` part and files, `post_data`,
+and with `/wait` in the path. Beyond the contract: `start_delay` and `splay`, in seconds.
+"""
+
+import random
 import re
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
+from conductor.access.account import Account
 from conductor.api.body import parse_embedded
 from conductor.api.call import Call
 from conductor.api.endpoint import Endpoint, Takes
+from conductor.api.input_files import InputFiles, stored_inputs
 from conductor.api.office import Office
-from conductor.api.params import check_writing
+from conductor.api.params import TRANSPORT, check_writing
 from conductor.definitions.event_rules import check_event
-from conductor.definitions.json_values import number_of
+from conductor.definitions.json_values import number_of, truthy
 from conductor.definitions.locked import for_run
 from conductor.definitions.params import check_values, complete_params, refuse_reserved
 from conductor.definitions.repository import Definitions
@@ -20,9 +27,11 @@ from conductor.errors import AccessDenied, BadParameter, Refusal
 from conductor.filing.inputs import checked_inputs
 from conductor.jobs.compose import OVERRIDES, Order, words
 from conductor.jobs.macros import RESERVED_OVERRIDE_TARGET
+from shared import clock
 
 _NESTED = re.compile(r"(\w+)/(\w+)")
 _MAX_IDEMPOTENCY_KEY = 255
+_MOST_DELAY = 366 * 86_400.0
 
 _OBJECT, _ARRAY, _STRING = (dict, "object"), (list, "array"), (str, "string")
 _TYPES: Mapping[str, tuple[type, str]] = {
@@ -50,21 +59,33 @@ class Started(msgspec.Struct, kw_only=True):
     """ID of the new job."""
 
 
-def endpoints(office: Office, definitions: Definitions) -> tuple[Endpoint[Any], ...]:
+def endpoints(
+    office: Office, definitions: Definitions, files: InputFiles | None = None
+) -> tuple[Endpoint[Any], ...]:
     async def run_event(call: Call, params: RunEvent) -> Mapping[str, Any]:
         request = _unfolded(call)
-        event = _event(definitions, request)
+        event = _event(definitions, request, call.account)
         call.account.require_category(str(event.get("category")))
         call.account.require_targets(list(event.get("targets") or ()))
         test = _truthy(request.get("test"))
         if not test:
-            _require_runnable(event)
+            require_enabled(event)
+        manual = _manual(event)
+        if manual is None and not test:
+            raise Refusal("event", f"Event has no enabled manual trigger: {event.get('title')}")
+        merged = _merged(definitions, event, request, call, test=test)
+        until = _until(request)
+        idempotency_key = _idempotency_key(call)
+        if call.files:  # last of all: nothing is stored for a call that is refused
+            merged["input"] = await stored_inputs(files, call.files, merged.get("input"), call.account.name)
         order = Order(
-            event=_merged(definitions, event, request, call, test=test),
+            event=merged,
             source="key" if call.account.kind == "api_key" else "user",
             username=call.account.name,
-            idempotency_key=_idempotency_key(call),
+            idempotency_key=idempotency_key,
             correlation_id=call.correlation_id,
+            until=until,
+            start=start_of(merged, manual or {}),
         )
         if "wait" in call.path_rest.split("/"):
             return {"job": await office.engine.launch_and_wait(order, call.actor)}
@@ -88,8 +109,8 @@ def _unfolded(call: Call) -> dict[str, Any]:
     """The request with a `json` parameter laid over it and `parent/child` keys nested."""
     request = dict(call.params)
     if _truthy(call.query.get("post_data")):
-        body = {key: value for key, value in call.params.items() if key not in call.query}
-        request = {**call.query, "post_data": body}
+        request = {key: value for key, value in call.query.items() if key not in TRANSPORT}
+        request["post_data"] = call.body
     text = request.pop("json", None)
     if isinstance(text, str):
         more = parse_embedded(text)
@@ -104,27 +125,54 @@ def _unfolded(call: Call) -> dict[str, Any]:
     return request
 
 
-def _event(definitions: Definitions, request: Mapping[str, Any]) -> dict[str, Any]:
+def _event(definitions: Definitions, request: Mapping[str, Any], account: Account) -> dict[str, Any]:
+    """By ID, else by title: of several events with one title the first that the caller may run."""
     event_id, title = request.get("id"), request.get("title")
     if event_id:
         event = definitions.get("events", str(event_id))
         if event is None:
             raise Refusal("event", f"Event not found: {event_id}")
         return event
-    if title:
-        for event in definitions.all("events"):
-            if event.get("title") == title:
-                return event
+    if not title:
+        raise Refusal("event", "Missing event id or title.")
+    found = [event for event in definitions.all("events") if event.get("title") == title]
+    if not found:
         raise Refusal("event", f"Event not found: {title}")
-    raise Refusal("event", "Missing event id or title.")
+    return next((event for event in found if account.sees_event(event)), found[0])
 
 
-def _require_runnable(event: Mapping[str, Any]) -> None:
-    if not event.get("enabled"):
+def require_enabled(event: Mapping[str, Any]) -> None:
+    if not truthy(event.get("enabled")):
         raise Refusal("event", f"Event is disabled: {event.get('title')}")
-    triggers = event.get("triggers") or ()
-    if not any(one.get("type") == "manual" and one.get("enabled") for one in triggers):
-        raise Refusal("event", f"Event has no enabled manual trigger: {event.get('title')}")
+
+
+def _manual(event: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The first enabled manual trigger."""
+    for one in event.get("triggers") or ():
+        if one.get("type") == "manual" and truthy(one.get("enabled")):
+            return dict(one)
+    return None
+
+
+def start_of(event: Mapping[str, Any], trigger: Mapping[str, Any]) -> str:
+    """Where a workflow starts: where the caller says, else at the trigger."""
+    workflow = event.get("workflow")
+    chosen = workflow.get("start") if isinstance(workflow, dict) else ""
+    return str(chosen or trigger.get("id") or "")
+
+
+def _until(request: Mapping[str, Any]) -> float:
+    """The moment before which the job must not start: after `start_delay`, and somewhere in `splay` then."""
+    seconds = 0.0
+    for key in ("start_delay", "splay"):
+        value = request.get(key)
+        if value in (None, ""):
+            continue
+        given = number_of(value)
+        if given is None or not 0 <= given <= _MOST_DELAY:
+            raise BadParameter(f"Malformed parameter: {key} (must be seconds, at most a year)")
+        seconds += given if key == "start_delay" else random.uniform(0, given)  # noqa: S311 - spreads load
+    return clock.now() + seconds if seconds else 0.0
 
 
 def _merged(

@@ -72,6 +72,21 @@ class GlobalState:
         """Set `changes` at `key`; committed on return. Raises Unavailable."""
         await unbroken(self._merge(key, changes))
 
+    async def merge_many(self, changes: Mapping[str, Mapping[str, Any]]) -> None:
+        """As `merge`, of several paths in one transaction. Raises Unavailable; nothing is changed then."""
+        await unbroken(self._merge_many(changes))
+
+    async def _merge_many(self, changes: Mapping[str, Mapping[str, Any]]) -> None:
+        writes = [self.staged(key, some) for key, some in changes.items()]
+        try:
+            await self._records.write(*writes)
+        except BaseException:
+            for key in changes:
+                self.withdraw(key)
+            raise
+        for key, some in changes.items():
+            self.apply(key, some)
+
     async def revise(self, key: str, changes: Callable[[Json], Mapping[str, Any]]) -> None:
         """As `merge`, with changes that go on from what is there: `latest` at the moment they are staged."""
         await unbroken(self._revise(key, changes))

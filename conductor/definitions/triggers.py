@@ -5,9 +5,11 @@ BadParameter; those of an entry begin "Malformed trigger entry #N".
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from conductor.definitions.crontab import lists_of
 from conductor.definitions.json_values import Json, is_number, truthy, whole
 from conductor.definitions.kind import Library
 from conductor.definitions.params import check_values, default_of, definitions_of, refuse_reserved
@@ -35,6 +37,12 @@ _SCHEDULE: Mapping[str, tuple[int, int]] = {
     "minutes": (0, 59),
 }
 
+DST = frozenset(("repeat", "once", "shift"))
+"""What a schedule does where clocks change: see conductor/schedule/triggers/schedule.py."""
+_HOLIDAY = re.compile(r"(\d{4}-)?(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])", re.ASCII)
+_MOST_HOLIDAYS = 1000
+_MOST_SPLAY = 86_400
+
 Trigger = Json
 
 
@@ -61,10 +69,32 @@ def _check_trigger(trigger: Any, fields: Any, library: Library, prefix: str) -> 
         raise BadParameter(f"{prefix}: Invalid tag list")
     if params is not None and not isinstance(params, dict):
         raise BadParameter(f"{prefix}: Invalid params (must be object)")
+    splay = trigger.get("splay")
+    if splay is not None and (not is_number(splay) or not 0 <= splay <= _MOST_SPLAY):
+        raise BadParameter(f"{prefix}: Invalid splay (must be seconds, at most {_MOST_SPLAY})")
     refuse_reserved(params or {}, prefix)
     check(trigger, library, prefix)
     if params and type_ != "plugin":
         check_values(params, fields, prefix)
+
+
+def check_alone(trigger: Trigger, prefix: str) -> None:
+    """What a trigger's own values must be, whatever else is defined. Raises BadParameter."""
+    if trigger["type"] != "plugin":  # its rule is about another definition
+        _CHECKS[trigger["type"]](trigger, _NOTHING, prefix)
+
+
+class _Nothing:
+    """A library without definitions."""
+
+    def all(self, kind: str) -> Sequence[Json]:
+        return ()
+
+    def get(self, kind: str, id: str) -> Json | None:
+        return None
+
+
+_NOTHING = _Nothing()
 
 
 def _check_together(triggers: Iterable[Trigger]) -> None:
@@ -83,8 +113,14 @@ def _free(trigger: Trigger, library: Library, prefix: str) -> None: ...
 def _schedule(trigger: Trigger, library: Library, prefix: str) -> None:
     for key, (low, high) in _SCHEDULE.items():
         _check_numbers(trigger, key, low, high)
+    _check_numbers(trigger, "seconds", 0, 59)
+    if truthy(trigger.get("crontab")):
+        _crontab(trigger["crontab"], prefix)
     if 0 in (trigger.get("days") or ()):
         raise BadParameter("Malformed trigger parameter: days (out of range: 0)")
+    if truthy(trigger.get("dst")) and trigger["dst"] not in DST:
+        raise BadParameter(f"{prefix}: Unknown dst policy: {shown(trigger['dst'])}")
+    _check_holidays(trigger.get("holidays"), prefix)
     zone = trigger.get("timezone")
     if not truthy(zone):
         return
@@ -92,6 +128,24 @@ def _schedule(trigger: Trigger, library: Library, prefix: str) -> None:
         raise BadParameter(f"{prefix}: Invalid timezone: {shown(zone)}")
     if not is_known_zone(zone):
         raise BadParameter(f"{prefix}: Unknown timezone: {zone}")
+
+
+def _crontab(line: Any, prefix: str) -> dict[str, list[int]]:
+    """The lists of a crontab line. Raises BadParameter."""
+    try:
+        return lists_of(line if isinstance(line, str) else "")
+    except ValueError as error:
+        raise BadParameter(f"{prefix}: Invalid crontab: {error}") from None
+
+
+def _check_holidays(days: Any, prefix: str) -> None:
+    if days is None:
+        return
+    if not isinstance(days, list) or len(days) > _MOST_HOLIDAYS:
+        raise BadParameter(f"{prefix}: Invalid holidays (must be array of at most {_MOST_HOLIDAYS} days)")
+    for day in days:
+        if not isinstance(day, str) or not _HOLIDAY.fullmatch(day):
+            raise BadParameter(f"{prefix}: Invalid holiday: {shown(day)} (YYYY-MM-DD or MM-DD)")
 
 
 def _check_numbers(trigger: Trigger, key: str, low: int, high: int) -> None:
@@ -119,7 +173,7 @@ def _delay(trigger: Trigger, library: Library, prefix: str) -> None:
 
 def _duration(trigger: Trigger, text: str) -> None:
     duration = trigger.get("duration")
-    if not is_number(duration) or duration <= 0:
+    if not is_number(duration) or not 0 < duration <= _LATEST_EPOCH:
         raise BadParameter(text)
 
 
@@ -170,6 +224,10 @@ def _magic(trigger: Trigger, library: Library, prefix: str) -> None:
     for key in ("key", "token", "body"):
         if trigger.get(key) is not None and not isinstance(trigger[key], str):
             raise BadParameter(f"{prefix}: Invalid magic {key} (must be string)")
+    for key in ("expires", "max_per_min"):
+        value = trigger.get(key)
+        if value is not None and (not is_number(value) or value < 0):
+            raise BadParameter(f"{prefix}: Invalid magic {key} (must be number)")
 
 
 def _plugin(trigger: Trigger, library: Library, prefix: str) -> None:
@@ -233,7 +291,7 @@ def with_field_defaults(triggers: Any, fields: Any) -> Any:
 
 
 def as_stored(triggers: Iterable[Trigger], event_id: str) -> list[Trigger]:
-    """Valid triggers with times floored to minutes and magic keys replaced by their tokens."""
+    """Valid triggers with times floored to minutes, magic keys replaced by their tokens, crontabs as lists."""
     return [_stored(trigger, event_id) for trigger in triggers]
 
 
@@ -244,6 +302,8 @@ def _stored(trigger: Trigger, event_id: str) -> Trigger:
         if trigger["key"]:
             hashed["token"] = magic_token(trigger["key"], event_id)
         return hashed
+    if type_ == "schedule" and truthy(trigger.get("crontab")):
+        return {**trigger, **_crontab(trigger["crontab"], "Malformed trigger")}
     times = {key: _floored(trigger[key]) for key in _FLOORED.get(type_, ()) if truthy(trigger.get(key))}
     return {**trigger, **times} if times else trigger
 

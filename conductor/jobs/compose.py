@@ -5,9 +5,12 @@ from typing import Any
 
 import msgspec
 
+from conductor.definitions.event_rules import WORKFLOW
 from conductor.errors import Refusal
 from conductor.jobs import limits
+from conductor.live.firings import NO_FIRING, Firing
 from conductor.settings import Settings
+from conductor.signals import EventFired
 from shared import ids
 
 Doc = Mapping[str, Any]
@@ -32,6 +35,7 @@ _OF_A_RUN = frozenset(
         "complete", "completed", "elapsed", "final", "retry_count", "retry_prev", "retried", "retry_ok", "jobs",
         "pid", "rpid", "log_file", "log_uploaded", "cpu", "mem", "disk", "net", "procs", "conns", "table", "html",
         "perf", "redraw", "reconnected", "suspended", "recovered", "abort_reason", "update_event", "delete_event",
+        "correlation_id", "stype", "splugin",
         "activity", "data", "files", "serverData", "output", "timelines", "event_title", "event_revision",
     }
 )  # fmt: skip
@@ -63,9 +67,24 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
 
     event: Doc
     source: str
-    username: str
+    username: str = ""
+    """Who asked for it; empty: the event's creator, as for whatever starts by itself."""
     idempotency_key: str = ""
     correlation_id: str = ""
+    """The story that the job belongs to; it stays with the job and goes to all that it leads to."""
+    now: float = 0
+    """The scheduled time; 0: the event document's `now`, else the moment of the launch."""
+    until: float = 0
+    """The job does not start before this moment."""
+    start: str = ""
+    """In workflows: the ID of the trigger node to start from."""
+    stype: str = ""
+    splugin: str = ""
+    firing: Firing = NO_FIRING
+    fired: EventFired | None = None
+    """Announced before the job, unless the firing had made a job before."""
+    patient: bool = False
+    """Where launches are counted (`max_jobs_per_min`), it waits for its turn instead of being refused."""
 
 
 def composed(
@@ -84,10 +103,10 @@ def composed(
         id=job_id,
         event=event["id"],
         source=order.source,
-        username=order.username,
-        state="ready",
+        username=order.username or event.get("username") or "",
         started=now,
-        now=event.get("now") or now,
+        now=order.now or event.get("now") or now,
+        **_start(order, now),
         log_file_size=0,
         env=dict(settings.job_env),
         limits=_inherited(
@@ -108,6 +127,11 @@ def composed(
         params=params,
         **_context(plugin, job_params=params, settings=settings),
     )
+    for name in ("stype", "splugin", "correlation_id"):
+        if value := getattr(order, name):
+            job[name] = value
+    if order.start and isinstance(event.get("workflow"), dict):
+        job["workflow"] = {**event["workflow"], "start": order.start}
     if limits.amount(limits.first(job, "queue")) > 0 and limits.first(job, "job") is None:
         raise _refused("A queue limit needs a concurrency limit beside it.")
     moved = {key: job.pop(key) for key in ("input", "workflowData") if key in job}
@@ -135,7 +159,7 @@ def meta_row(host: str, text: str, now: float) -> dict[str, Any]:
 
 
 def _check(event: Doc, category: Doc | None, plugin: Doc | None, *, test: bool) -> None:
-    if event.get("type") == "workflow":
+    if event.get("type") == WORKFLOW:
         raise _refused("Workflows are not part of this version.")
     if category is None:
         raise _refused(f"Category not found: {event.get('category')}")
@@ -156,10 +180,15 @@ def _inherited(name: str, event: Doc, category: Doc, universal: Doc, *, skip: bo
     entries = armed(event.get(name))
     if skip:
         return entries
-    sources = (("category", category.get(name)), ("universal", universal.get("default")))
+    kind = "workflow" if event.get("type") == WORKFLOW else "default"
+    sources = (("category", category.get(name)), ("universal", universal.get(kind)))
     for source, inherited in sources:
         entries += [{**entry, "source": source} for entry in armed(inherited) if entry.get("enabled")]
     return entries
+
+
+def _start(order: Order, now: float) -> dict[str, Any]:
+    return {"state": "start_delay", "until": order.until} if order.until > now else {"state": "ready"}
 
 
 def _context(plugin: Doc, *, job_params: Doc, settings: Settings) -> dict[str, Any]:

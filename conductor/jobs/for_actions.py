@@ -46,6 +46,8 @@ class JobsForActions:
             username=str(event.get("username") or ""),
             idempotency_key=idempotency_key,
             correlation_id=correlation_id,
+            until=clock.now() + start_delay if start_delay > 0 else 0,
+            start=start_trigger,
         )
         return await self._engine.launch(order, SYSTEM)
 

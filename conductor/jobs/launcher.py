@@ -1,12 +1,12 @@
 """Launch: from an order to a job that is promised."""
 
-from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from conductor.definitions.repository import Definitions
 from conductor.errors import Refusal
 from conductor.jobs import multiplex
+from conductor.jobs.brake import Brake
 from conductor.jobs.compose import Order, composed, meta_row
 from conductor.jobs.limits import daily
 from conductor.jobs.macros import expand_params
@@ -14,6 +14,9 @@ from conductor.live.book import ActiveJob, JobBook
 from conductor.settings import Settings
 from conductor.signals import Actor, JobAccepted, Signals
 from shared import clock, faults, ids
+
+_TIMED_SECONDS = 120.0
+"""Delays up to this long end to the moment; longer ones with the next look at all waiting jobs."""
 
 
 class Launcher:
@@ -36,12 +39,13 @@ class Launcher:
         self._accepted = accepted
         self._counted_today = counted_today
         self._host = settings.host_id()
-        self._recent: deque[float] = deque()
+        self._brake = Brake(settings.max_jobs_per_min)
 
     async def launch(self, order: Order, actor: Actor) -> str:
         """Answer the ID of the job, which from now on runs exactly once whatever dies.
 
-        Raises Refusal (code `event`) when the job may not be launched, Unavailable when it cannot be promised.
+        An order whose idempotency key or firing has made a job before is answered with that job. Raises
+        Refusal (code `event`) when the job may not be launched, Unavailable when it cannot be promised.
         """
         now = clock.now()
         job, details = composed(
@@ -56,27 +60,25 @@ class Launcher:
         self._refuse_by_day(job)
         if multiplex.wanted(job):
             job = multiplex.parent(job, order.event, self._settings)
-        self._brake()
-        text = f"Job starting: #{job['id']} (source: {order.source})"
-        details["activity"] = [meta_row(self._host, text, now)]
+        rows = [meta_row(self._host, f"Job starting: #{job['id']} (source: {order.source})", now)]
+        if wait := self._brake.wait(clock.monotonic(), patient=order.patient):
+            job.update(state="start_delay", until=max(order.until, now + wait))
+            text = f"Start delayed by {wait:.0f} seconds: maximum of jobs per minute reached."
+            rows.append(meta_row(self._host, text, now))
+        details["activity"] = rows
         active = ActiveJob(job, details)
         faults.reach("conductor.accept")
         job_id = await self._book.accept(
             active,
             idempotency_key=order.idempotency_key,
             keep_seconds=self._settings.idempotency_seconds,
+            firing=order.firing,
         )
         faults.reach("conductor.accepted")
         if job_id == active.id:
-            self._signals.publish(
-                JobAccepted(
-                    job_id=job_id,
-                    event_id=str(job["event"]),
-                    actor=actor,
-                    correlation_id=order.correlation_id,
-                )
-            )
-            self._accepted(active)
+            self._announce(active, order, actor)
+            if active.state == "ready":  # a delay is kept by the census, which tells when it is over
+                self._accepted(active)
         return job_id
 
     def _refuse_by_day(self, job: Mapping[str, Any]) -> None:
@@ -85,14 +87,14 @@ class Launcher:
         if text := daily.reached(job, lambda condition: self._counted_today(event_id, condition)):
             raise Refusal("event", f"Failed to launch event: {text}")
 
-    def _brake(self) -> None:
-        """The global cap on launches a minute; off unless set."""
-        most = self._settings.max_jobs_per_min
-        if not most:
-            return
-        now = clock.monotonic()
-        while self._recent and self._recent[0] <= now - 60:
-            self._recent.popleft()
-        if len(self._recent) >= most:
-            raise Refusal("event", f"Failed to launch event: Maximum of {most} jobs per minute reached.")
-        self._recent.append(now)
+    def _announce(self, job: ActiveJob, order: Order, actor: Actor) -> None:
+        if order.fired is not None:
+            self._signals.publish(order.fired)
+        self._signals.publish(
+            JobAccepted(
+                job_id=job.id,
+                event_id=str(job.job["event"]),
+                actor=actor,
+                correlation_id=order.correlation_id,
+            )
+        )

@@ -15,6 +15,7 @@ from redis.asyncio import Redis
 
 from conductor.errors import Unavailable
 from conductor.live.connection import text
+from conductor.live.firings import NO_FIRING, Firing, Firings
 from conductor.live.keys import Keys
 from conductor.live.writer import BookWriter, Operation
 from shared.protocol.packing import packed
@@ -145,6 +146,7 @@ class JobBook:
         self._any_marked = asyncio.Event()
         self._observer: Observer | None = None
         self._writer = BookWriter(redis, keys, epoch, holds_lease=holds_lease, everything=self._everything)
+        self.firings = Firings(redis, keys, self._writer)
 
     # Reading
 
@@ -178,6 +180,7 @@ class JobBook:
 
     async def load(self) -> None:
         """Read the whole book; the first thing a new primary does."""
+        await self.firings.load()
         ids = sorted(text(job_id) for job_id in await self._redis.smembers(self._keys.jobs))
         for start in range(0, len(ids), 500):
             some = ids[start : start + 500]
@@ -204,21 +207,33 @@ class JobBook:
             group.create_task(self._writer.run(), name="book writer")
             group.create_task(self._flush(), name="book flush")
 
-    async def accept(self, job: ActiveJob, *, idempotency_key: str = "", keep_seconds: float = 0) -> str:
-        """Write a new job. Answers its ID, or the ID of the job that the same key made before.
+    async def accept(
+        self,
+        job: ActiveJob,
+        *,
+        idempotency_key: str = "",
+        keep_seconds: float = 0,
+        firing: Firing = NO_FIRING,
+    ) -> str:
+        """Write a new job. Answers its ID, or the ID of the job that the same key or firing made before.
 
+        The firing's mark and cursor are written in the same step.
         When this returns the job is promised. Raises Unavailable or Deposed: then it is not, though it may
         still run if it was on its way to Redis.
         """
         keep_ms = int(keep_seconds * 1000)
         answer = text(
             await self._writer.write(
-                ("accept", job.id, job.encoded_doc(), job.encoded_live(), idempotency_key, keep_ms),
+                (
+                    *("accept", job.id, job.encoded_doc(), job.encoded_live(), idempotency_key, keep_ms),
+                    *(firing.mark, firing.field, firing.cursor),
+                ),
                 # Else a job that nobody knows of would lie in Redis until the next take-over starts it, and
                 # its key would answer for it until then.
-                undo=("withdraw", job.id, idempotency_key),
+                undo=("withdraw", job.id, idempotency_key, firing.mark, firing.field, firing.before),
             )
         )
+        self.firings.note(firing, answer)
         if answer == job.id:
             self._enter(job)
         return answer
@@ -302,4 +317,5 @@ class JobBook:
                 await asyncio.sleep(_RETRY_SECONDS)
 
     def _everything(self) -> list[Operation]:
-        return [("restore", job.id, job.encoded_doc(), job.encoded_live()) for job in self._jobs.values()]
+        jobs = [("restore", job.id, job.encoded_doc(), job.encoded_live()) for job in self._jobs.values()]
+        return [*jobs, *self.firings.everything()]

@@ -14,6 +14,10 @@ class Keys(NamedTuple):
     """Prefix of each active job's hash {doc, live}."""
     idempotency: str
     """Prefix of the keys that remember which job an `Idempotency-Key` made."""
+    fired: str
+    """Hash of firing marks: which job each launch of an unfinished minute made."""
+    cursors: str
+    """Hash of the last minute evaluated, by event; the field "" is the schedule's as a whole."""
     token: str
     """Prefix of short-lived enrolment tokens of satellites."""
     conductors: str
@@ -30,6 +34,8 @@ def keys(prefix: str) -> Keys:
         jobs=f"{tag}:jobs",
         job=f"{tag}:job:",
         idempotency=f"{tag}:idempotency:",
+        fired=f"{tag}:fired",
+        cursors=f"{tag}:cursors",
         token=f"{tag}:token:",
         conductors=f"{tag}:conductors",
         commands=f"{tag}:commands:",

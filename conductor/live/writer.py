@@ -166,7 +166,7 @@ class BookWriter:
     async def _call(self, operations: list[Operation]) -> list[Any]:
         try:
             answers: list[Any] = await self._script(
-                keys=[self._keys.epoch, self._keys.jobs],
+                keys=[self._keys.epoch, self._keys.jobs, self._keys.fired, self._keys.cursors],
                 args=[
                     self._epoch,
                     self._keys.job,

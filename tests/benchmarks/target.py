@@ -27,6 +27,8 @@ class Size:
     satellites: int = 200
     sample_rounds: int = 5
     idle_seconds: float = 10.0
+    scheduled_events: tuple[int, int] = (1000, 50_000)
+    """Due in one second; idle."""
 
 
 QUICK = Size(
@@ -40,6 +42,7 @@ QUICK = Size(
     satellites=40,
     sample_rounds=1,
     idle_seconds=3.0,
+    scheduled_events=(1000, 5000),
 )
 
 

@@ -27,6 +27,8 @@ ACTION_POINTS = (
     "conductor.decided",
 )
 """Reached by jobs with actions alone: `test_job_engine_actions` dies at them."""
+SCHEDULE_POINTS = ("conductor.due", "conductor.fired")
+"""Reached by what fires by itself: tests/chaos/test_schedule.py."""
 SATELLITE_POINTS = (
     "satellite.taken",
     "satellite.started",
@@ -42,7 +44,14 @@ pytestmark = pytest.mark.timeout(120)
 
 def test_every_point_of_the_code_is_covered_here() -> None:
     sources = [*(ROOT / "conductor").rglob("*.py"), *(ROOT / "satellite").rglob("*.py")]
-    covered = (*CONDUCTOR_POINTS, *MULTIPLEX_POINTS, *ACTION_POINTS, *SATELLITE_POINTS, *ROTATION_POINTS)
+    covered = (
+        *CONDUCTOR_POINTS,
+        *MULTIPLEX_POINTS,
+        *ACTION_POINTS,
+        *SCHEDULE_POINTS,
+        *SATELLITE_POINTS,
+        *ROTATION_POINTS,
+    )
     assert fault_points(sources) == sorted(covered)
 
 

@@ -1,5 +1,5 @@
 -- Apply a batch of operations to the active-job book, all under one epoch.
--- KEYS: epoch, set of job IDs.
+-- KEYS: epoch, set of job IDs, hash of firing marks, hash of cursors.
 -- ARGV: epoch, prefix of job hashes, prefix of idempotency keys; then for each operation the number of its
 -- words, its name and its arguments.
 -- Answers one value per operation; every operation can be repeated without harm.
@@ -16,8 +16,27 @@ end
 
 local operations = {}
 
--- A new job. With an idempotency key that was used before, the job made then is answered instead.
-function operations.accept(id, doc, live, idempotency_key, keep_ms)
+local function set_cursor(field, value)
+  if value == '' then
+    redis.call('HDEL', KEYS[4], field)
+  else
+    redis.call('HSET', KEYS[4], field, value)
+  end
+end
+
+-- A new job. With an idempotency key or a firing mark that was used before, the job made then is answered
+-- instead. The cursor of a firing moves in the same step, whichever job is answered.
+function operations.accept(id, doc, live, idempotency_key, keep_ms, mark, field, cursor)
+  if mark ~= '' then
+    if field ~= '' then
+      set_cursor(field, cursor)
+    end
+    local earlier = redis.call('HGET', KEYS[3], mark)
+    if earlier and earlier ~= id then
+      return earlier
+    end
+    redis.call('HSET', KEYS[3], mark, id)
+  end
   if idempotency_key ~= '' then
     local earlier = redis.call('GET', idempotency_prefix .. idempotency_key)
     if earlier and earlier ~= id then
@@ -32,7 +51,13 @@ function operations.accept(id, doc, live, idempotency_key, keep_ms)
 end
 
 -- Whoever asked for this job has given up before the answer came: it was never promised.
-function operations.withdraw(id, idempotency_key)
+function operations.withdraw(id, idempotency_key, mark, field, before)
+  if mark ~= '' and redis.call('HGET', KEYS[3], mark) == id then
+    redis.call('HDEL', KEYS[3], mark)
+    if field ~= '' then
+      set_cursor(field, before)
+    end
+  end
   redis.call('DEL', job_prefix .. id)
   redis.call('SREM', KEYS[2], id)
   if idempotency_key ~= '' and redis.call('GET', idempotency_prefix .. idempotency_key) == id then
@@ -92,6 +117,23 @@ end
 function operations.restore(id, doc, live)
   put(id, doc, live)
   return 1
+end
+
+-- Minutes up to this one need not be looked at again.
+function operations.cursor(field, value)
+  set_cursor(field, value)
+  return 1
+end
+
+-- Redis was restarted: write a firing mark as the primary knows it.
+function operations.mark(mark, id)
+  redis.call('HSET', KEYS[3], mark, id)
+  return 1
+end
+
+-- The minutes of these marks are behind the cursors.
+function operations.unmark(...)
+  return redis.call('HDEL', KEYS[3], ...)
 end
 
 local answers = {}

@@ -30,13 +30,14 @@ async def test_data_files_and_tickets_go_on_to_the_new_job(stage: Stage) -> None
         {"id": "n", "title": "N", "type": "text", "value": "1"},
     ]
     target = await stage.house.event(title="Next", triggers=MANUAL, fields=fields)
-    file = {"id": "f1", "filename": "a.csv", "path": "files/jobs/x/a.csv", "size": 1}
+    file = {"id": "f1", "filename": "a.csv", "path": "", "size": 1}
     follow = action(
         "run_event", "error", event_id=target["id"], params={"who": "ann", "script": "evil", "extra": 1}
     )
     async with stage.house.term() as term:
         event = await stage.house.event()
         first = await term.launch(event, actions=[follow], tickets=["t1"])
+        file["path"] = f"files/jobs/{first}/a.csv"
         term.result(await term.launched(first), code=9, description="bad", data={"rows": [1]}, files=[file])
         record = await term.ended(first)
         [link] = record["jobs"]

@@ -133,7 +133,7 @@ class House:
         """What the job engine reaches of other rooms; None: the actions of the house."""
         self.told: list[Signal] = []
         """What was announced, in order."""
-        self.signals = _Ear(self.told)
+        self.signals: Signals = _Ear(self.told)
 
     async def event(self, **changes: Any) -> dict[str, Any]:
         doc = {

@@ -1,0 +1,3 @@
+from tests.integration.jobs.conftest import house, redis_url
+
+__all__ = ["house", "redis_url"]
