@@ -12,6 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from conductor.records.bulk import BulkInserts
+from conductor.records.chain import Chain, EventRow
 from conductor.records.statements import InsertNew, Upsert
 
 Rows = Mapping[str, Any] | Sequence[Mapping[str, Any]]
@@ -35,10 +36,18 @@ class UnclearError(Exception):
 class Transaction:
     """One caller's writes, all or nothing. If `conditional`, the rest needs the first to touch a row."""
 
-    __slots__ = ("conditional", "fenced", "writes")
+    __slots__ = ("conditional", "events", "fenced", "writes")
 
-    def __init__(self, writes: tuple[Write, ...], conditional: bool, fenced: bool = True) -> None:
+    def __init__(
+        self,
+        writes: tuple[Write, ...],
+        conditional: bool,
+        fenced: bool = True,
+        events: Sequence[EventRow] = (),
+    ) -> None:
         self.writes = writes
+        self.events = events
+        """What the log has to say of it: appended if and only if it is done."""
         self.conditional = conditional
         self.fenced = fenced
         """Only the primary may do it."""
@@ -53,7 +62,9 @@ class _Group:
     """Which transaction of the batch gave how many of the rows."""
 
 
-def run_together(connection: sa.Connection, batch: Sequence[Transaction], inserts: BulkInserts) -> list[int]:
+def run_together(
+    connection: sa.Connection, batch: Sequence[Transaction], inserts: BulkInserts, chain: Chain
+) -> list[int]:
     """Run all of `batch`, inside an open transaction; return the row count of each one's first write.
 
     Raises UnclearError, or the database's error, when they must be run one by one after a rollback.
@@ -71,10 +82,12 @@ def run_together(connection: sa.Connection, batch: Sequence[Transaction], insert
         )
         for group in _groups(followers, counted=False):
             _run(connection, group, inserts)
+    done = (one for slot, one in enumerate(batch) if counts[slot] or not one.conditional)
+    chain.append(connection, [row for one in done for row in one.events])
     return counts
 
 
-def run_alone(connection: sa.Connection, transaction: Transaction) -> int:
+def run_alone(connection: sa.Connection, transaction: Transaction, chain: Chain) -> int:
     """Run one transaction as it stands; return the row count of its first write."""
     count = 0
     for number, write in enumerate(transaction.writes):
@@ -82,7 +95,8 @@ def run_alone(connection: sa.Connection, transaction: Transaction) -> int:
         if number == 0:
             count = max(touched, 0)
             if transaction.conditional and not count:
-                break
+                return count
+    chain.append(connection, transaction.events)
     return count
 
 

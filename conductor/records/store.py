@@ -5,12 +5,13 @@ callers together. A change that `write` has returned from is committed.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import sqlalchemy as sa
 
 from conductor.errors import Unavailable
+from conductor.records.chain import EventRow
 from conductor.records.commit import Rows, Write
 from conductor.records.engines.contract import Engine
 from conductor.records.readers import Readers
@@ -84,23 +85,29 @@ class Records:
         """The greatest epoch that has begun a term on this database; 0 before the first."""
         return await self.read(lambda connection: connection.execute(sa.select(fence.c.epoch)).scalar() or 0)
 
-    async def write(self, *writes: Write, timeout: float = 10.0, fenced: bool = True) -> int:
+    async def write(
+        self, *writes: Write, timeout: float = 10.0, fenced: bool = True, events: Sequence[EventRow] = ()
+    ) -> int:
         """Do all of `writes` or nothing; return how many rows the first one touched, once committed.
+
+        `events` are appended to the causal log in the same transaction, unless their IDs are there already.
 
         Raises Deposed when another conductor's term has begun since ours; not if `fenced` is false.
 
         After a lost connection the whole is tried again while this call waits, so that each statement must
         be one that may be repeated: keyed by ID, never "one more". Raises Unavailable: nothing is promised.
         """
-        return await self._writer.submit(writes, False, timeout, fenced=fenced)
+        return await self._writer.submit(writes, False, timeout, fenced=fenced, events=events)
 
-    async def write_if(self, first: Write, *then: Write, timeout: float = 10.0) -> bool:
-        """Do `first`, and in the same transaction `then` if it touched a row; return whether it did.
+    async def write_if(
+        self, first: Write, *then: Write, timeout: float = 10.0, events: Sequence[EventRow] = ()
+    ) -> bool:
+        """Do `first`, and in the same transaction `then` and `events` if it touched a row; whether it did.
 
         False also when the connection was lost during the commit and the commit had in fact happened: then
         `then` was done as well.
         """
-        return await self._writer.submit((first, *then), True, timeout) > 0
+        return await self._writer.submit((first, *then), True, timeout, events=events) > 0
 
 
 def _engine(url: str, strict: bool) -> Engine:

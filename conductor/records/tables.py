@@ -235,3 +235,28 @@ statistics = sa.Table(
     sa.Column("closed", sa.Integer, nullable=False),
     sa.Column("doc", sa.LargeBinary, nullable=False),
 )
+
+events = sa.Table(
+    "events",
+    metadata,
+    # The causal event log (conductor/records/chain.py): append-only, in the order of commits, without gaps.
+    sa.Column(
+        "seq", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=False
+    ),
+    sa.Column("id", _key(36), nullable=False, unique=True),
+    sa.Column("occurred", sa.BigInteger, nullable=False),  # microseconds since the epoch
+    sa.Column("type", _key(64), nullable=False),
+    sa.Column("actor_type", _key(16), nullable=False),
+    sa.Column("actor", _key(128), nullable=False),
+    sa.Column("resource_type", _key(32), nullable=False),
+    sa.Column("resource", _key(36), nullable=False),
+    sa.Column("correlation", _key(36), nullable=False),
+    sa.Column("causation", _key(36), nullable=False),  # empty: nothing caused it
+    sa.Column("category", _key(64), nullable=False),  # of what it is about, for who may see it; empty: none
+    sa.Column("groups", sa.Text, nullable=False),  # as `,main,web,`; empty: none
+    sa.Column("payload", sa.LargeBinary, nullable=False),
+    sa.Column("hash", sa.LargeBinary, nullable=False),  # SHA-256 over the hash before and this row
+    sa.Index("ix_events_correlation", "correlation", "seq"),
+    sa.Index("ix_events_resource", "resource", "seq"),
+    sa.Index("ix_events_occurred", "occurred"),
+)

@@ -15,6 +15,7 @@ import structlog
 
 from conductor.errors import Deposed, Unavailable
 from conductor.records.bulk import BulkInserts
+from conductor.records.chain import Chain, EventRow
 from conductor.records.commit import Transaction, UnclearError, Write, run_alone, run_together
 from conductor.records.engines.contract import Engine
 
@@ -31,9 +32,14 @@ class _Waiting(Transaction):
     __slots__ = ("done",)
 
     def __init__(
-        self, writes: tuple[Write, ...], conditional: bool, fenced: bool, done: asyncio.Future[int]
+        self,
+        writes: tuple[Write, ...],
+        conditional: bool,
+        fenced: bool,
+        events: Sequence[EventRow],
+        done: asyncio.Future[int],
     ) -> None:
-        super().__init__(writes, conditional, fenced)
+        super().__init__(writes, conditional, fenced, events)
         self.done = done
 
 
@@ -47,16 +53,24 @@ class Writer:
         self._places = asyncio.Semaphore(_WAITING)
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._inserts = BulkInserts(engine.max_parameters)
+        self._chain = Chain(self._inserts)
         self._closed = False
         self.epoch = 0
         """Of the last term of this conductor; set before its first write."""
+        self._chained_at = 0
         self._thread = threading.Thread(target=self._run, name="records writer", daemon=True)
         self._thread.start()
 
     async def submit(
-        self, writes: tuple[Write, ...], conditional: bool, timeout: float, *, fenced: bool = True
+        self,
+        writes: tuple[Write, ...],
+        conditional: bool,
+        timeout: float,
+        *,
+        fenced: bool = True,
+        events: Sequence[EventRow] = (),
     ) -> int:
-        """Write; return the row count of the first write, once committed.
+        """Write, with what the log says of it; return the row count of the first write, once committed.
 
         Raises Deposed when it is `fenced` and a later term has begun. Raises Unavailable when refused, or
         unknown after `timeout` seconds: then it may still be written if it was being written just then, and
@@ -68,7 +82,7 @@ class Writer:
             async with asyncio.timeout(timeout):
                 async with self._places:
                     done: asyncio.Future[int] = self._loop.create_future()
-                    self._queue.put(_Waiting(writes, conditional, fenced, done))
+                    self._queue.put(_Waiting(writes, conditional, fenced, events, done))
                     return await done
         except TimeoutError:
             raise Unavailable(f"The database did not answer within {timeout:g} seconds") from None
@@ -127,7 +141,7 @@ class Writer:
         outcomes: Sequence[int | Exception]
         try:
             self._begin(connection, batch)
-            outcomes = run_together(connection, batch, self._inserts)
+            outcomes = run_together(connection, batch, self._inserts, self._chain)
             connection.exec_driver_sql("COMMIT")
         except Exception as error:
             if self._engine.is_transient(error):
@@ -149,11 +163,12 @@ class Writer:
             for waiting in batch:
                 connection.exec_driver_sql("SAVEPOINT one")
                 try:
-                    outcomes.append(run_alone(connection, waiting))
+                    outcomes.append(run_alone(connection, waiting, self._chain))
                 except Exception as error:
                     if self._engine.is_transient(error):
                         raise
                     connection.exec_driver_sql("ROLLBACK TO SAVEPOINT one")
+                    self._chain.forget()
                     outcomes.append(error)
                 connection.exec_driver_sql("RELEASE SAVEPOINT one")
             connection.exec_driver_sql("COMMIT")
@@ -168,6 +183,9 @@ class Writer:
 
     def _begin(self, connection: sa.Connection, batch: Sequence[_Waiting]) -> None:
         """Open a transaction during which no later term can begin. Raises Deposed when one has begun."""
+        if self._chained_at != self.epoch:  # others may have appended between two terms of ours
+            self._chain.forget()
+            self._chained_at = self.epoch
         self._engine.begin(connection)
         if any(waiting.fenced for waiting in batch):
             epoch = connection.exec_driver_sql(self._engine.read_fence).scalar()
@@ -185,12 +203,14 @@ class Writer:
         return [deposed if waiting.fenced else next(outcomes) for waiting in batch]
 
     def _roll_back(self, connection: sa.Connection) -> None:
+        self._chain.forget()
         try:
             connection.exec_driver_sql("ROLLBACK")
         except sa.exc.DBAPIError:
             self._drop_connection()  # the database ended the transaction itself, or is gone
 
     def _drop_connection(self) -> None:
+        self._chain.forget()
         connection, self._connection = self._connection, None
         if connection is not None:
             try:

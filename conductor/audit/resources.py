@@ -1,0 +1,57 @@
+"""What the causal event log calls things: resource types of seed 004, IDs as UUIDs. Pure.
+
+A resource's UUID is UUIDv5 of its type and our ID; an event's is UUIDv5 of what makes it one of a kind, so that
+the same happening told twice, by two primaries perhaps, is one event, and a cause is known without looking.
+"""
+
+import re
+import uuid
+from collections.abc import Mapping
+from typing import Final
+
+RESOURCE_TYPES: Final = frozenset(
+    {
+        "action_run", "agent_spec", "artifact", "automation", "automation_run", "chat_thread", "connection",
+        "decision", "flashboard", "inbound_message", "template",
+    }
+)  # fmt: skip
+"""All that the seed allows."""
+
+OF_KIND: Final[Mapping[str, str]] = {
+    "events": "automation",
+    "plugins": "agent_spec",
+    "web_hooks": "connection",
+    "groups": "connection",
+    "buckets": "artifact",
+    "tickets": "chat_thread",
+    "channels": "connection",
+}
+"""Resource types of definitions; those the vocabulary has no word for are templates of how the house is run."""
+
+_SPACE: Final = uuid.UUID("8f0f1f3e-0c5b-5a36-9b5e-6f70736f7262")
+_UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def kind_type(kind: str) -> str:
+    """The resource type of a definition of `kind`."""
+    return OF_KIND.get(kind, "template")
+
+
+def resource_id(resource_type: str, our_id: str) -> str:
+    """The UUID of a resource."""
+    return str(uuid.uuid5(_SPACE, f"{resource_type}:{our_id}"))
+
+
+def event_id(event_type: str, *which: object) -> str:
+    """The UUID of the one event of this type about `which`."""
+    return str(uuid.uuid5(_SPACE, ":".join((event_type, *map(str, which)))))
+
+
+def is_uuid(text: str) -> bool:
+    """Whether it is a UUID in its usual form, in either case."""
+    return _UUID.fullmatch(text.lower()) is not None
+
+
+def correlation(text: str) -> str:
+    """A correlation ID as a UUID: as it is, or the UUIDv5 of whatever words a caller chose."""
+    return text.lower() if is_uuid(text) else str(uuid.uuid5(_SPACE, f"correlation:{text}"))
