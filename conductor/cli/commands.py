@@ -38,4 +38,7 @@ def commands() -> typer.Typer:
 
         raise typer.Exit(asyncio.run(run_demo(leave=leave)))
 
+    from conductor.cli import workflow
+
+    app.add_typer(workflow.commands(), name="workflow")
     return app
