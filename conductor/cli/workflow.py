@@ -55,7 +55,7 @@ async def _workflow(client: Client, id: str) -> dict[str, Any]:
         if error.code != "notfound":
             raise
         found = (await client.call("get_job", id=id))["job"]
-    workflow = found.get("workflow")
-    if not isinstance(workflow, dict) or not isinstance(workflow.get("nodes"), list):
+    workflow: dict[str, Any] = found.get("workflow") or {}
+    if "nodes" not in workflow:
         raise LookupError(f"{id} is no workflow")
     return workflow
