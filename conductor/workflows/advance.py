@@ -118,19 +118,19 @@ def _act(step: Step, node: Node, flow: Flow) -> None:
         step.fail(node.id, "Suspend actions can only follow an event or job node.")
         return
     step.mark(node.id, active=True)
-    step.run.actions[node.id] = step.run.actions.get(node.id, 0) + 1
+    step.run.actions[node.id] = [*step.run.actions.get(node.id, ()), flow]
     step.commands.append(Act(node=node.id, flow=flow))
 
 
 def _acted(step: Step, acted: Acted) -> None:
-    left = step.run.actions.get(acted.node, 0) - 1
-    if left > 0:
+    left = step.run.actions.get(acted.node, [])[1:]
+    if left:
         step.run.actions[acted.node] = left
     else:
         step.run.actions.pop(acted.node, None)
     count = int(step.run.state.get(acted.node, {}).get("count", 0)) + 1
     step.mark(
-        acted.node, **{**acted.result, "active": left > 0, "completed": step.around.now, "count": count}
+        acted.node, **{**acted.result, "active": bool(left), "completed": step.around.now, "count": count}
     )
     if acted.result.get("code"):
         step.fail(acted.node, f"Action failed: {acted.result.get('description', '')}")

@@ -52,6 +52,7 @@ def give_up(step: Step) -> None:
     """Nothing can come any more: joins that still wait are in error, and the run can end."""
     for node_id, arrivals in list(step.run.joins.items()):
         if not arrivals.fired:
+            step.run.unmet[node_id] = arrivals
             state = step.run.state[node_id]
             step.fail(
                 node_id,

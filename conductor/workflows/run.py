@@ -83,7 +83,9 @@ class Run(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What the fan-outs have to launch. Large, and changed only when a controller is reached."""
     joins: dict[str, Arrivals] = {}
     waits: dict[str, list[Waiting]] = {}
-    actions: dict[str, int] = {}
+    unmet: dict[str, Arrivals] = {}
+    """Joins that the run ended without: what a rerun goes on from."""
+    actions: dict[str, list[Flow]] = {}
     """Actions in the flow that are under way, by node."""
     aborted: str = ""
     over: bool = False
@@ -99,6 +101,7 @@ class Run(msgspec.Struct, kw_only=True, omit_defaults=True):
             batches=dict(self.batches),
             joins=dict(self.joins),
             waits=dict(self.waits),
+            unmet=dict(self.unmet),
             actions=dict(self.actions),
         )
 
