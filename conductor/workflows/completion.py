@@ -17,8 +17,8 @@ def finish_if_done(step: Step) -> None:
     if any(not arrivals.fired and arrivals.due for arrivals in run.joins.values()):
         return
     joining.give_up(step)
-    run.over = True
-    step.commands.append(_result(step.graph, run))
+    run.result = _result(step.graph, run)
+    step.commands.append(run.result)
 
 
 def _result(graph: Graph, run: Run) -> Complete:

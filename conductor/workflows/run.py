@@ -66,6 +66,13 @@ class Waiting(msgspec.Struct, frozen=True, kw_only=True):
     flow: Flow
 
 
+class Complete(msgspec.Struct, frozen=True):
+    """The run is over with this result."""
+
+    code: int | str
+    description: str
+
+
 class Run(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One run. Never changed in place by `advance`, which makes a new one."""
 
@@ -88,7 +95,8 @@ class Run(msgspec.Struct, kw_only=True, omit_defaults=True):
     actions: dict[str, list[Flow]] = {}
     """Actions in the flow that are under way, by node."""
     aborted: str = ""
-    over: bool = False
+    result: Complete | None = None
+    """Set with the last step: the run is over."""
 
     def copy(self) -> "Run":
         """A run whose own containers may be changed; the values in them may not."""
@@ -104,6 +112,10 @@ class Run(msgspec.Struct, kw_only=True, omit_defaults=True):
             unmet=dict(self.unmet),
             actions=dict(self.actions),
         )
+
+    @property
+    def over(self) -> bool:
+        return self.result is not None
 
     @property
     def at_work(self) -> int:
@@ -196,13 +208,6 @@ class AbortJobs(msgspec.Struct, frozen=True):
     """Abort every sub-job of the run."""
 
     reason: str
-
-
-class Complete(msgspec.Struct, frozen=True):
-    """The run is over with this result."""
-
-    code: int | str
-    description: str
 
 
 Command = Launch | Act | Note | AbortJobs | Complete
