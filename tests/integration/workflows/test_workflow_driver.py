@@ -161,11 +161,8 @@ async def test_better_1_a_sub_job_missing_from_the_book_ends_its_controller(hous
 
     async def lose_one() -> None:
         """While no primary is there a sub-job disappears from Redis."""
-        lost = min(
-            key
-            async for key in house.redis.scan_iter(NAMES.job + "*")
-            if b"run" not in await house.redis.hkeys(key)
-        )
+        stored = [key async for key in house.redis.scan_iter(NAMES.job + "*")]
+        lost = min([key for key in stored if b"run" not in await house.redis.hkeys(key)])
         await house.redis.delete(lost)
         await house.redis.srem(NAMES.jobs, lost.decode().removeprefix(NAMES.job))
 
