@@ -166,7 +166,7 @@ async def test_better_1_a_sub_job_missing_from_the_book_ends_its_controller(hous
         await house.redis.delete(lost)
         await house.redis.srem(NAMES.jobs, lost.decode().removeprefix(NAMES.job))
 
-    house.kill_at, house.after_death = 4, lose_one
+    house.kill_at, house.after_death = 2, lose_one
 
     record = await house.run(workflow)
 
