@@ -24,6 +24,7 @@ from conductor.workflows.run import (
     Json,
     Launch,
     More,
+    Restart,
     Run,
     Surroundings,
     Tick,
@@ -57,6 +58,8 @@ def advance(graph: Graph, run: Run, happening: Happening, around: Surroundings) 
             _tick(step)
         case Abort():
             step.abort(happening.reason)
+        case Restart():
+            _restart(step, happening)
         case More():
             pass
     while step.reached:
@@ -100,7 +103,7 @@ def _fire(step: Step, node: Node, flow: Flow) -> None:
         return
     wires = step.graph.outgoing(node.id)
     if not wires:
-        step.fail(node.id, "Trigger has no outgoing connections.")
+        step.fail(node.id, "Trigger has no outgoing connections.", flow)
         return
     step.mark(node.id, completed=step.around.now)
     step.follow(wires, Flow(input=flow.input, parent=flow.parent, launcher=node.id), {})
@@ -115,7 +118,7 @@ def _act(step: Step, node: Node, flow: Flow) -> None:
     if step.around.job.get("test") and isinstance(allowed, list) and condition not in allowed:
         return
     if node.data.get("type") == "suspend":
-        step.fail(node.id, "Suspend actions can only follow an event or job node.")
+        step.fail(node.id, "Suspend actions can only follow an event or job node.", flow)
         return
     step.mark(node.id, active=True)
     step.run.actions[node.id] = [*step.run.actions.get(node.id, ()), flow]
@@ -161,6 +164,8 @@ def _ended(step: Step, job: Ended) -> None:
     else:
         run.succeeded += 1
     if run.aborted:
+        if job.launcher:
+            controllers.count_end(step, job.launcher, succeeded=not job.code)
         return
     flow = Flow(
         input=job.output,
@@ -180,6 +185,14 @@ def _ended(step: Step, job: Ended) -> None:
         step.follow(wires, flow, record, mark=True)
     if job.node in step.graph.nodes:
         step.mark(job.node, completed=step.around.now)
+
+
+def _restart(step: Step, restart: Restart) -> None:
+    for launch in restart.launches:
+        step.launch(launch)
+    step.reached.extend(Reached(node, flow, {}) for node, flow in restart.nodes)
+    for controller in list(step.run.fanouts):
+        controllers.close_if_ended(step, controller)
 
 
 def _tick(step: Step) -> None:

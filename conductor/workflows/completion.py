@@ -12,11 +12,14 @@ from conductor.workflows.step import Step
 def finish_if_done(step: Step) -> None:
     """End the run when nothing of it is under way and nothing waits for time to pass."""
     run = step.run
-    if run.at_work or run.actions or run.fanouts or run.waits:
+    if run.at_work or run.actions:
         return
-    if any(not arrivals.fired and arrivals.due for arrivals in run.joins.values()):
-        return
-    joining.give_up(step)
+    if not run.aborted:
+        if run.fanouts or run.waits:
+            return
+        if any(not arrivals.fired and arrivals.due for arrivals in run.joins.values()):
+            return
+        joining.give_up(step)
     run.result = _result(step.graph, run)
     step.commands.append(run.result)
 

@@ -42,11 +42,11 @@ def context_of(step: Step, flow: Flow, record: Json) -> Json:
 
 def fan_out(step: Step, node: Node, flow: Flow, record: Json) -> None:
     """Reach a multiplex, repeat or split: it will launch its node once for each server, time or item."""
-    wire = step.only_output(node.id)
+    wire = step.only_output(node.id, flow)
     if wire is None:
         return
     if not step.graph.nodes[wire.dest].is_job:
-        step.fail(node.id, "Controller must be connected to an event or job.")
+        step.fail(node.id, "Controller must be connected to an event or job.", flow)
         return
     match node.controller:
         case "multiplex":
@@ -59,10 +59,10 @@ def fan_out(step: Step, node: Node, flow: Flow, record: Json) -> None:
         return
     waiting = sum(one.size - one.launched for one in step.run.fanouts.values())
     if waiting + batch.size > MOST_ITEMS:
-        step.fail(node.id, f"Controller would run {batch.size} jobs; {MOST_ITEMS} may wait in all.")
+        step.fail(node.id, f"Controller would run {batch.size} jobs; {MOST_ITEMS} may wait in all.", flow)
         return
     if batch.size == 0:
-        step.fail(node.id, "Controller has nothing to run.")
+        step.fail(node.id, "Controller has nothing to run.", flow)
         return
     before = step.run.fanouts.get(node.id) or Fanout(node=wire.dest, wire=wire.id, size=0)
     fanout = msgspec.structs.replace(before, size=before.size + batch.size)
@@ -99,7 +99,7 @@ def _items(step: Step, node: Node, flow: Flow, record: Json) -> Batch | None:
         items = _listed(compile_expression(text).evaluate(context))
         items = _filtered(items, str(node.data.get("filter") or "").strip(), context)
     except ExpressionError as error:
-        step.fail(node.id, f"Split expression failed: {error}")
+        step.fail(node.id, f"Split expression failed: {error}", flow)
         return None
     chunk = max(int(number(node.data.get("chunk"), 1)), 1)
     if chunk > 1:
@@ -161,7 +161,7 @@ def _launch(batch: Batch, index: int, controller: str, fanout: Fanout) -> Launch
 
 
 def count_end(step: Step, controller: str, *, succeeded: bool) -> None:
-    """A sub-job that `controller` launched is over; with the last one the `continue` wires fire."""
+    """A sub-job that `controller` launched is over."""
     fanout = step.run.fanouts.get(controller)
     if fanout is None:
         return  # no counting controller, or one that a redirect or an abort has left behind
@@ -170,6 +170,13 @@ def count_end(step: Step, controller: str, *, succeeded: bool) -> None:
     )
     step.run.fanouts[controller] = fanout
     step.mark(controller, count=fanout.ended)
+    if not step.run.aborted:
+        close_if_ended(step, controller)
+
+
+def close_if_ended(step: Step, controller: str) -> None:
+    """With the last sub-job of a fan-out the `continue` wires fire, if enough of them succeeded."""
+    fanout = step.run.fanouts[controller]
     if fanout.ended < fanout.size:
         return
     del step.run.fanouts[controller]
@@ -195,13 +202,13 @@ def decide(step: Step, node: Node, flow: Flow, record: Json) -> None:
     try:
         holds = compile_expression(str(node.data.get("decision") or "")).evaluate_condition(context)
     except ExpressionError as error:
-        step.fail(node.id, f"Decision expression failed: {error}")
+        step.fail(node.id, f"Decision expression failed: {error}", flow)
         return
     step.mark(node.id, completed=step.around.now, decision=holds)
     otherwise = [wire for wire in wires if wire.condition == "else"]
     chosen = [wire for wire in wires if wire.condition != "else"] if holds else otherwise
     if not wires:
-        step.fail(node.id, "Decision has no outgoing connections.")
+        step.fail(node.id, "Decision has no outgoing connections.", flow)
     elif not holds and node.data.get("abort"):
         step.abort(f"Decision was false: {node.data.get('label') or node.data.get('decision')}")
     else:

@@ -6,16 +6,19 @@ asked for besides sub-jobs (actions, aborts, the end) is asked for again after a
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final
 
+import msgspec
 import structlog
 
 from conductor.errors import Refusal
 from conductor.live.book import ActiveJob, JobBook
 from conductor.records.job_archive import JobArchive
-from conductor.workflows import completion
+from conductor.workflows import completion, rerun
 from conductor.workflows.advance import Advance, advance
+from conductor.workflows.ends import ended, entry_of, lost, refused_launch
 from conductor.workflows.ledger import Entry, Ledger
 from conductor.workflows.ports import Fleet, FlowActions, Library, SubJobs
 from conductor.workflows.run import (
@@ -31,13 +34,18 @@ from conductor.workflows.run import (
     Launch,
     More,
     Note,
+    Run,
     Tick,
 )
 from conductor.workflows.subjobs import event_of
+from conductor.workflows.surroundings import Around
+from conductor.workflows.usage import current, sampled
 from shared import clock, faults
 
 AddNote = Callable[[ActiveJob, str, str], None]
 """(workflow job, text, node): a row of its activity log."""
+
+_READ_TOGETHER: Final = 200
 
 log = structlog.get_logger(__name__)
 
@@ -78,6 +86,9 @@ class Workflows:
             await self._go_on(ledger)
             return
         workflow = job.job["workflow"]
+        if workflow.get("rerun"):
+            await self._rerun(ledger, str(workflow["rerun"]))
+            return
         given = job.details.get("input") or {}
         await self._happen(
             ledger,
@@ -100,8 +111,8 @@ class Workflows:
             return False
         await self._happen(
             self._ledger(parent),
-            _ended(child.job["workflow"], record, self._jobs.conditions(record)),
-            entry=_entry(child.job["workflow"], record),
+            ended(child.job["workflow"], record, self._jobs.conditions(record)),
+            entry=entry_of(child.job["workflow"], record),
             child=child,
             follow_ups=follow_ups,
         )
@@ -146,11 +157,34 @@ class Workflows:
             ledger = self._ledgers[job.id] = Ledger(job)
         return ledger
 
+    async def _rerun(self, ledger: Ledger, job_id: str) -> None:
+        """Go on from where the run of another job failed."""
+        failed = await self._archive.get(job_id)
+        workflow = failed.get("workflow") if failed else None
+        if not isinstance(workflow, dict) or "run" not in workflow:
+            await self._happen(ledger, Abort(f"There is no failed run to go on from: {job_id}"))
+            return
+        stubs = workflow.get("jobs") or {}
+        ids = [str(stub["id"]) for some in stubs.values() for stub in some if stub.get("id")]
+        records: dict[str, Json] = {}
+        for start in range(0, len(ids), _READ_TOGETHER):
+            records |= await self._archive.get_many(ids[start : start + _READ_TOGETHER], verbose=True)
+        planned = rerun.plan(ledger.graph, msgspec.convert(workflow["run"], Run), stubs, records)
+        ledger.run = planned.run
+        fields: dict[str, bytes] = {}
+        for node, stub in planned.kept:
+            record = records.get(str(stub["id"]), {})
+            fields |= ledger.record(
+                Entry(node=node, stub=stub, data=record.get("data"), shared=record.get("workflowData"))
+            )
+        await self._happen(ledger, planned.restart, fields=fields)
+
     async def _happen(
         self,
         ledger: Ledger,
         happening: Happening,
         *,
+        fields: Mapping[str, bytes] = MappingProxyType({}),
         entry: Entry | None = None,
         child: ActiveJob | None = None,
         follow_ups: Sequence[ActiveJob] = (),
@@ -160,18 +194,18 @@ class Workflows:
         while waiting:
             happening, entry = waiting.popleft()
             # From here to the write nothing waits: the next step is computed from this one.
-            fields = ledger.record(entry) if entry else {}
-            around = _Around(ledger, self._library, self._fleet, self._most_jobs)
+            changed = {**fields, **(ledger.record(entry) if entry else {})}
+            around = Around(ledger, self._library, self._fleet, self._most_jobs)
             step = advance(ledger.graph, ledger.run, happening, around)
             launched, refused = self._composed(ledger, step)
-            fields |= ledger.take(step.run)
-            await self._book.advance(ledger.job, fields, ended=child, follow_ups=[*follow_ups, *launched])
+            changed |= ledger.take(step.run)
+            await self._book.advance(ledger.job, changed, ended=child, follow_ups=[*follow_ups, *launched])
             faults.reach("conductor.workflow")
             for job in (*follow_ups, *launched):
                 self._jobs.entered(job)
                 if ledger.run.aborted:  # by a step that was computed while this one was being written
                     self._jobs.abort(job.id, ledger.run.aborted)
-            child, follow_ups = None, ()
+            child, follow_ups, fields = None, (), {}
             self._carry_out(ledger, step)
             waiting.extend(refused)
             if step.more:
@@ -189,7 +223,7 @@ class Workflows:
             try:
                 jobs.append(self._compose(ledger, launch))
             except Refusal as error:
-                refused.append(_refused(launch, error))
+                refused.append(refused_launch(launch, error))
                 self._note(ledger.job, error.description, launch.node)
         return jobs, refused
 
@@ -218,7 +252,10 @@ class Workflows:
                     self._finish(ledger, command)
 
     def _finish(self, ledger: Ledger, complete: Complete) -> None:
-        ledger.job.job["workflow"].pop("aborted", None)
+        workflow = ledger.job.job["workflow"]
+        workflow.pop("aborted", None)
+        if complete.code:
+            workflow["run"] = msgspec.to_builtins(ledger.run)  # for a rerun
         output = completion.output(ledger.all_results(), ledger.shared)
         self._sum_up(ledger, clock.now())
         self._jobs.finish(
@@ -246,10 +283,10 @@ class Workflows:
             await self._happen(ledger, Ended(node=launch.node, job=job_id, code="abort"))
             return
         link = {"node": launch.node, "launcher": launch.flow.launcher}
-        entry = _entry(link, record)
+        entry = entry_of(link, record)
         entry.stub["replay"] = True
         await self._happen(
-            ledger, _ended(link, {**record, "retried": False}, self._jobs.conditions(record)), entry=entry
+            ledger, ended(link, {**record, "retried": False}, self._jobs.conditions(record)), entry=entry
         )
 
     async def _go_on(self, ledger: Ledger) -> None:
@@ -269,7 +306,7 @@ class Workflows:
                 self._jobs.abort(child.id, run.aborted)
         for node, count in list(run.running.items()):
             for _ in range(count - present.get(node, 0)):
-                await self._happen(ledger, _lost(node, ledger))
+                await self._happen(ledger, lost(node, ledger))
         await self._happen(ledger, More())
 
     def _sum_up(self, ledger: Ledger, now: float) -> None:
@@ -283,119 +320,8 @@ class Workflows:
         job["updated"] = now
         job["progress"] = round(completion.progress(ledger.run, progress), 3)
         for key in ("cpu", "mem"):
-            total = sum(_current(child.job.get(key)) for child in children)
-            job[key] = _sampled(job.get(key), total)
-
-
-class _Around:
-    """What the decisions of a step may look at."""
-
-    def __init__(self, ledger: Ledger, library: Library, fleet: Fleet, most_jobs: int) -> None:
-        self.now = clock.now()
-        self.most_jobs = most_jobs
-        self._ledger = ledger
-        self._library = library
-        self._fleet = fleet
-
-    @property
-    def job(self) -> Mapping[str, Any]:
-        return self._ledger.job.job
-
-    @property
-    def workflow_data(self) -> Mapping[str, Any]:
-        return self._ledger.shared
-
-    def has_trigger(self, trigger: str) -> bool:
-        if self.job.get("test"):
-            return True  # a test runs the event as it was sent
-        event = self._library("events", str(self.job.get("event")))
-        triggers = event.get("triggers") if event else None
-        return any(one.get("id") == trigger for one in triggers or () if isinstance(one, Mapping))
-
-    def servers(self, node: str) -> list[str]:
-        data = self._ledger.graph.nodes[node].data
-        event = self._library("events", str(data.get("event"))) or {}
-        targets = data.get("targets") or event.get("targets")
-        if not targets:
-            raise LookupError(node)
-        return self._fleet.eligible(
-            [str(target) for target in targets],
-            str(data.get("expression") or event.get("expression") or ""),
-        )
-
-    def results(self, node: str) -> Iterable[Entry]:
-        return self._ledger.results(node)
-
-
-def _ended(link: Mapping[str, Any], record: Mapping[str, Any], conditions: frozenset[str]) -> Ended:
-    retried = bool(record.get("retried"))
-    output = {"data": record.get("data") or {}, "files": record.get("files") or []}
-    return Ended(
-        node=str(link.get("node")),
-        job=str(record.get("id")),
-        event=str(record.get("event") or ""),
-        code=record.get("code"),
-        description=str(record.get("description") or ""),
-        launcher=link.get("launcher"),
-        retried=retried,
-        conditions=conditions,
-        output=output,
-        record={**record, "workflow": {"params": link.get("params") or {}, **(record.get("workflow") or {})}},
-        redirect=str(link.get("redirect") or ""),
-    )
-
-
-def _entry(link: Mapping[str, Any], record: Mapping[str, Any]) -> Entry:
-    retried = bool(record.get("retried"))
-    stub: Json = {
-        "id": record.get("id"),
-        "code": record.get("code"),
-        "description": record.get("description") or "",
-        "server": record.get("server") or "",
-        "completed": record.get("completed"),
-        "elapsed": record.get("elapsed"),
-        "tags": record.get("tags") or [],
-        "files": [] if retried else record.get("files") or [],
-    }
-    if retried:
-        stub["retried"] = True
-    for key in ("label", "icon"):
-        if record.get(key):
-            stub[key] = record[key]
-    return Entry(
-        node=str(link.get("node")),
-        stub=stub,
-        data=None if retried else record.get("data"),
-        shared=record.get("workflowData"),
-        table=record.get("table"),
-        html=record.get("html"),
-        launcher=link.get("launcher"),
-    )
-
-
-def _refused(launch: Launch, error: Refusal) -> tuple[Happening, Entry]:
-    record = {
-        "id": "",
-        "code": "event",
-        "description": error.description,
-        "completed": clock.now(),
-        "elapsed": 0,
-    }
-    link = {"node": launch.node, "launcher": launch.flow.launcher}
-    return _ended(link, record, frozenset({"complete", "error", "user"})), _entry(link, record)
-
-
-def _lost(node: str, ledger: Ledger) -> Ended:
-    """A sub-job that the run counts and the book does not have: nothing will ever be heard of it."""
-    launchers = [id for id, fanout in ledger.run.fanouts.items() if fanout.node == node]
-    return Ended(
-        node=node,
-        job="",
-        code="lost",
-        description="Sub-job was lost.",
-        launcher=launchers[0] if launchers else None,
-        conditions=frozenset({"complete", "error", "user"}),
-    )
+            total = sum(current(child.job.get(key)) for child in children)
+            job[key] = sampled(job.get(key), total)
 
 
 def _something_is_due(ledger: Ledger, now: float) -> bool:
@@ -403,21 +329,3 @@ def _something_is_due(ledger: Ledger, now: float) -> bool:
     return any(one.due <= now for held in run.waits.values() for one in held) or any(
         0 < arrivals.due <= now for arrivals in run.joins.values()
     )
-
-
-def _current(usage: Any) -> float:
-    value = usage.get("current") if isinstance(usage, Mapping) else None
-    return float(value) if isinstance(value, int | float) else 0.0
-
-
-def _sampled(usage: Any, current: float) -> Json:
-    """A usage record (contract structures/job.yaml) after one more sample."""
-    before = usage if isinstance(usage, Mapping) else {}
-    count = int(before.get("count") or 0)
-    return {
-        "min": min(before.get("min", current), current) if count else current,
-        "max": max(before.get("max", current), current),
-        "total": before.get("total", 0) + current,
-        "count": count + 1,
-        "current": current,
-    }

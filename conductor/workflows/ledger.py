@@ -28,7 +28,6 @@ class Entry(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Its workflowData."""
     table: Any = None
     html: Any = None
-    launcher: str | None = None
 
     @property
     def files(self) -> Sequence[Any]:

@@ -94,6 +94,8 @@ class Run(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Joins that the run ended without: what a rerun goes on from."""
     actions: dict[str, list[Flow]] = {}
     """Actions in the flow that are under way, by node."""
+    errors: dict[str, Flow] = {}
+    """What came to the nodes that could not do their part."""
     aborted: str = ""
     result: Complete | None = None
     """Set with the last step: the run is over."""
@@ -111,6 +113,7 @@ class Run(msgspec.Struct, kw_only=True, omit_defaults=True):
             waits=dict(self.waits),
             unmet=dict(self.unmet),
             actions=dict(self.actions),
+            errors=dict(self.errors),
         )
 
     @property
@@ -175,7 +178,14 @@ class Abort(msgspec.Struct, frozen=True):
     reason: str
 
 
-Happening = Begin | Ended | Acted | Tick | More | Abort
+class Restart(msgspec.Struct, frozen=True, kw_only=True):
+    """A run that failed goes on (`rerun`): these sub-jobs and nodes are run again."""
+
+    launches: "tuple[Launch, ...]" = ()
+    nodes: tuple[tuple[str, Flow], ...] = ()
+
+
+Happening = Begin | Ended | Acted | Tick | More | Abort | Restart
 
 
 # What a run asks for

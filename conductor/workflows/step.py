@@ -54,21 +54,27 @@ class Step:
     def note(self, node: str, text: str) -> None:
         self.commands.append(Note(node, text))
 
-    def fail(self, node: str, text: str) -> None:
-        """The node could not do its part: the flow ends there, and the run ends with a warning."""
+    def fail(self, node: str, text: str, flow: Flow | None = None) -> None:
+        """The node could not do its part: the flow ends there, and the run ends with a warning.
+
+        `flow` is what came to it, for a rerun.
+        """
         self.mark(node, error=True, active=False)
+        if flow is not None:
+            self.run.errors[node] = flow
         self.note(node, text)
 
     def abort(self, reason: str) -> None:
-        """Nothing is launched any more; the run ends when its last sub-job has."""
+        """Nothing is launched any more; the run ends when its last sub-job has.
+
+        What was still to come is kept, so that a rerun can go on from it.
+        """
         if self.run.aborted:
             return
         self.run.aborted = reason
+        for reached in self.reached:
+            self.run.errors[reached.node] = reached.flow
         self.reached.clear()
-        self.run.fanouts = {}
-        self.run.batches = {}
-        self.run.joins = {}
-        self.run.waits = {}
         for key, facts in self.run.state.items():
             if facts.get("active") and key not in self.run.actions:
                 self.mark(key, active=False)
@@ -95,10 +101,10 @@ class Step:
         else:
             self.run.running.pop(node, None)
 
-    def only_output(self, node: str) -> Wire | None:
+    def only_output(self, node: str, flow: Flow | None = None) -> Wire | None:
         """The single wire that leaves a controller; any other number is an error of the node."""
         wires = self.graph.outgoing(node)
         if len(wires) == 1:
             return wires[0]
-        self.fail(node, f"Controller needs exactly one outgoing connection, and has {len(wires)}.")
+        self.fail(node, f"Controller needs exactly one outgoing connection, and has {len(wires)}.", flow)
         return None

@@ -53,7 +53,7 @@ class House:
     def library(self, kind: str, id: str) -> Json | None:
         return self.events.get(id) if kind == "events" else None
 
-    async def run(self, workflow: Json, given: Json | None = None, **job: Any) -> Json:
+    async def run(self, workflow: Json, given: Json | None = None, **more: Any) -> Json:
         """Run a workflow to its end, through as many primaries as it takes; its stored record."""
         job_id = ids.short_id("j")
         self.events["wf"] = {
@@ -66,7 +66,7 @@ class House:
             {
                 "id": job_id, "event": "wf", "type": "workflow", "state": "active", "started": clock.now(),
                 "category": "general", "params": {}, "tags": [], "source": "user", "username": "admin",
-                "workflow": {**workflow, "start": "t"}, **job,
+                "workflow": {**workflow, "start": "t", **more},
             },
             {"input": given or {}, "activity": []},
         )  # fmt: skip

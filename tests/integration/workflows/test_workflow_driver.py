@@ -173,3 +173,25 @@ async def test_better_1_a_sub_job_missing_from_the_book_ends_its_controller(hous
     assert record["code"] == "warning"
     assert house.ran == {"a": 2, "b": 1, "c": 1}
     assert record["workflow"]["state"]["r"]["count"] == 3
+
+
+async def test_better_3_a_failed_workflow_is_run_again_from_its_failed_nodes(house: House) -> None:
+    house.result = lambda node, number, given: {"code": int(node == "b"), "data": {node: number}}
+    failed = await house.run(FAN, GIVEN)
+    assert (failed["code"], house.ran["b"], house.ran["e"]) == ("warning", 4, 1)
+    before = dict(house.ran)
+    house.result = result
+
+    again = await house.run(FAN, GIVEN, rerun=failed["id"])
+
+    assert again["code"] == 0
+    assert house.ran == {**before, "b": 8}
+    assert house.inputs["b"][4:] == house.inputs["b"][:4]
+    assert {node: len(stubs) for node, stubs in again["workflow"]["jobs"].items()} == before
+    assert again["data"]["a"] in range(4)
+
+
+async def test_a_rerun_of_what_is_gone_says_so(house: House) -> None:
+    record = await house.run(FAN, GIVEN, rerun="jnone")
+
+    assert (record["code"], house.ran) == ("abort", {})

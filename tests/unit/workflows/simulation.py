@@ -2,13 +2,14 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
 
 from conductor.workflows.advance import advance
 from conductor.workflows.graph import Graph
+from conductor.workflows.rerun import plan
 from conductor.workflows.run import (
     Abort,
     AbortJobs,
@@ -103,6 +104,9 @@ class Simulation:
         self.steps = 0
         self.most_at_work = 0
         self.finished: dict[str, list[Finished]] = {}
+        self.stubs: dict[str, list[Json]] = {}
+        self.records: dict[str, Json] = {}
+        self.kept: Counter[str] = Counter()
 
     # Surroundings
 
@@ -175,6 +179,7 @@ class Simulation:
             self.happen(Ended(node=node, job="j0", code=1, launcher=command.flow.launcher, retried=True))
         self.ran[node] += 1
         given = {"data": outcome.data, "files": list(outcome.files)}
+        self._keep(f"j{self.steps}", command, outcome.code)
         ended = Ended(
             node=node,
             job=f"j{self.steps}",
@@ -188,6 +193,30 @@ class Simulation:
         self.finished.setdefault(node, []).append(Finished(outcome.data, outcome.files))
         self.ends.append(ended)
         self.happen(ended)
+
+    def _keep(self, job_id: str, launch: Launch, code: Any) -> None:
+        flow = launch.flow
+        stub = {"id": job_id, "code": code, "launcher": flow.launcher, "wire": flow.wire}
+        self.stubs.setdefault(launch.node, []).append(stub)
+        self.records[job_id] = {"input": flow.input, "parent": flow.parent, "targets": launch.targets or []}
+
+    def stubs_of(self, wanted: Callable[[Json], bool]) -> Counter[str]:
+        """How many ended sub-jobs of each node are as wanted."""
+        counted = {node: sum(map(wanted, stubs)) for node, stubs in self.stubs.items()}
+        return Counter({node: count for node, count in counted.items() if count})
+
+    def rerun(self, outcome: Callable[[str, int, Any], Outcome]) -> "Simulation":
+        """A new run that goes on from where this one failed."""
+        planned = plan(self.graph, self.run, self.stubs, self.records)
+        again = replace(self, outcome=outcome)
+        again.run = planned.run
+        again.finished = {
+            node: [one for one, stub in zip(finished, self.stubs[node], strict=True) if not stub["code"]]
+            for node, finished in self.finished.items()
+        }
+        again.kept = Counter(node for node, _ in planned.kept)
+        again.happen(planned.restart)
+        return again
 
     def abort(self, reason: str) -> None:
         self.happen(Abort(reason))

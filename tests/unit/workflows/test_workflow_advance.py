@@ -389,3 +389,37 @@ def test_a_chain_of_thousands_of_nodes_exhausts_nothing() -> None:
     wires = [f"{one} -> {two}" for one, two in zip(["t", *names], [*names, "a"], strict=True)]
 
     assert run(graph_of(*wires, t="trigger", a=EVENT, **nodes)).ran == {"a": 1}
+
+
+def test_better_3_a_failed_workflow_goes_on_from_its_failed_nodes() -> None:
+    workflow = graph_of(
+        "t -> r", "r -> a", "a -continue-> j", "t -> b", "b -success-> j", "j -> c",
+        t="trigger", r=("repeat", {"repeat": 3, "continue": 100}), a=EVENT, b=EVENT, c=EVENT, j="join",
+    )  # fmt: skip
+    first = run(workflow, given={"data": {"x": 1}, "files": []}, outcome=ending(a=[0, 1, 0], b=1))
+    assert first.complete[0].code == "warning"
+
+    again = first.rerun(outcome=ending(a=Outcome(data={"second": True})))
+    again.until_over()
+
+    assert again.ran == {"a": 1, "b": 1, "c": 1}
+    assert again.inputs("a") == [{"data": {"x": 1}, "files": []}]
+    assert len(again.inputs("c")[0]["data"]["items"]) == 4
+    assert again.complete[0].code == 0
+
+
+def test_better_3_an_aborted_fan_out_launches_the_rest_when_run_again() -> None:
+    workflow = graph_of("t -> s", "s -> a", "a -continue-> b", t="trigger", a=EVENT, b=EVENT,
+                        s=("split", {"split": "data"}))  # fmt: skip
+    first = Simulation(workflow, most_jobs=2)
+    first.begin("t", {"data": [1, 2, 3, 4, 5], "files": []})
+    first.end(0)
+    first.abort("enough")
+    first.until_over()
+    assert first.ran["a"] == 3
+
+    again = first.rerun(outcome=ending())
+    again.until_over()
+
+    assert sorted(given["data"]["item"] for given in again.inputs("a")) == [2, 3, 4, 5]
+    assert again.ran == {"a": 4, "b": 1}

@@ -103,8 +103,11 @@ def test_every_workflow_ends_once_and_leaves_nothing_behind(
 
     run = simulation.run
     assert len(simulation.complete) == 1
-    for left in (run.running, run.fanouts, run.batches, run.joins, run.waits, run.actions):
-        assert not left
+    assert not run.running
+    assert not run.actions
+    if not run.aborted:  # then what was still to come is kept for a rerun
+        for left in (run.fanouts, run.batches, run.joins, run.waits):
+            assert not left
     assert not [key for key, facts in run.state.items() if facts.get("active")]
     assert len(simulation.launches) == sum(simulation.ran.values())
     assert simulation.most_at_work <= MOST_JOBS + len(workflow["connections"]) * MOST_JOBS
@@ -182,6 +185,31 @@ def _fired(
     if kind == "join":
         return 0, high if len(out) == 1 else 0
     return 0, 0
+
+
+@_SETTINGS
+@given(graphs(loops=False), st.data())
+def test_a_rerun_runs_what_failed_again_and_nothing_that_succeeded(
+    workflow: dict[str, Any], data: st.DataObject
+) -> None:
+    first = _simulation(workflow, data)
+    first.begin("n0", {"data": {"list": [1, 2, 3]}, "files": []})
+    if data.draw(st.booleans()) and first.waiting:
+        first.abort("enough")
+    first.until_over()
+    succeeded = first.stubs_of(lambda stub: not stub["code"])
+    failed = first.stubs_of(lambda stub: bool(stub["code"]))
+
+    again = first.rerun(outcome=lambda node, number, given: Outcome(data={"list": [1]}))
+    again.until_over()
+
+    assert again.kept == succeeded
+    for node, count in failed.items():
+        assert again.ran[node] >= count
+    assert again.run.failed == 0
+    assert again.run.succeeded == sum(succeeded.values()) + sum(again.ran.values())
+    if first.complete[0].code == 0:
+        assert not again.ran
 
 
 def test_the_simulation_knows_the_conditions_of_the_contract() -> None:
