@@ -57,4 +57,7 @@ def commands() -> typer.Typer:
             typer.echo(f"opsorbit: {error}", err=True)
             raise typer.Exit(1) from None
 
+    from conductor.cli import workflow
+
+    app.add_typer(workflow.commands(), name="workflow")
     return app

@@ -2,7 +2,8 @@
 
 A job exists in Redis before a satellite hears of it, and stays until its result is in SQL. Launch,
 assignment and finish are awaited; progress and usage are marked and flushed together a few times a second.
-In Redis a job is a hash: `doc`, the job as it was accepted, and `live`, what has changed since.
+In Redis a job is a hash: `doc`, the job as it was accepted, `live`, what has changed since, and on a workflow
+job the fields of its run.
 """
 
 import asyncio
@@ -51,6 +52,7 @@ class ActiveJob:
         "_job_changed",
         "attempt",
         "details",
+        "fields",
         "id",
         "job",
         "moved",
@@ -65,6 +67,8 @@ class ActiveJob:
         """Number of the launch under way, from 1; 0 before the first."""
         self.outcome: dict[str, Any] | None = None
         """What was decided at the end: set in state `finishing` of the book, before the archive."""
+        self.fields: dict[str, bytes] = {}
+        """Further fields of its hash, written by `JobBook.advance`: a workflow's run, piece by piece."""
         self.moved: Callable[[ActiveJob], None] | None = None
         """Called when its state or server has changed."""
         self._job_changed: dict[str, Any] = {}
@@ -78,6 +82,12 @@ class ActiveJob:
     @property
     def server(self) -> str:
         return str(self.job.get("server") or "")
+
+    @property
+    def parent(self) -> str:
+        """The workflow job that it is a sub-job of; empty for none."""
+        workflow = self.job.get("workflow")
+        return str(workflow.get("job") or "") if isinstance(workflow, dict) else ""
 
     def set(self, **properties: Any) -> None:
         self.update(properties)
@@ -142,6 +152,7 @@ class JobBook:
         self._keys = keys
         self._jobs: dict[str, ActiveJob] = {}
         self._by_event: dict[str, set[str]] = {}
+        self._by_parent: dict[str, set[str]] = {}
         self._marked: set[str] = set()
         self._any_marked = asyncio.Event()
         self._observer: Observer | None = None
@@ -169,6 +180,10 @@ class JobBook:
     def count_of_event(self, event_id: str) -> int:
         return len(self._by_event.get(event_id, ()))
 
+    def of_workflow(self, job_id: str) -> list[ActiveJob]:
+        """The active sub-jobs of a workflow job in the order they were accepted."""
+        return [self._jobs[child] for child in sorted(self._by_parent.get(job_id, ()))]
+
     def observe(self, observer: Observer) -> None:
         """Tell of every job from now on, those already there first."""
         self._observer = observer
@@ -186,12 +201,12 @@ class JobBook:
             some = ids[start : start + 500]
             pipeline = self._redis.pipeline(transaction=False)
             for job_id in some:
-                pipeline.hmget(self._keys.job + job_id, "doc", "live")
-            for job_id, (doc, live) in zip(some, await pipeline.execute(), strict=True):
+                pipeline.hgetall(self._keys.job + job_id)
+            for job_id, stored in zip(some, await pipeline.execute(), strict=True):
                 try:
-                    if doc is None:
-                        raise ValueError("no record")  # noqa: TRY301
-                    job = ActiveJob.decode(doc, live or _NOTHING)
+                    fields = {text(name): value for name, value in stored.items()}
+                    job = ActiveJob.decode(fields.pop("doc"), fields.pop("live", _NOTHING))
+                    job.fields = fields
                     _ = job.state, job.job["started"] + 0.0
                 except (msgspec.MsgspecError, LookupError, TypeError, ValueError) as error:
                     # One unreadable job must not keep the cluster from having a primary.
@@ -279,8 +294,42 @@ class JobBook:
         await self._writer.write(("drop", job.id, *told))
         self._leave(job.id)
 
+    async def advance(
+        self,
+        workflow: ActiveJob,
+        fields: Mapping[str, bytes],
+        *,
+        ended: ActiveJob | None = None,
+        follow_ups: Sequence[ActiveJob] = (),
+    ) -> bool:
+        """One step of a workflow, all or nothing: `ended` leaves, `fields` change, `follow_ups` enter.
+
+        An empty field is removed. Steps of one workflow take effect in the order of these calls, however
+        long Redis is away: whoever computed the next one has seen this one. Answers whether the workflow job
+        was still there; if not, nothing follows. Raises Deposed.
+        """
+        if ended is not None:
+            self._marked.discard(ended.id)
+        for name, value in fields.items():
+            if value:
+                workflow.fields[name] = value
+            else:
+                workflow.fields.pop(name, None)
+        words: list[str | bytes | int] = [2 * len(fields)]
+        words += [word for pair in fields.items() for word in pair]
+        words += [word for one in follow_ups for word in (one.id, one.encoded_doc(), one.encoded_live())]
+        operation = ("advance", workflow.id, ended.id if ended else "", *words)
+        there = bool(await self._writer.write(operation, timeout=None))
+        if ended is not None:
+            self._leave(ended.id)
+        for one in follow_ups if there else ():
+            self._enter(one)
+        return there
+
     def _enter(self, job: ActiveJob) -> None:
         self._jobs[job.id] = job
+        if job.parent:
+            self._by_parent.setdefault(job.parent, set()).add(job.id)
         self._by_event.setdefault(str(job.job.get("event", "")), set()).add(job.id)
         if self._observer is not None:
             job.moved = self._observer.count
@@ -293,12 +342,8 @@ class JobBook:
         job.moved = None
         if self._observer is not None:
             self._observer.forget(job_id)
-        event = str(job.job.get("event", ""))
-        siblings = self._by_event.get(event)
-        if siblings is not None:
-            siblings.discard(job_id)
-            if not siblings:
-                del self._by_event[event]
+        _drop(self._by_event, str(job.job.get("event", "")), job_id)
+        _drop(self._by_parent, job.parent, job_id)
 
     async def _flush(self) -> None:
         while True:
@@ -317,5 +362,22 @@ class JobBook:
                 await asyncio.sleep(_RETRY_SECONDS)
 
     def _everything(self) -> list[Operation]:
-        jobs = [("restore", job.id, job.encoded_doc(), job.encoded_live()) for job in self._jobs.values()]
+        jobs: list[Operation] = [
+            (
+                "restore",
+                job.id,
+                job.encoded_doc(),
+                job.encoded_live(),
+                *(word for pair in job.fields.items() for word in pair),
+            )
+            for job in self._jobs.values()
+        ]
         return [*jobs, *self.firings.everything()]
+
+
+def _drop(index: dict[str, set[str]], key: str, job_id: str) -> None:
+    members = index.get(key)
+    if members is not None:
+        members.discard(job_id)
+        if not members:
+            del index[key]

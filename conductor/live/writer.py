@@ -58,13 +58,14 @@ class BookWriter:
         self._ended = False
 
     async def write(
-        self, operation: Operation, timeout: float = 10.0, *, undo: Operation | None = None
+        self, operation: Operation, timeout: float | None = 10.0, *, undo: Operation | None = None
     ) -> Any:
         """Apply one operation and answer what the script answers for it.
 
-        Raises Deposed when another conductor is primary, Unavailable when Redis did not answer in time: then
-        the operation may still take effect if it was already under way. `undo` is applied after it when its
-        caller has given up, by that or by being cancelled.
+        Without a `timeout` it waits as long as the lease lasts. Raises Deposed when another conductor is
+        primary, Unavailable when Redis did not answer in time: then the operation may still take effect if
+        it was already under way. `undo` is applied after it when its caller has given up, by that or by
+        being cancelled.
         """
         if self._ended:
             raise Deposed("this conductor is no longer primary")

@@ -29,6 +29,8 @@ ACTION_POINTS = (
 """Reached by jobs with actions alone: `test_job_engine_actions` dies at them."""
 SCHEDULE_POINTS = ("conductor.due", "conductor.fired")
 """Reached by what fires by itself: tests/chaos/test_schedule.py."""
+WORKFLOW_POINTS = ("conductor.workflow",)
+"""Reached by workflows alone: see test_workflow."""
 SATELLITE_POINTS = (
     "satellite.taken",
     "satellite.started",

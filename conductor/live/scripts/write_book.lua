@@ -113,9 +113,40 @@ function operations.drop(id, parent, live)
   return 1
 end
 
+-- A step of a workflow: the sub-job that led to it leaves (unless it is ''), the workflow job's own fields
+-- change (an empty value removes one), and the sub-jobs that follow enter. When the workflow job has left the
+-- book nothing follows.
+function operations.advance(id, ended, field_words, ...)
+  local rest = {...}
+  if ended ~= '' then
+    redis.call('DEL', job_prefix .. ended)
+    redis.call('SREM', KEYS[2], ended)
+  end
+  if redis.call('EXISTS', job_prefix .. id) == 0 then
+    return 0
+  end
+  local fields = tonumber(field_words)
+  for i = 1, fields, 2 do
+    if rest[i + 1] == '' then
+      redis.call('HDEL', job_prefix .. id, rest[i])
+    else
+      redis.call('HSET', job_prefix .. id, rest[i], rest[i + 1])
+    end
+  end
+  for i = fields + 1, #rest, 3 do
+    if redis.call('EXISTS', job_prefix .. rest[i]) == 0 then
+      put(rest[i], rest[i + 1], rest[i + 2])
+    end
+  end
+  return 1
+end
+
 -- Redis was restarted: write a job as the primary knows it.
-function operations.restore(id, doc, live)
+function operations.restore(id, doc, live, ...)
   put(id, doc, live)
+  if select('#', ...) > 0 then
+    redis.call('HSET', job_prefix .. id, ...)
+  end
   return 1
 end
 
