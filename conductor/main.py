@@ -61,6 +61,7 @@ from conductor.api import (
     satellites,
     scheduler_plugins,
     servers,
+    workflows,
 )
 from conductor.api import avatars as avatar_calls
 from conductor.api import definitions as definitions_api
@@ -434,6 +435,7 @@ async def _running(
                 *scheduler_plugins.endpoints(trigger_plugins, settings),
                 *jobs.endpoints(office, archive, settings),
                 *job_summaries.endpoints(office),
+                *workflows.endpoints(office, archive, definitions),
                 *job_control.endpoints(office, archive, deletion, definitions, _email_of(users)),
                 *job_logs.endpoints(office, archive, files, settings),
                 *job_stream.endpoints(office, archive, settings),

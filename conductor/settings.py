@@ -184,6 +184,8 @@ class Settings(msgspec.Struct, kw_only=True):
     """Startup triggers fire only in a conductor that has run for less; a number of seconds or a text."""
     local_api_hostname: str = "localhost"
     """Under which name plugins on the conductor's host reach its API."""
+    max_jobs_per_workflow: Annotated[int, msgspec.Meta(ge=1)] = 1000
+    """Sub-jobs of one workflow at a time; rounds of a loop in it."""
     job_env: Json = {}
     job_universal_limits: Json = msgspec.field(default_factory=lambda: {"default": [], "workflow": []})
     job_universal_actions: Json = msgspec.field(

@@ -26,6 +26,7 @@ from conductor.fleet.roster import Roster
 from conductor.fleet.sockets import Sockets
 from conductor.jobs.engine import JobEngine
 from conductor.jobs.for_actions import JobsForActions
+from conductor.jobs.for_workflows import JobsForWorkflows
 from conductor.jobs.ports import Ports as JobPorts
 from conductor.leadership import Leadership
 from conductor.live.book import JobBook
@@ -39,6 +40,7 @@ from conductor.schedule.timekeeper import Timekeeper
 from conductor.scheduled_jobs import ScheduledJobs
 from conductor.settings import Settings
 from conductor.signals import LeadershipChanged, Signals
+from conductor.workflows.driver import Workflows
 
 RETURN_SECONDS = 75.0
 """After a take-over jobs wait this long for satellites that were known before to come back.
@@ -135,6 +137,17 @@ class Primary:
         processes = PluginProcesses(self._settings.action_processes)
         for_actions = JobsForActions(book, self._settings.host_id())
         actions = Actions(book, around, self._action_ports, processes, for_actions, self._signals)
+        for_workflows = JobsForWorkflows(self._settings.host_id(), self._signals)
+        workflows = Workflows(
+            book,
+            self._archive,
+            self._definitions.get,
+            for_workflows,
+            actions,
+            for_workflows,
+            most_jobs=self._settings.max_jobs_per_workflow,
+            note=for_workflows.note,
+        )
         engine = JobEngine(
             book,
             self._archive,
@@ -145,9 +158,10 @@ class Primary:
             self._settings,
             self._signals,
             self._data_dir,
-            ports=JobPorts(actions=actions, notices=actions, suspension=actions.suspension),
+            ports=JobPorts(actions=actions, notices=actions, suspension=actions.suspension, graphs=workflows),
         )
         for_actions.open(engine)
+        for_workflows.open(engine)
         joining = Joining(self._roster, self._servers, self._definitions, self._settings, self._signals)
         known = await self._servers.all()
         self._roster.expect({str(server["id"]): server for server in known}, RETURN_SECONDS)

@@ -7,15 +7,18 @@ from collections.abc import Iterator
 from typing import Any
 
 from conductor.definitions.algos import check_algo
-from conductor.definitions.json_values import Json, is_number, truthy
+from conductor.definitions.json_values import Json, is_number, number_of, truthy
 from conductor.definitions.kind import Library
 from conductor.definitions.params import check_values, refuse_reserved
 from conductor.definitions.text import WORD, has_markup, is_icon, shown
 from conductor.errors import BadParameter
+from shared.expressions import ExpressionError, compile_expression
 from shared.schema.reserved import RESERVED_WORDS
 
 NODE_TYPES = frozenset(["event", "job", "limit", "trigger", "action", "controller", "note"])
 CONTROLLERS = frozenset(["multiplex", "repeat", "split", "join", "decision", "wait"])
+_NUMBERS = ("repeat", "stagger", "continue", "chunk", "wait", "need", "timeout")
+_EXPRESSIONS = ("split", "filter", "decision")
 _SHORT_TEXTS = ("title", "label")
 _ARRAYS = ("targets", "tags")
 _TEXTS = ("algo", "expression", "category", "replay")
@@ -117,11 +120,30 @@ def _check_data(type_: str, data: Json, prefix: str, library: Library) -> None:
     elif type_ == "controller":
         if not isinstance(data.get("controller"), str) or data["controller"] not in CONTROLLERS:
             raise BadParameter(f"{prefix}: Unknown controller: {shown(data.get('controller'))}")
+        _check_controller(data, prefix)
     elif type_ == "action" and data.get("type") == "plugin":
         plugin = _named(data, "plugin_id", "plugins", library)
         if plugin is None or plugin.get("type") != "action":
             raise BadParameter(f"{prefix}: Unknown Action Plugin ID: {shown(data.get('plugin_id'))}")
         check_values(_params_of(data, prefix), plugin.get("params"), f"{prefix}: Action Plugin")
+
+
+def _check_controller(data: Json, prefix: str) -> None:
+    """Numbers that are none and expressions that do not compile could only fail when the workflow runs."""
+    for key in _NUMBERS:
+        value = data.get(key)
+        if value not in (None, "") and number_of(value) is None:
+            raise BadParameter(f"{prefix}: Node data.{key} is not a number")
+    for key in _EXPRESSIONS:
+        text = data.get(key)
+        if text in (None, ""):
+            continue
+        if not isinstance(text, str):
+            raise BadParameter(f"{prefix}: Node data.{key} is not a string")
+        try:
+            compile_expression(text)
+        except ExpressionError as error:
+            raise BadParameter(f"{prefix}: Node data.{key} cannot be compiled: {error}") from None
 
 
 def _named(data: Json, key: str, kind: str, library: Library) -> Json | None:

@@ -62,6 +62,11 @@ OVERRIDES = frozenset(
 """What a caller of run_event may set on the job; everything else is dropped without a word."""
 
 
+NO_PLUGIN = "_workflow"
+"""The plugin of workflows, which run none themselves."""
+_OF_A_GRAPHS_RUN = frozenset({"state", "jobs", "aborted", "run"})
+
+
 class Order(msgspec.Struct, frozen=True, kw_only=True):
     """A launch that was asked for: the event's document with the caller's overrides laid over it."""
 
@@ -93,9 +98,9 @@ def composed(
     """The new job as (summary, details). Raises Refusal with code `event`."""
     event = order.event
     test = bool(event.get("test"))
+    workflow = event.get("type") == WORKFLOW
     _check(event, category, plugin, test=test)
     assert category is not None  # noqa: S101 - checked above
-    assert plugin is not None  # noqa: S101
     job = {key: value for key, value in event.items() if key not in _NOT_INHERITED}
     params = event.get("params")
     params = dict(params) if isinstance(params, dict) else {}
@@ -125,13 +130,13 @@ def composed(
         ),
         tags=words(event.get("tags")),
         params=params,
-        **_context(plugin, job_params=params, settings=settings),
+        **(_context(plugin, job_params=params, settings=settings) if plugin and not workflow else {}),
     )
     for name in ("stype", "splugin", "correlation_id"):
         if value := getattr(order, name):
             job[name] = value
-    if order.start and isinstance(event.get("workflow"), dict):
-        job["workflow"] = {**event["workflow"], "start": order.start}
+    if workflow:
+        job.update(plugin=NO_PLUGIN, workflow=_graph(event, order.start))
     if limits.amount(limits.first(job, "queue")) > 0 and limits.first(job, "job") is None:
         raise _refused("A queue limit needs a concurrency limit beside it.")
     moved = {key: job.pop(key) for key in ("input", "workflowData") if key in job}
@@ -159,11 +164,10 @@ def meta_row(host: str, text: str, now: float) -> dict[str, Any]:
 
 
 def _check(event: Doc, category: Doc | None, plugin: Doc | None, *, test: bool) -> None:
-    if event.get("type") == WORKFLOW:
-        raise _refused("Workflows are not part of this version.")
     if category is None:
         raise _refused(f"Category not found: {event.get('category')}")
-    if plugin is None or plugin.get("type") != "event":
+    workflow = event.get("type") == WORKFLOW
+    if not workflow and (plugin is None or plugin.get("type") != "event"):
         raise _refused(f"Plugin not found: {event.get('plugin')}")
     if test:
         return
@@ -171,7 +175,7 @@ def _check(event: Doc, category: Doc | None, plugin: Doc | None, *, test: bool) 
         raise _refused(f"Event is disabled: {event.get('title')}")
     if not category.get("enabled"):
         raise _refused(f"Category is disabled: {category.get('title')}")
-    if not plugin.get("enabled"):
+    if plugin is not None and not workflow and not plugin.get("enabled"):
         raise _refused(f"Plugin is disabled: {plugin.get('title')}")
 
 
@@ -185,6 +189,34 @@ def _inherited(name: str, event: Doc, category: Doc, universal: Doc, *, skip: bo
     for source, inherited in sources:
         entries += [{**entry, "source": source} for entry in armed(inherited) if entry.get("enabled")]
     return entries
+
+
+def _graph(event: Doc, start: str) -> dict[str, Any]:
+    """The workflow's graph as its job carries it, with the node to begin at (workflows.md §3)."""
+    given = event.get("workflow")
+    graph = (
+        {key: value for key, value in given.items() if key not in _OF_A_GRAPHS_RUN}
+        if isinstance(given, dict)
+        else {}
+    )
+    nodes = graph.get("nodes")
+    graph["nodes"] = [
+        node
+        for node in (nodes if isinstance(nodes, list) else ())
+        if not (
+            isinstance(node, dict) and node.get("type") == "note" and not (node.get("data") or {}).get("show")
+        )
+    ]
+    graph["start"] = start or graph.get("start") or _manual_trigger(event)
+    return graph
+
+
+def _manual_trigger(event: Doc) -> str:
+    triggers = event.get("triggers")
+    for trigger in triggers if isinstance(triggers, list) else ():
+        if isinstance(trigger, dict) and trigger.get("type") == "manual" and trigger.get("enabled"):
+            return str(trigger.get("id") or "")
+    return ""
 
 
 def _start(order: Order, now: float) -> dict[str, Any]:

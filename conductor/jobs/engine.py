@@ -37,7 +37,7 @@ from conductor.live.book import ActiveJob, JobBook
 from conductor.records.files import Files
 from conductor.records.job_archive import JobArchive
 from conductor.settings import Settings
-from conductor.signals import SYSTEM, Actor, Signals
+from conductor.signals import SYSTEM, Actor, JobStarted, Signals
 from shared import clock
 
 TICK_SECONDS = 1.0
@@ -81,15 +81,17 @@ class JobEngine:
         totals = Totals(state, settings.tz)
         self._census = census = Census()
         book.observe(census)
-        placing = Placing(agents, definitions, state, census, ports)
-        self._launcher = Launcher(
+        self._placing = placing = Placing(agents, definitions, state, census, ports)
+        self._signals = signals
+        self._graphs = ports.graphs
+        self.launcher = Launcher(
             book, definitions, settings, signals, self._entered,
             lambda event_id, condition: totals.today(event_id, condition, book.of_event(event_id)),
         )  # fmt: skip
         self.actions = ports.actions
         self._finisher = Finisher(
             book, archive, files, self.logs, agents, definitions, state, settings, signals, self.followers,
-            left=self._left, entered=self._entered, actions=ports.actions,
+            left=self._left, entered=self._entered, actions=ports.actions, graphs=ports.graphs,
         )  # fmt: skip
         self._multiplexer = Multiplexer(
             book, archive, placing, census, self.followers, signals,
@@ -100,7 +102,7 @@ class JobEngine:
         starting = Starting(book, ports, self._end)
         self._dispatcher = Dispatcher(
             book, agents, definitions, signals, self.followers, census, placing, starting,
-            host=host, end=self._end, spawn=self._spawn, start_workflow=self._multiplexer.start,
+            host=host, end=self._end, spawn=self._spawn, start_workflow=self._start_workflow,
         )  # fmt: skip
         self._watching = Watching(
             book, agents, self.followers, ports.notices, settings, signals,
@@ -109,11 +111,11 @@ class JobEngine:
         self._aborting = Aborting(
             book, agents, starting, ports.suspension, signals,
             host=host, end=self._end, held=self._dispatcher.holds, ending=self._finisher.is_ending,
-            abort_ending=self._finisher.abort, abort_workflow=self._multiplexer.abort,
+            abort_ending=self._finisher.abort, abort_workflow=self._abort_workflow,
         )  # fmt: skip
         self.resuming = Resuming(book, ports.suspension, self.followers, signals, host)
         self.queues = Queues(
-            book, self.followers, signals, removed=self._multiplexer.removed, left=self._left
+            book, self.followers, signals, ports.graphs, removed=self._multiplexer.removed, left=self._left
         )
         self.upkeep = Upkeep(book, archive, self.followers, signals, host, skipped=self._dispatcher.due)
         self.reports = Reports(
@@ -130,7 +132,7 @@ class JobEngine:
         now = clock.now()
         for job in list(self.book):
             if job.id in archived and job.outcome is None:
-                await self.book.settle(job)
+                await self._leave_archived(job)
             elif job.state in ("active", "finishing"):
                 job.set(remote=False, updated=now)
                 note(job, self._host, "Resuming management of job.", now)
@@ -141,11 +143,19 @@ class JobEngine:
                 self._start_again(job, now)
             else:
                 self._multiplexer.take_up(job)
+        for job in list(self.book):
+            if job.state == "active" and job.outcome is None and self._graphs.takes(job):
+                await self._graphs.begin(job)
         for job in waiting:
             self._spawn(self._finisher.go_on(job))
         self.logs.drop_others({job.id for job in self.book})
         if len(self.book):
             log.info("resumed active jobs", jobs=len(self.book))
+
+    async def _leave_archived(self, job: ActiveJob) -> None:
+        record = await self._archive.get(job.id)
+        if record is None or not await self._graphs.settle(job, record):
+            await self.book.settle(job)
 
     def _start_again(self, job: ActiveJob, now: float) -> None:
         """Its start actions were under way: those that are done stay done, a suspension waits again."""
@@ -176,7 +186,7 @@ class JobEngine:
 
     async def launch(self, order: Order, actor: Actor) -> str:
         """See Launcher.launch."""
-        return await self._launcher.launch(order, actor)
+        return await self.launcher.launch(order, actor)
 
     async def launch_and_wait(self, order: Order, actor: Actor) -> dict[str, Any]:
         """Launch and return the stored record once the job has ended."""
@@ -215,6 +225,49 @@ class JobEngine:
         """Work that a call has begun and need not wait for; it ends with the term."""
         self._spawn(work)
 
+    # What workflows ask for
+
+    def candidates(self, job: Mapping[str, Any]) -> list[str]:
+        """Every online server that could take such a job, with or without room for it now."""
+        return list(self._placing.candidates(job).servers)
+
+    def entered(self, job: ActiveJob) -> None:
+        """A new job is in the book."""
+        if job.state == "ready":
+            self._entered(job)
+
+    def finish(self, job: ActiveJob, result: Mapping[str, Any]) -> None:
+        """End a job that runs on no server."""
+        self._end(job, result)
+
+    def spawn(self, work: Coroutine[Any, Any, object]) -> None:
+        """Run `work` in a task of the term."""
+        self._spawn(work)
+
+    async def _start_workflow(self, job: ActiveJob) -> None:
+        """Make a workflow job active and begin its run; a multiplex job begins by itself."""
+        if not self._graphs.takes(job):
+            await self._multiplexer.start(job)
+            return
+        now = clock.now()
+        job.remove("until", "position", "queued")
+        job.set(state="active", started=now, updated=now, progress=0)
+        await self.book.save(job)
+        self._signals.publish(
+            JobStarted(job_id=job.id, event_id=str(job.job["event"]), server_id="", attempt=1)
+        )
+        await self.actions.run_for_job(job, ("start",))
+        if (reason := job.job.get("abort_reason")) is not None:
+            await self._graphs.abort(job, str(reason))
+        else:
+            await self._graphs.begin(job)
+
+    def _abort_workflow(self, job: ActiveJob, reason: str) -> None:
+        if self._graphs.takes(job):
+            self._spawn(self._graphs.abort(job, reason))
+        else:
+            self._multiplexer.abort(job, reason)
+
     # Inside
 
     def _spawn(self, coroutine: Coroutine[Any, Any, object]) -> None:
@@ -248,6 +301,7 @@ class JobEngine:
         self.reports.forget(job.id)
         self._dispatcher.left(job)
         self._multiplexer.left(job)
+        self._graphs.forget(job.id)
 
     def _end(self, job: ActiveJob, result: Mapping[str, Any]) -> None:
         if self._finisher.is_ending(job.id):
@@ -273,6 +327,7 @@ class JobEngine:
                     if job.id not in self._troubled:
                         self._troubled.add(job.id)
                         log.exception("a job could not be looked at", job=job.id)
+            self._spawn(self._graphs.tick())
             try:
                 self._dispatcher.examine_waiting()
             except Exception:
@@ -284,6 +339,6 @@ class JobEngine:
         if job.outcome is not None:
             self._spawn(self._finisher.go_on(job))  # an end that was decided and not settled
         elif job.state in ("active", "finishing") and not self._dispatcher.holds(job.id):
-            if job.job.get("type") == "workflow":
+            if job.job.get("type") == "workflow" and not self._graphs.takes(job):
                 self._multiplexer.look_at(job, now)
             self._watching.look_at(job, now)

@@ -19,6 +19,7 @@ from conductor.jobs.actions import Actions, NoActions
 from conductor.jobs.agents import Agents
 from conductor.jobs.compose import words
 from conductor.jobs.followers import Followers
+from conductor.jobs.graphs import Graphs, NoGraphs
 from conductor.jobs.livelog import LiveLogs
 from conductor.jobs.notes import note
 from conductor.jobs.output_files import with_own_files
@@ -58,6 +59,7 @@ class Finisher:
         left: Callable[[ActiveJob], None],
         entered: Callable[[ActiveJob], None],
         actions: Actions | None = None,
+        graphs: Graphs | None = None,
     ) -> None:
         """`left` is told of each job that ended, `entered` of each job that follows one."""
         self._book = book
@@ -75,6 +77,7 @@ class Finisher:
         self._entered = entered
         self._totals = Totals(state, settings.tz)
         self._actions = actions or NoActions()
+        self._graphs = graphs or NoGraphs()
         self._ending: set[str] = set()
 
     def is_ending(self, job_id: str) -> bool:
@@ -162,7 +165,8 @@ class Finisher:
         await self._store(record)
         faults.reach("conductor.sql")
         await self._actions.change_event(job)
-        await self._book.settle(job, follow_ups)
+        if not await self._graphs.settle(job, record, follow_ups):
+            await self._book.settle(job, follow_ups)
         faults.reach("conductor.settled")
         self._tell(job, record, follow_ups)
         await self._actions.delete_event(job)
@@ -241,7 +245,9 @@ class Finisher:
     def _record(self, job: ActiveJob) -> dict[str, Any]:
         record = outcome.record(job.job, job.details)
         event = self._definitions.get("events", str(record.get("event")))
-        if event:
+        if record.get("type") == "adhoc":
+            record["event"] = ""  # it is no run of the workflow's event
+        elif event:
             record["event_title"] = event.get("title", "")
             record["event_revision"] = event.get("revision", 0)
         return record

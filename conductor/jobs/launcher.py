@@ -47,26 +47,10 @@ class Launcher:
         An order whose idempotency key or firing has made a job before is answered with that job. Raises
         Refusal (code `event`) when the job may not be launched, Unavailable when it cannot be promised.
         """
-        now = clock.now()
-        job, details = composed(
-            order,
-            self._definitions.get("categories", str(order.event.get("category"))),
-            self._definitions.get("plugins", str(order.event.get("plugin"))),
-            self._settings,
-            job_id=ids.short_id("j"),
-            now=now,
-        )
-        expand_params(job, details)
-        self._refuse_by_day(job)
-        if multiplex.wanted(job):
-            job = multiplex.parent(job, order.event, self._settings)
-        rows = [meta_row(self._host, f"Job starting: #{job['id']} (source: {order.source})", now)]
-        if wait := self._brake.wait(clock.monotonic(), patient=order.patient):
-            job.update(state="start_delay", until=max(order.until, now + wait))
-            text = f"Start delayed by {wait:.0f} seconds: maximum of jobs per minute reached."
-            rows.append(meta_row(self._host, text, now))
-        details["activity"] = rows
-        active = ActiveJob(job, details)
+        active = self.composed(order)
+        if self.brake(active, patient=order.patient):
+            text = "Start delayed: maximum of jobs per minute reached."
+            active.details["activity"].append(meta_row(self._host, text, clock.now()))
         faults.reach("conductor.accept")
         job_id = await self._book.accept(
             active,
@@ -80,6 +64,37 @@ class Launcher:
             if active.state == "ready":  # a delay is kept by the census, which tells when it is over
                 self._accepted(active)
         return job_id
+
+    def composed(self, order: Order) -> ActiveJob:
+        """The job of an order, in no book yet. Raises Refusal (`event`)."""
+        now = clock.now()
+        job, details = composed(
+            order,
+            self._definitions.get("categories", str(order.event.get("category"))),
+            self._definitions.get("plugins", str(order.event.get("plugin"))),
+            self._settings,
+            job_id=ids.short_id("j"),
+            now=now,
+        )
+        expand_params(job, details)
+        self._refuse_by_day(job)
+        if multiplex.wanted(job):
+            job = multiplex.parent(job, order.event, self._settings)
+        text = f"Job starting: #{job['id']} (source: {order.source})"
+        details["activity"] = [meta_row(self._host, text, now)]
+        return ActiveJob(job, details)
+
+    def brake(self, job: ActiveJob, *, patient: bool = True) -> bool:
+        """Delay the start of a job that is one too many in this minute; whether it is one.
+
+        Raises Refusal (`event`) instead when its caller is not `patient`.
+        """
+        wait = self._brake.wait(clock.monotonic(), patient=patient)
+        if wait:
+            job.job.update(
+                state="start_delay", until=max(float(job.job.get("until") or 0), clock.now() + wait)
+            )
+        return bool(wait)
 
     def _refuse_by_day(self, job: Mapping[str, Any]) -> None:
         """The `day` limits (contract jobs.md §8)."""

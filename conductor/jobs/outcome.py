@@ -17,6 +17,7 @@ _RETRY_KEEPS = (
     "username", "icon", "label", "test", "test_actions", "test_limits", "test_conditions", "tags", "invisible",
     "ephemeral", "expression", "priority", "now", "notes", "command", "script", "uid", "gid", "kill", "runner", "env",
 )  # fmt: skip
+_OF_A_GRAPHS_RUN = frozenset({"state", "jobs", "aborted", "run"})
 _DROPPED_AT_END = (
     "remote", "redraw", "status", "until", "procs", "conns", "retry_ok", "position", "push", "abort_reason",
     "suspended", "update_event", "delete_event",
@@ -78,6 +79,8 @@ def retried_job(
         limits=armed(job.get("limits")),
         actions=armed(job.get("actions")),
     )
+    if isinstance(workflow := new.get("workflow"), dict):  # a workflow begins anew
+        new["workflow"] = {key: value for key, value in workflow.items() if key not in _OF_A_GRAPHS_RUN}
     if plan.delay:
         new["until"] = now + plan.delay
     kept = {key: details[key] for key in ("input", "workflowData") if key in details}

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from conductor.jobs.actions import Actions, NoActions
+from conductor.jobs.graphs import Graphs, NoGraphs
 from conductor.jobs.limits.notices import LimitNotices, NoNotices
 from conductor.signals import Actor
 
@@ -57,4 +58,5 @@ class Ports:
     alerts: ActiveAlerts = field(default_factory=_NoAlerts)
     notices: LimitNotices = field(default_factory=NoNotices)
     actions: Actions = field(default_factory=NoActions)
+    graphs: Graphs = field(default_factory=NoGraphs)
     suspension: Suspension = field(default_factory=_NoSuspension)

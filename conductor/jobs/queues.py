@@ -7,6 +7,7 @@ import structlog
 
 from conductor.errors import Unavailable
 from conductor.jobs.followers import Followers
+from conductor.jobs.graphs import Graphs
 from conductor.jobs.lines import parent_of
 from conductor.live.book import ActiveJob, JobBook
 from conductor.signals import Activity, Actor, Signals
@@ -24,6 +25,7 @@ class Queues:
         book: JobBook,
         followers: Followers,
         signals: Signals,
+        graphs: Graphs,
         *,
         removed: Callable[[ActiveJob, ActiveJob], bool],
         left: Callable[[ActiveJob], None],
@@ -32,6 +34,7 @@ class Queues:
         self._book = book
         self._followers = followers
         self._signals = signals
+        self._graphs = graphs
         self._removed = removed
         self._left = left
 
@@ -62,6 +65,9 @@ class Queues:
         now = clock.now()
         # First of all, so that nobody gives it a server while it is on its way out.
         job.set(complete=True, code="abort", description=REMOVED, completed=now, elapsed=0)
+        if await self._graphs.flushed(job, REMOVED):
+            self._gone(job)
+            return
         parent = self._book.get(parent_of(job.job))
         told = parent if parent is not None and self._removed(job, parent) else None
         while True:  # until it is written, or the lease has ended: the parent counts it already
@@ -71,5 +77,8 @@ class Queues:
             except Unavailable as error:
                 log.warning("a removed job waits for the book", job=job.id, error=str(error))
                 await asyncio.sleep(_RETRY_SECONDS)
+        self._gone(job)
+
+    def _gone(self, job: ActiveJob) -> None:
         self._followers.finished(job.id, {**job.details, **job.job, "state": "complete"})
         self._left(job)

@@ -76,8 +76,8 @@ class Workflows:
         self._ledgers: dict[str, Ledger] = {}
 
     def takes(self, job: ActiveJob) -> bool:
-        """Whether this is a workflow job."""
-        return job.job.get("type") == "workflow"
+        """Whether this is a workflow job with a graph; a multiplex event's parent has one for show only."""
+        return job.job.get("type") == "workflow" and job.job.get("algo") != "multiplex"
 
     async def begin(self, job: ActiveJob) -> None:
         """The workflow job has become active. A run that had begun before goes on where it was."""
@@ -107,7 +107,7 @@ class Workflows:
         attempt of a retried one.
         """
         parent = self._book.get(child.parent) if child.parent else None
-        if parent is None:
+        if parent is None or not self.takes(parent):
             return False
         await self._happen(
             self._ledger(parent),
@@ -201,7 +201,7 @@ class Workflows:
             changed |= ledger.take(step.run)
             await self._book.advance(ledger.job, changed, ended=child, follow_ups=[*follow_ups, *launched])
             faults.reach("conductor.workflow")
-            for job in (*follow_ups, *launched):
+            for job in launched:
                 self._jobs.entered(job)
                 if ledger.run.aborted:  # by a step that was computed while this one was being written
                     self._jobs.abort(job.id, ledger.run.aborted)
