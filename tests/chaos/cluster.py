@@ -79,12 +79,18 @@ class Cluster:
     async def promise(self) -> str:
         """Run one job; while the conductor is away the call is repeated under one idempotency key."""
         number = str(next(self._numbers))
-        headers = {"Idempotency-Key": f"job {number}", "X-API-Key": self._api_key}
+        job_id = await self.accepted(self._event, f"job {number}", params={"number": number})
+        self.promised[job_id] = number
+        return job_id
+
+    async def accepted(self, event_id: str, key: str, **overrides: Any) -> str:
+        """Run an event; repeated under the idempotency key while the conductor is away. The job's ID."""
+        headers = {"Idempotency-Key": key, "X-API-Key": self._api_key}
 
         async def accepted() -> str:
             url = self.client.url
             try:
-                body = {"id": self._event, "params": {"number": number}}
+                body = {"id": event_id, **overrides}
                 async with self.client.session.post(
                     f"{url}/api/app/run_event/v1",
                     json=body,
@@ -99,9 +105,7 @@ class Cluster:
                 self.unanswered(url)
             return ""
 
-        job_id = await eventually(accepted, f"job {number} is accepted", PATIENCE)
-        self.promised[job_id] = number
-        return job_id
+        return await eventually(accepted, f"{key} is accepted", PATIENCE)
 
     async def promise_many(self, count: int) -> list[str]:
         return list(await asyncio.gather(*(self.promise() for _ in range(count))))

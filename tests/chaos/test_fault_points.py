@@ -51,6 +51,7 @@ def test_every_point_of_the_code_is_covered_here() -> None:
         *MULTIPLEX_POINTS,
         *ACTION_POINTS,
         *SCHEDULE_POINTS,
+        *WORKFLOW_POINTS,
         *SATELLITE_POINTS,
         *ROTATION_POINTS,
     )
