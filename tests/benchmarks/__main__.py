@@ -13,7 +13,7 @@ import uvloop
 from conductor.cli.client import ApiError, Client
 from conductor.cli.deployment import deployed
 from conductor.cli.processes import ProcessError
-from tests.benchmarks import conductor_alone, end_to_end, footprint, reads, schedule
+from tests.benchmarks import conductor_alone, end_to_end, footprint, reads, schedule, workflows
 from tests.benchmarks.fleet import FleetError
 from tests.benchmarks.loadgen import LoadError
 from tests.benchmarks.report import Figure, table
@@ -22,7 +22,7 @@ from tests.benchmarks.websocket import UpgradeError
 
 Group = Callable[[], Awaitable[list[Figure]]]
 
-GROUPS = ("footprint", "schedule", "end-to-end", "simulated", "definitions", "samples", "jobs")
+GROUPS = ("footprint", "schedule", "end-to-end", "simulated", "workflows", "definitions", "samples", "jobs")
 """In the order in which they run: what fills the database comes last."""
 
 _FAILURES = (ApiError, FleetError, LoadError, ProcessError, UpgradeError, OSError, TimeoutError, LookupError)
@@ -56,6 +56,7 @@ async def _measure(url: str, api_key: str, size: Size, wanted: Sequence[str]) ->
         groups |= {
             "end-to-end": lambda: end_to_end.end_to_end(target),
             "simulated": lambda: conductor_alone.simulated_jobs(target),
+            "workflows": lambda: workflows.split(target),
             "definitions": lambda: reads.definitions(target),
             "samples": lambda: conductor_alone.samples(target),
             "jobs": lambda: reads.jobs(target),

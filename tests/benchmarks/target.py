@@ -20,6 +20,7 @@ class Size:
     jobs: int = 300
     single_jobs: int = 100
     simulated_jobs: int = 3000
+    workflow_jobs: int = 1000
     reads: int = 10_000
     searches: int = 1000
     creates: int = 500
@@ -35,6 +36,7 @@ QUICK = Size(
     jobs=60,
     single_jobs=20,
     simulated_jobs=300,
+    workflow_jobs=200,
     reads=1000,
     searches=100,
     creates=50,
