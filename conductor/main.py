@@ -33,6 +33,7 @@ from conductor.api import (
     job_stream,
     jobs,
     misc,
+    monitors,
     multiple,
     references,
     revisions,
@@ -62,6 +63,7 @@ from conductor.leadership import Leadership
 from conductor.live.connection import connect
 from conductor.live.embedded import EmbeddedRedis, RedisMissing
 from conductor.live.keys import keys
+from conductor.monitoring.quick import QuickMonitors
 from conductor.monitoring.samples import Samples
 from conductor.records import tables
 from conductor.records.documents import Documents
@@ -138,7 +140,6 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
         files = Files.open(settings.files_url or (data_dir / "files").as_uri())
         archive = JobArchive(records)
         stored_servers = Documents(records, tables.servers)
-        samples = Samples(records)
 
         signals = Signals()
         activity = ActivityLog(records)
@@ -148,6 +149,7 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
         definitions = Definitions(
             records, signals, active_jobs=office.count_of_event, apart={"secrets": vault}
         )
+        samples = Samples(records, definitions, QuickMonitors(settings.quick_monitors, settings.quick_max))
         deletion = Deletion(archive, files, signals)
         users = Users(records)
         sessions = Sessions(records, settings)
@@ -189,10 +191,12 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
                 *job_logs.endpoints(office, archive, files, settings),
                 *job_stream.endpoints(office, archive, settings),
                 *servers.endpoints(roster, stored_servers, samples),
+                *monitors.endpoints(roster, stored_servers, samples),
                 *satellites.endpoints(office, Enrolment(redis, names, settings), roster, accounts, settings),
             )
         )
-        metrics = Metrics([lambda: _gauges(office, roster, signals)])
+        fleet_monitors = [monitors.exposition_of(samples, roster)] if settings.metrics_monitors else []
+        metrics = Metrics([lambda: _gauges(office, roster, signals)], fleet_monitors)
         health = Health(leadership, metrics, {"redis": redis.ping, "database": records_answer})
         kernel = Kernel(
             registry,

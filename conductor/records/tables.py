@@ -128,3 +128,13 @@ versions = sa.Table(
     sa.Column("number", _key(64), primary_key=True),  # grows with time
     sa.Column("doc", sa.LargeBinary, nullable=False),  # as an activity row: who, when, what it was then
 )
+
+timelines = sa.Table(
+    "timelines",
+    metadata,
+    # History of monitors, an hour of a server in two rows: resolution 60 its minutes, 3600 their sum.
+    sa.Column("server", _key(64), primary_key=True),
+    sa.Column("resolution", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("start", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("doc", sa.LargeBinary, nullable=False),  # msgpack (monitoring/buckets.py)
+)

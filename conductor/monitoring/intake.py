@@ -1,0 +1,60 @@
+"""What a minute sample may bring: its bulky lists cut to a bound, its JSON checked and measured. Pure."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+Json = dict[str, Any]
+
+MOST_BYTES = 4 * 1024 * 1024
+"""JSON of one sample. A busy host's has some hundred KB."""
+MOST_PROCESSES = 5_000
+MOST_CONNECTIONS = 5_000
+
+_ROOM = 100
+"""Levels kept free around a sample: answers nest it, and are encoded deeper in the stack."""
+
+_to_json = msgspec.json.Encoder().encode
+
+
+class BadSample(ValueError):
+    """It cannot be stored; the text says why."""
+
+
+def cut(data: Json) -> list[str]:
+    """Shorten the lists that can be long, in place; return the names of those that were."""
+    shortened = []
+    processes = data.get("processes")
+    if isinstance(processes, dict):
+        listed = processes.get("list")
+        if isinstance(listed, list) and len(listed) > MOST_PROCESSES:
+            processes["list"] = sorted(listed, key=_importance, reverse=True)[:MOST_PROCESSES]
+            shortened.append("processes")
+    connections = data.get("conns")
+    if isinstance(connections, list) and len(connections) > MOST_CONNECTIONS:
+        del connections[MOST_CONNECTIONS:]
+        shortened.append("conns")
+    return shortened
+
+
+def encoded(data: Mapping[str, Any]) -> bytes:
+    """The JSON of a sample's data. Raises BadSample for what cannot be written, nested or large as it is."""
+    nested: Any = data
+    for _ in range(_ROOM):
+        nested = [nested]
+    try:
+        text = _to_json(nested)[_ROOM:-_ROOM]
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise BadSample(f"it is no JSON: {type(error).__name__}") from None
+    if len(text) > MOST_BYTES:
+        raise BadSample(f"it has {len(text)} bytes of at most {MOST_BYTES}")
+    return text
+
+
+def _importance(process: Any) -> tuple[bool, float]:
+    """Processes of jobs first, then the busiest."""
+    if not isinstance(process, dict):
+        return False, -1.0
+    load = process.get("cpu")
+    return "job" in process, float(load) if isinstance(load, float) else -1.0
