@@ -107,7 +107,7 @@ class Samples:
         self._any_unwritten = asyncio.Event()
         self._many_unwritten = asyncio.Event()
         self._offline: set[str] = set()
-        self._warned: set[str] = set()
+        self._warned: set[tuple[str, str]] = set()
         self._term = 0
         self.taken = 0
         """Minute samples accepted since the start."""
@@ -242,6 +242,7 @@ class Samples:
             if evaluation.faults:
                 id, reason = next(iter(evaluation.faults.items()))
                 self._warn(server_id, "a monitor could not be evaluated", monitor=id, reason=reason)
+        state.accepted = minute  # whatever becomes of it: a flood of bad samples must not cost one each
         try:
             text = encoded(data)
         except BadSample as error:
@@ -251,7 +252,6 @@ class Samples:
             for observer in self._observers:
                 self._tell(server_id, observer, server, sample, float(date))
             self._add(server_id, state, sample, evaluation)
-        state.accepted = minute
         doc = msgspec.json.encode({**sample, "data": msgspec.Raw(text)})
         self._unwritten[server_id] = _Text(date, doc)
         self._any_unwritten.set()
@@ -400,18 +400,18 @@ class Samples:
         try:
             observer(*arguments)
         except Exception:
-            if self._first_warning(server_id):
+            if self._is_news(server_id, "observer"):
                 log.exception("an observer of samples failed", server=server_id)
 
     def _warn(self, server_id: str, text: str, **facts: Any) -> None:
         """Once for each server and term: what is wrong with a sample is wrong each minute."""
-        if self._first_warning(server_id):
+        if self._is_news(server_id, text):
             log.warning(text, server=server_id, **facts)
 
-    def _first_warning(self, server_id: str) -> bool:
-        if server_id in self._warned or len(self._warned) >= _MOST_WARNED:
+    def _is_news(self, server_id: str, what: str) -> bool:
+        if (server_id, what) in self._warned or len(self._warned) >= _MOST_WARNED:
             return False
-        self._warned.add(server_id)
+        self._warned.add((server_id, what))
         return True
 
 
