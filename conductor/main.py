@@ -53,7 +53,7 @@ from conductor.api.registry import Registry
 from conductor.audit.activity import ActivityLog
 from conductor.definitions.key_file import KeyFile
 from conductor.definitions.repository import Definitions
-from conductor.definitions.vault import Vault
+from conductor.definitions.vault import Secrets, Vault
 from conductor.errors import Refusal
 from conductor.fleet.enrolment import Enrolment
 from conductor.fleet.roster import Roster
@@ -191,7 +191,7 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
                 *job_logs.endpoints(office, archive, files, settings),
                 *job_stream.endpoints(office, archive, settings),
                 *servers.endpoints(roster, stored_servers, samples),
-                *monitors.endpoints(roster, stored_servers, samples),
+                *monitors.endpoints(definitions, roster, stored_servers, samples),
                 *satellites.endpoints(office, Enrolment(redis, names, settings), roster, accounts, settings),
             )
         )
@@ -226,6 +226,7 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
             signals=signals,
             data_dir=data_dir,
             announce_password=_show_password,
+            secrets_of_plugin=Secrets(definitions, vault, signals).of_plugin,
             forget=(archive.forget, sessions.forget, samples.forget_all, vault.forget),
         )
 

@@ -12,7 +12,7 @@ from conductor.api.office import Office
 from conductor.definitions.defaults import seed
 from conductor.definitions.repository import Definitions
 from conductor.errors import Deposed
-from conductor.fleet.joining import Joining
+from conductor.fleet.joining import Joining, SecretsOfPlugin
 from conductor.fleet.members import Members
 from conductor.fleet.roster import Roster
 from conductor.fleet.sockets import Sockets
@@ -69,6 +69,7 @@ class Primary:
         data_dir: Path,
         announce_password: Callable[[str], None],
         forget: Sequence[Callable[[], None]],
+        secrets_of_plugin: SecretsOfPlugin,
     ) -> None:
         """`forget` drops what is remembered of the stores: between two terms of ours others may change them."""
         self._redis = redis
@@ -89,6 +90,7 @@ class Primary:
         self._data_dir = data_dir
         self._announce_password = announce_password
         self._forget = forget
+        self._secrets_of_plugin = secrets_of_plugin
 
     async def serve(self, epoch: int) -> None:
         """Read everything, open for callers and satellites, and act until cancelled."""
@@ -114,7 +116,14 @@ class Primary:
             self._signals,
             self._data_dir,
         )
-        joining = Joining(self._roster, self._servers, self._definitions, self._settings, self._signals)
+        joining = Joining(
+            self._roster,
+            self._servers,
+            self._definitions,
+            self._settings,
+            self._signals,
+            self._secrets_of_plugin,
+        )
         known = await self._servers.all()
         self._roster.expect({str(server["id"]): server for server in known}, RETURN_SECONDS)
         members = Members(self._roster, joining, self._definitions)
@@ -131,7 +140,7 @@ class Primary:
             self._office.close()
             await self._sockets.close_all()
             if self._leadership.holds_lease:  # a clean stop
-                await self._samples.flush()
+                await self._samples.finish()
             self._forget_everything()
             self._announce(epoch, primary=False)
 

@@ -10,8 +10,9 @@ from typing import Annotated, Any
 import msgspec
 
 from conductor.api.call import Call
-from conductor.api.endpoint import Endpoint, Text, WordId
+from conductor.api.endpoint import DefinitionId, Endpoint, Text, WordId
 from conductor.api.metrics import Text as MetricsText
+from conductor.definitions.repository import Definitions
 from conductor.definitions.unlimited import refuse_group_limited
 from conductor.errors import BadParameter, NotFound, Refusal
 from conductor.fleet.roster import Roster
@@ -45,6 +46,11 @@ class MonitorTest(msgspec.Struct, kw_only=True):
     data_match: str | None = None
 
 
+class PluginTest(msgspec.Struct, kw_only=True):
+    id: DefinitionId
+    server: WordId
+
+
 class QuickQuery(msgspec.Struct, kw_only=True):
     server: str | None = None
     group: str | None = None
@@ -74,7 +80,9 @@ class FleetQuery(msgspec.Struct, kw_only=True):
     detail: bool = False
 
 
-def endpoints(roster: Roster, stored_servers: Documents, samples: Samples) -> tuple[Endpoint[Any], ...]:
+def endpoints(
+    definitions: Definitions, roster: Roster, stored_servers: Documents, samples: Samples
+) -> tuple[Endpoint[Any], ...]:
     async def visible_server(call: Call, id: str) -> Mapping[str, Any]:
         server = roster.record(id) or await stored_servers.get(id)
         if server is None:
@@ -110,6 +118,18 @@ def endpoints(roster: Roster, stored_servers: Documents, samples: Samples) -> tu
             return {"value": stored(monitor_value(value, data_type, params.data_match or ""))}
         except ExpressionError:
             return {"fail": True}
+
+    async def test_monitor_plugin(call: Call, params: PluginTest) -> Mapping[str, Any]:
+        plugin = definitions.get("plugins", params.id)
+        if plugin is None or plugin.get("type") != "monitor":
+            raise BadParameter(f"Monitor Plugin not found: {params.id}")
+        server = roster.online.get(params.server)
+        if server is None:
+            raise BadParameter(f"Server is not online: {params.server}")
+        call.account.require_groups(server["groups"])
+        if not server["info"]["features"].get("testMonitorPlugin"):
+            raise BadParameter(f"The satellite of this server cannot test Monitor Plugins: {params.server}")
+        return await roster.plugin_tests.run(params.server, params.id)
 
     async def get_quickmon_data(call: Call, params: QuickQuery) -> Mapping[str, Any]:
         if params.server:
@@ -171,6 +191,14 @@ def endpoints(roster: Roster, stored_servers: Documents, samples: Samples) -> tu
             summary="What a monitor would be on a server's last sample.",
             methods=("POST",),
             privilege="edit_monitors",
+        ),
+        Endpoint(
+            name="test_monitor_plugin",
+            handler=test_monitor_plugin,
+            params=PluginTest,
+            summary="Run a stored monitor plugin on a server now.",
+            methods=("POST",),
+            privilege="edit_plugins",
         ),
         Endpoint(
             name="get_quickmon_data",

@@ -20,7 +20,7 @@ class Members:
         self._roster = roster
         self._joining = joining
         self._definitions = definitions
-        self._plugins = definitions.version("plugins")
+        self._plugins = self._told()
         self._groups = definitions.version("groups")
 
     async def run(self) -> None:
@@ -34,10 +34,14 @@ class Members:
                 await self._regroup()
 
     def tell_plugins(self) -> None:
-        """Send every satellite the plugins if they have changed."""
-        if self._plugins != (version := self._definitions.version("plugins")):
-            self._plugins = version
-            self._roster.tell_all("update", self._joining.lists())
+        """Send every satellite its plugins if they or their secrets have changed."""
+        if self._plugins != (versions := self._told()):
+            self._plugins = versions
+            for server_id, record in self._roster.online.items():
+                self._roster.tell(server_id, "update", self._joining.lists(record["groups"]))
+
+    def _told(self) -> tuple[int, int]:
+        return self._definitions.version("plugins"), self._definitions.version("secrets")
 
     async def _regroup(self) -> None:
         groups = self._definitions.all("groups")
@@ -46,5 +50,7 @@ class Members:
             if member_of != record["groups"]:
                 record["groups"] = member_of
                 record["keywords"] = servers.keywords(record)
-                self._roster.tell(server_id, "update", {"groups": member_of})
+                self._roster.tell(
+                    server_id, "update", {"groups": member_of, **self._joining.lists(member_of)}
+                )
                 await self._joining.save(record)

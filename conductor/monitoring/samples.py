@@ -35,6 +35,7 @@ _TOGETHER = 250
 _LOAD_SECONDS = 0.05
 """First samples gather this long, so that a fleet that comes back is read in a few queries."""
 _SETTLE_SECONDS = 10.0
+_FINISH_SECONDS = 5.0
 _MOST_WARNED = 10_000
 _LIVE_INFO = ("cpu", "memory", "process")
 _UPSERT = upsert(tables.samples)
@@ -215,6 +216,15 @@ class Samples:
             group.create_task(self._load_first(), name="first samples")
             group.create_task(self._write_on(), name="writing of samples")
 
+    async def finish(self) -> None:
+        """The end of a term in office: write all that came, with as much patience as a stop has."""
+        try:
+            async with asyncio.timeout(_FINISH_SECONDS):
+                await self._load()
+        except (Unavailable, TimeoutError):
+            log.warning("first samples are lost", samples=len(self._first))
+        await self.flush()
+
     async def flush(self) -> None:
         """Write what waits now; what cannot be written waits on."""
         async with self._writing_lock:
@@ -277,25 +287,27 @@ class Samples:
         while True:
             await self._first_came.wait()
             await asyncio.sleep(_LOAD_SECONDS)
-            self._first_came.clear()
-            term, first = self._term, dict(self._first)
-            if not first:
-                continue
-            await self.flush()  # of a server whose clock went back, and of one that left and came again
-            hours: dict[int, list[str]] = {}
-            for server_id, (_, sample) in first.items():
-                hours.setdefault(sample["date"] // HOUR, []).append(server_id)
             try:
-                known: dict[str, Known] = {}
-                for hour, servers in hours.items():
-                    known |= await self.timelines.known(servers, hour)
+                await self._load()
             except Unavailable as error:
                 log.warning("first samples wait for the database", error=error.description)
                 await asyncio.sleep(1)
-                self._first_came.set()
-                continue
-            if term == self._term:
-                await self._take_first(first, known, term)
+
+    async def _load(self) -> None:
+        """Take the first samples that wait. Raises Unavailable; then they wait on."""
+        term, first = self._term, dict(self._first)
+        if not first:
+            self._first_came.clear()
+            return
+        await self.flush()  # of a server whose clock went back, and of one that left and came again
+        hours: dict[int, list[str]] = {}
+        for server_id, (_, sample) in first.items():
+            hours.setdefault(sample["date"] // HOUR, []).append(server_id)
+        known: dict[str, Known] = {}
+        for hour, servers in hours.items():
+            known |= await self.timelines.known(servers, hour)
+        if term == self._term:
+            await self._take_first(first, known, term)
 
     async def _take_first(
         self, first: Mapping[str, tuple[Record, Record]], known: Mapping[str, Known], term: int
