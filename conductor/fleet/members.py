@@ -8,6 +8,8 @@ from conductor.fleet.joining import Joining
 from conductor.fleet.roster import Roster
 
 _CHECK_SECONDS = 1.0
+_GROWTH = 1.25
+"""A fleet that has grown or shrunk by this factor since the last time is told so."""
 
 
 class Members:
@@ -21,6 +23,7 @@ class Members:
         self._joining = joining
         self._definitions = definitions
         self._plugins = self._told()
+        self._size = 1
         self._groups = definitions.version("groups")
 
     async def run(self) -> None:
@@ -29,6 +32,7 @@ class Members:
         while True:
             await asyncio.sleep(_CHECK_SECONDS)
             self.tell_plugins()
+            self._tell_size()
             if self._groups != (version := self._definitions.version("groups")):
                 self._groups = version
                 await self._regroup()
@@ -39,6 +43,13 @@ class Members:
             self._plugins = versions
             for server_id, record in self._roster.online.items():
                 self._roster.tell(server_id, "update", self._joining.lists(record["groups"]))
+
+    def _tell_size(self) -> None:
+        """Satellites spread their samples by the number of servers they know of since they joined."""
+        size = len(self._roster.online)
+        if size and not self._size / _GROWTH < size < self._size * _GROWTH:
+            self._size = size
+            self._roster.tell_all("update", {"numServers": size})
 
     def _told(self) -> tuple[int, int]:
         return self._definitions.version("plugins"), self._definitions.version("secrets")

@@ -11,7 +11,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.acceptance.agent import INFO, Agent, Station, station
-from tests.processes import ApiError, Client, eventually
+from tests.processes import ApiError, Client, Deployment, eventually
 
 DATA: dict[str, Any] = {
     "load": [0.5, 0, 0],
@@ -225,6 +225,38 @@ async def test_monitor_plugins_are_for_their_groups_alone(agent: Agent, admin: C
         await admin.call("delete_secret", id=secret_id)
         for id in made:
             await admin.call("delete_plugin", id=id)
+
+
+async def test_monitors_of_a_real_satellite(deployment: Deployment, client: Client) -> None:
+    """It samples a second after it joined, and each second; a monitor of an exporter's metric follows from a plugin."""
+    [server] = (await client.call("get_active_servers"))["rows"]
+
+    async def sampled() -> Any:
+        try:
+            return await client.call("get_latest_monitor_data", server=server["id"], sys="hourly", limit=1)
+        except ApiError as error:
+            assert error.code == "monitor"
+            return None
+
+    answer = await eventually(sampled, "the first minute sample")
+    totals = answer["rows"][0]["totals"]
+    assert len(totals) == 15
+    for id in ("mem_used", "mem_free", "total_procs", "disk_usage_root", "open_files"):
+        assert totals[id] > 0, id
+    plugin = {"title": "P", "type": "monitor", "enabled": True, "groups": [], "format": "prometheus"}
+    plugin_id = (await client.call("create_plugin", **plugin, command="/bin/echo up 1"))["plugin"]["id"]
+
+    async def tested() -> bool:
+        tested = await client.call("test_monitor_plugin", id=plugin_id, server=server["id"])
+        return bool(tested["result"] == {"up": 1})
+
+    await eventually(tested, "the satellite knows the new plugin")
+
+    async def quick() -> bool:
+        rows = (await client.call("get_quickmon_data", server=server["id"]))["servers"][server["id"]]
+        return len(rows) > 1 and all(row["_qm_mem_used"] > 0 for row in rows)
+
+    await eventually(quick, "quick monitors")
 
 
 async def test_timelines_outlive_a_killed_primary_and_count_no_sample_twice(
