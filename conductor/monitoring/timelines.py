@@ -4,16 +4,26 @@ A row is one hour of one server (`buckets`) and is always written whole. A sampl
 that row, so that neither a repeated write nor another primary can count it twice.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
 import structlog
 
-from conductor.monitoring.buckets import HOUR, MINUTE, BadBlock, Bucket, Key, decode_bucket, decode_minutes
+from conductor.monitoring.buckets import HOUR, MINUTE, BadBlock, Key, decode_bucket, decode_minutes
 from conductor.monitoring.monitors import Number, Reading
-from conductor.monitoring.rows import MOST_ROWS, System, Window, minute_points, rows_of
+from conductor.monitoring.rows import (
+    MOST_ROWS,
+    Details,
+    Point,
+    System,
+    Window,
+    hour_details,
+    minute_details,
+    minute_sums,
+    rows_of,
+)
 from conductor.records import tables
 from conductor.records.store import Records, Write, upsert
 from shared.clock import Seconds
@@ -192,7 +202,11 @@ def _read_rows(
         start: doc for start, doc in own.items() if since <= start <= until
     }
     window = _with_edges(window, documents, oldest, newest)
-    return rows_of(system, _points(documents, server, ask), window, detail=ask.detail)
+    if system.source == HOUR:
+        return rows_of(system, _hours(documents, server, ask), window)
+    if ask.detail:
+        return rows_of(system, _minutes(documents, server, ask, minute_details), window)
+    return rows_of(system, _minutes(documents, server, ask, minute_sums), window)
 
 
 def _with_edges(window: Window, found: Iterable[int], oldest: int, newest: int) -> Window:
@@ -220,18 +234,30 @@ def _last_slot(
     return system.slot(newest + (rows[-1].minute if rows else 0) * MINUTE)
 
 
-def _points(documents: Mapping[int, bytes], server: str, ask: Ask) -> Iterable[tuple[int, Bucket]]:
+def _hours(documents: Mapping[int, bytes], server: str, ask: Ask) -> Iterator[tuple[int, Details]]:
     for start in sorted(documents):
         try:
-            if ask.system.source == MINUTE:
-                yield from minute_points(start, *decode_minutes(documents[start]), ask.monitors)
-            else:
-                yield start, _narrowed(decode_bucket(documents[start]), ask.monitors)
+            bucket = decode_bucket(documents[start])
         except BadBlock as error:
-            log.warning("an hour of a timeline cannot be read", server=server, start=start, error=str(error))
+            _tell_unreadable(server, start, error)
+        else:
+            yield hour_details(start, bucket, ask.monitors, detail=ask.detail)
 
 
-def _narrowed(bucket: Bucket, wanted: frozenset[str] | None) -> Bucket:
-    if wanted is not None:
-        bucket.series = {id: series for id, series in bucket.series.items() if id in wanted}
-    return bucket
+def _minutes(
+    documents: Mapping[int, bytes],
+    server: str,
+    ask: Ask,
+    points_of: Callable[..., Iterator[tuple[int, Point]]],
+) -> Iterator[tuple[int, Point]]:
+    for start in sorted(documents):
+        try:
+            ids, rows = decode_minutes(documents[start])
+        except BadBlock as error:
+            _tell_unreadable(server, start, error)
+        else:
+            yield from points_of(start, ids, rows, ask.monitors)
+
+
+def _tell_unreadable(server: str, start: int, error: BadBlock) -> None:
+    log.warning("an hour of a timeline cannot be read", server=server, start=start, error=str(error))

@@ -13,7 +13,7 @@ import uvloop
 from conductor.cli.client import ApiError, Client
 from conductor.cli.deployment import deployed
 from conductor.cli.processes import ProcessError
-from tests.benchmarks import conductor_alone, end_to_end, footprint, reads
+from tests.benchmarks import conductor_alone, end_to_end, footprint, monitoring, reads
 from tests.benchmarks.fleet import FleetError
 from tests.benchmarks.loadgen import LoadError
 from tests.benchmarks.report import Figure, table
@@ -22,7 +22,7 @@ from tests.benchmarks.websocket import UpgradeError
 
 Group = Callable[[], Awaitable[list[Figure]]]
 
-GROUPS = ("footprint", "end-to-end", "simulated", "definitions", "samples", "jobs")
+GROUPS = ("footprint", "monitoring", "end-to-end", "simulated", "definitions", "samples", "jobs")
 """In the order in which they run: what fills the database comes last."""
 
 _FAILURES = (ApiError, FleetError, LoadError, ProcessError, UpgradeError, OSError, TimeoutError, LookupError)
@@ -46,6 +46,10 @@ async def _measure(url: str, api_key: str, size: Size, wanted: Sequence[str]) ->
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="opsorbit-bench-")))
             if "footprint" in wanted:
                 figures += await _group("start-up", lambda: footprint.start_up(folder))
+            if "monitoring" in wanted:
+                figures += await _group("monitoring", lambda: monitoring.in_process(folder, size))
+            if not set(wanted) - {"monitoring"}:
+                return figures
             deployment = await stack.enter_async_context(deployed(folder, step=_say))
             url, api_key = deployment.url, deployment.api_key
             groups["footprint"] = lambda: footprint.idle(deployment, size.idle_seconds)

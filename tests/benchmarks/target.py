@@ -26,6 +26,12 @@ class Size:
     rows: int = 20_000
     satellites: int = 200
     sample_rounds: int = 5
+    monitored: int = 500
+    """Servers whose minute samples are taken in this process."""
+    monitored_minutes: int = 10
+    history_servers: int = 1000
+    history_days: int = 30
+    queries: int = 500
     idle_seconds: float = 10.0
 
 
@@ -39,6 +45,11 @@ QUICK = Size(
     rows=1000,
     satellites=40,
     sample_rounds=1,
+    monitored=100,
+    monitored_minutes=3,
+    history_servers=50,
+    history_days=3,
+    queries=100,
     idle_seconds=3.0,
 )
 

@@ -1,5 +1,7 @@
 """Timelines: what is kept of an hour, and the rows clients read of it (contract monitoring.md §5)."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,7 +10,6 @@ from conductor.monitoring.buckets import (
     HOUR,
     MINUTE,
     BadBlock,
-    Bucket,
     MinuteBlock,
     OpenHour,
     bucket_of,
@@ -17,7 +18,7 @@ from conductor.monitoring.buckets import (
     decode_minutes,
 )
 from conductor.monitoring.retention import seconds_of
-from conductor.monitoring.rows import SYSTEMS, Window, minute_points, rows_of
+from conductor.monitoring.rows import SYSTEMS, Window, hour_details, minute_details, minute_sums, rows_of
 
 START = 500_000 * HOUR
 
@@ -75,10 +76,10 @@ def test_alerts_of_a_sample_may_be_marked_later() -> None:
 
 
 def points(
-    samples: dict[int, dict[str, float]], alerts: dict[int, list[str]] | None = None
-) -> list[tuple[int, Bucket]]:
+    samples: dict[int, dict[str, float]], alerts: dict[int, list[str]] | None = None, of: Any = minute_sums
+) -> list[tuple[int, Any]]:
     doc = hour_of(samples, alerts).documents()[MINUTE, START]
-    return list(minute_points(START, *decode_minutes(doc), None))
+    return list(of(START, *decode_minutes(doc), None))
 
 
 def test_two_minutes_of_daily_are_added_and_counted() -> None:
@@ -100,7 +101,7 @@ def test_what_averages_hide_is_told_on_demand() -> None:
     """Better: least, most and last values are kept beside the sum."""
     daily = SYSTEMS["daily"]
     first = daily.slot(START)
-    [row] = rows_of(daily, points({0: {"a": 9}, 1: {"a": 3}}), Window(first, first), detail=True)
+    [row] = rows_of(daily, points({0: {"a": 9}, 1: {"a": 3}}, of=minute_details), Window(first, first))
     assert (row["min"], row["max"], row["last"]) == ({"a": 3}, {"a": 9}, {"a": 3})
 
 
@@ -134,15 +135,17 @@ def test_fillers_stand_between_what_is_there(window: Window, found: list[int | N
 
 
 @given(
-    st.dictionaries(st.integers(0, 59), st.floats(-1e6, 1e6), min_size=1), st.sampled_from(sorted(SYSTEMS))
+    st.dictionaries(st.integers(0, 59), st.floats(-1e6, 1e6), min_size=1),
+    st.sampled_from(sorted(SYSTEMS)),
+    st.sampled_from([minute_sums, minute_details]),
 )
-def test_every_view_counts_every_sample_once(samples: dict[int, float], system_id: str) -> None:
+def test_every_view_counts_every_sample_once(samples: dict[int, float], system_id: str, of: Any) -> None:
     hour = hour_of({minute: {"a": value} for minute, value in samples.items()})
     documents, system = hour.documents(), SYSTEMS[system_id]
     if system.source == MINUTE:
-        found = list(minute_points(START, *decode_minutes(documents[MINUTE, START]), None))
+        found: Any = list(of(START, *decode_minutes(documents[MINUTE, START]), None))
     else:
-        found = [(START, decode_bucket(documents[HOUR, START]))]
+        found = [hour_details(START, decode_bucket(documents[HOUR, START]), None, detail=True)]
     rows = rows_of(system, found, Window(system.slot(START), system.slot(START + HOUR - 1)))
     assert sum(row.get("count", 0) for row in rows) == len(samples)
     total = sum(row["totals"]["a"] for row in rows if "totals" in row)
