@@ -299,7 +299,9 @@ class Samples:
         if not first:
             self._first_came.clear()
             return
-        await self.flush()  # of a server whose clock went back, and of one that left and came again
+        unwritten = self._changed | {id for id, _ in self._closed}
+        if first.keys() & unwritten or self._writing_lock.locked():
+            await self.flush()  # the clock was set back: what is read next must be in SQL
         hours: dict[int, list[str]] = {}
         for server_id, (_, sample) in first.items():
             hours.setdefault(sample["date"] // HOUR, []).append(server_id)

@@ -24,8 +24,8 @@ class Size:
     searches: int = 1000
     creates: int = 500
     rows: int = 20_000
-    satellites: int = 200
-    sample_rounds: int = 5
+    satellites: int = 500
+    sample_rounds: int = 2
     monitored: int = 500
     """Servers whose minute samples are taken in this process."""
     monitored_minutes: int = 10
