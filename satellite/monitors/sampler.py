@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import structlog
 
 from satellite.jobs.held import HeldJobs
+from satellite.monitors import docker
 from satellite.monitors.mounts import Mounts
 from satellite.monitors.network import hostname
 from satellite.monitors.plugins import MonitorPluginRuns
@@ -108,11 +109,15 @@ class Sampler:
     async def _minute(self, date: float | None = None, slept: float = 0) -> None:
         loop = asyncio.get_running_loop()
         settings = self._config.settings
+        containers: dict[str, Any] | None = None
         held = {attempt.pid: attempt.key.id for attempt in self._jobs}
         try:
             if settings.monitoring_enabled:
                 commands = await self._plugins.results()
                 mounts = await self._mounts.read()
+                containers = (
+                    await docker.containers() if settings.docker_enabled and docker.installed() else None
+                )
                 data = await loop.run_in_executor(
                     self._thread, self._samples.minute, held, commands, mounts, slept
                 )
@@ -121,6 +126,8 @@ class Sampler:
         except Exception:
             log.exception("minute sample failed")
             return
+        if containers is not None:
+            data["docker"] = containers
         data["jobs"] = len(self._jobs)
         self._link.send(
             "monitor",

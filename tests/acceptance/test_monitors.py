@@ -258,6 +258,20 @@ async def test_monitors_of_a_real_satellite(deployment: Deployment, client: Clie
     await eventually(quick, "quick monitors")
 
 
+async def test_monitors_samples_are_spread_over_the_fleet_as_it_is_now(alone: Station) -> None:
+    """Better: satellites learn that the fleet has grown."""
+    agents = [alone.agent("") for _ in range(6)]
+    try:
+        for agent in agents:
+            await agent.open()
+            await agent.join()
+        while (await agents[0].expect("update")).get("numServers", 0) < len(agents):
+            pass
+    finally:
+        for agent in agents:
+            await agent.leave()
+
+
 async def test_timelines_outlive_a_killed_primary_and_count_no_sample_twice(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:

@@ -3,6 +3,7 @@
 import pytest
 
 from conductor.monitoring import samples as samples_module
+from conductor.monitoring.retention import Retention
 from conductor.monitoring.rows import SYSTEMS
 from conductor.records.store import Records
 from tests.integration.monitoring.house import START, Clock, sample, server, taking, timeline
@@ -105,6 +106,7 @@ async def test_old_timelines_are_trimmed_and_deleted_ones_gone(records: Records,
                 await samples.latest(server_id)
         await samples.flush()
         assert await samples.timelines.trim(clock.time, 12 * 3600) == 4
+        assert await Retention(samples.timelines, "1000 years").trim() == 0
         for server_id in ("s1", "s2"):
             for system in ("hourly", "monthly"):
                 rows = [row for row in await timeline(samples, server_id, system) if "totals" in row]

@@ -3,12 +3,13 @@
 import asyncio
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from satellite.monitors import exporter
+from satellite.monitors import docker, exporter
 from satellite.monitors.mounts import Mounts
 from satellite.monitors.plugins import _run
 from satellite.monitors.samples import Samples
@@ -133,6 +134,42 @@ def test_the_minute_sample_has_the_paths_that_monitors_read() -> None:
     assert (first["mounts"], second["mounts"], second["errors"]) == ({"root": {"use": 1}}, {}, ["mounts"])
     assert second["metrics"]["perf"]["sleep"] == 1500
     assert first["cpu"]["currentLoad"] == 0, "the first sample sees an idle machine"
+
+
+DOCKER = """\
+{"BlockIO":"1.5MB / 2kB","CPUPerc":"12.50%","ID":"0a1b","MemUsage":"1.5MiB / 2GiB","Name":"web","NetIO":"10B / 1.2kB",\
+"PIDs":"7"}
+{"BlockIO":"--","CPUPerc":"--","ID":"2c3d","MemUsage":"-- / --","Name":"ended","NetIO":"--","PIDs":"--"}
+no json
+"""
+
+
+def test_containers_are_monitored() -> None:
+    found = docker.parse(DOCKER.splitlines())
+    assert found is not None
+    web, ended = found["containers"]
+    assert web == {
+        "id": "0a1b", "name": "web", "cpu": 12.5, "pids": 7, "mem_usage": 1_572_864, "mem_total": 2_147_483_648,
+        "disk_read": 1_500_000, "disk_write": 2000, "disk_total": 1_502_000, "net_read": 10, "net_write": 1200,
+        "net_total": 1210,
+    }  # fmt: skip
+    assert (ended["name"], ended["mem_usage"], ended["cpu"]) == ("ended", 0, 0)
+    assert found["totals"] == {"cpu": 12.5, "mem": 1_572_864, "net": 1210, "disk": 1_502_000, "pids": 7}
+    assert docker.parse([]) is None
+
+
+async def test_a_docker_that_hangs_or_fails_stops_no_monitor(tmp_path: Path) -> None:
+    command = tmp_path / "docker"
+    for script, found in (("sleep 60", False), ("exit 3", False), (f"cat {tmp_path}/out", True)):
+        (tmp_path / "out").write_text(DOCKER)
+        command.write_text(
+            f"#!/bin/sh\nexec {script}\n" if "exit" not in script else f"#!/bin/sh\n{script}\n"
+        )
+        command.chmod(0o755)
+        assert (
+            await docker.containers(str(command), limit=0.3 if "sleep" in script else 10) is not None
+        ) is found
+    assert await docker.containers(str(tmp_path / "nothing")) is None
 
 
 def test_a_dummy_sample_has_no_monitors_data() -> None:
