@@ -15,7 +15,7 @@ import structlog
 from conductor.errors import Deposed, Unavailable
 from conductor.monitoring.buckets import HOUR, BadBlock, Key, OpenHour, bucket_of
 from conductor.monitoring.intake import BadSample, cut, encoded
-from conductor.monitoring.monitors import Catalogue, Evaluation, Monitors, Number, Reading, evaluate
+from conductor.monitoring.monitors import Budget, Catalogue, Evaluation, Monitors, Number, Reading, evaluate
 from conductor.monitoring.quick import QuickMonitors, QuickObserver
 from conductor.monitoring.timelines import Ask, Known, Timelines
 from conductor.records import tables
@@ -109,6 +109,7 @@ class Samples:
         self._many_unwritten = asyncio.Event()
         self._offline: set[str] = set()
         self._warned: set[tuple[str, str]] = set()
+        self._budget = Budget()
         self._term = 0
         self.taken = 0
         """Minute samples accepted since the start."""
@@ -248,7 +249,12 @@ class Samples:
         data["monitors"], data["deltas"] = {}, {}
         evaluation: Evaluation | None = None
         if not data.get("dummy"):
-            evaluation = evaluate(self.monitors.all(), sample["groups"], data, state.reading, date)
+            budget = self._budget
+            budget.begin(minute)
+            evaluation = evaluate(
+                self.monitors.all(), sample["groups"], data, state.reading, date, budget.exhausted
+            )
+            budget.spend(evaluation.slow)
             if evaluation.faults:
                 id, reason = next(iter(evaluation.faults.items()))
                 self._warn(server_id, "a monitor could not be evaluated", monitor=id, reason=reason)

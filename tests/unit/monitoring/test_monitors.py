@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conductor.definitions.default_monitors import monitors as stock_monitors
-from conductor.monitoring.monitors import MOST_STORED, Monitor, Monitors, Reading, evaluate, monitor_of
+from conductor.monitoring.monitors import (
+    MOST_STORED,
+    Budget,
+    Monitor,
+    Monitors,
+    Reading,
+    evaluate,
+    monitor_of,
+)
 
 
 def monitor(id: str = "m", source: str = "n", data_type: str = "integer", **more: Any) -> Monitor:
@@ -126,6 +134,25 @@ def test_an_endless_filter_ends() -> None:
     one = monitor(source="count(list[.a >= 0 && root[.a > 1]])")
     made = evaluate([one], (), {"list": rows, "root": rows}, None, 60)
     assert made.values == {"m": 0}
+
+
+def test_a_slow_monitor_has_a_budget_for_the_fleet() -> None:
+    """Better: a catastrophic pattern costs two seconds a minute, not fifty milliseconds for each server."""
+    one, other = monitor("a", "t", data_match="(x+x+)+y"), monitor("b", "1")
+    budget = Budget()
+    budget.begin(7)
+    rounds = 0
+    while not budget.exhausted:
+        data = {"t": "x" * 5000}
+        budget.spend(evaluate([one, other], (), data, None, 60, budget.exhausted).slow)
+        rounds += 1
+        assert rounds < 100
+    made = evaluate([one, other], (), {"t": "xxy"}, None, 60, budget.exhausted)
+    assert (made.values, made.slow) == ({"a": 0, "b": 1}, {})
+    budget.begin(7)
+    assert budget.exhausted == {"a"}
+    budget.begin(8)
+    assert not budget.exhausted
 
 
 numbers = st.one_of(st.integers(), st.floats(), st.booleans(), st.none(), st.text(max_size=5))
