@@ -1,4 +1,4 @@
-"""What a minute sample may bring: its bulky lists cut to a bound, its JSON checked and measured. Pure."""
+"""What a minute sample may bring: lists cut to a bound, JSON checked and measured; what its server's record shows."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,6 +11,7 @@ MOST_BYTES = 4 * 1024 * 1024
 """JSON of one sample. A busy host's has some hundred KB."""
 MOST_PROCESSES = 5_000
 MOST_CONNECTIONS = 5_000
+_LIVE_INFO = ("cpu", "memory", "process")
 
 _ROOM = 100
 """Levels kept free around a sample: answers nest it, and are encoded deeper in the stack."""
@@ -52,9 +53,26 @@ def encoded(data: Mapping[str, Any]) -> bytes:
     return text
 
 
+def refresh(server: Json, data: Json) -> None:
+    """The live part of a server's record, which placement and lists read."""
+    info = server["info"] = dict(server.get("info") or {})
+    for part in _LIVE_INFO:
+        found = data.get(part)
+        if isinstance(found, dict) and found:
+            combo = (info.get("cpu") or {}).get("combo", "")
+            info[part] = {**found, "combo": combo} if part == "cpu" else found
+    if not data.get("dummy"):
+        info["monitors"], info["deltas"] = data["monitors"], data["deltas"]
+
+
+def fired(alerts: Any) -> list[str]:
+    """The definitions of a host record's `new_alerts`."""
+    return [str(id) for id in alerts] if isinstance(alerts, dict | list) else []
+
+
 def _importance(process: Any) -> tuple[bool, float]:
     """Processes of jobs first, then the busiest."""
     if not isinstance(process, dict):
         return False, -1.0
     load = process.get("cpu")
-    return "job" in process, float(load) if isinstance(load, float) else -1.0
+    return "job" in process, load if isinstance(load, int | float) else -1.0

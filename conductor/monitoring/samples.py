@@ -6,7 +6,7 @@ readers find it; a primary that is killed loses these seconds of samples and not
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -14,8 +14,9 @@ import structlog
 
 from conductor.errors import Deposed, Unavailable
 from conductor.monitoring.buckets import HOUR, BadBlock, Key, OpenHour, bucket_of
-from conductor.monitoring.intake import BadSample, cut, encoded
+from conductor.monitoring.intake import BadSample, cut, encoded, fired, refresh
 from conductor.monitoring.monitors import Budget, Catalogue, Evaluation, Monitors, Number, Reading, evaluate
+from conductor.monitoring.once import Once
 from conductor.monitoring.quick import QuickMonitors, QuickObserver
 from conductor.monitoring.timelines import Ask, Known, Timelines
 from conductor.records import tables
@@ -36,8 +37,6 @@ _LOAD_SECONDS = 0.05
 """First samples gather this long, so that a fleet that comes back is read in a few queries."""
 _SETTLE_SECONDS = 10.0
 _FINISH_SECONDS = 5.0
-_MOST_WARNED = 10_000
-_LIVE_INFO = ("cpu", "memory", "process")
 _UPSERT = upsert(tables.samples)
 
 log = structlog.get_logger(__name__)
@@ -108,7 +107,7 @@ class Samples:
         self._any_unwritten = asyncio.Event()
         self._many_unwritten = asyncio.Event()
         self._offline: set[str] = set()
-        self._warned: set[tuple[str, str]] = set()
+        self._once = Once(log)
         self._budget = Budget()
         self._term = 0
         self.taken = 0
@@ -206,7 +205,7 @@ class Samples:
         self._closed.clear()
         self._changed.clear()
         self._offline.clear()
-        self._warned.clear()
+        self._once.clear()
         self.quick_monitors.clear()
 
     # Beside
@@ -237,7 +236,13 @@ class Samples:
                     break
 
     def _take(self, server: Record, sample: Record, state: _Server) -> None:
-        """Everything that follows from one sample, but for writing it down."""
+        """Everything that follows from one sample, but for writing it down. Never raises."""
+        try:
+            self._follow(server, sample, state)
+        except Exception:  # one server's sample must not stop the minute of all
+            self._once.exception(sample["server"], "a sample failed")
+
+    def _follow(self, server: Record, sample: Record, state: _Server) -> None:
         date, data = sample["date"], sample["data"]
         server_id = sample["server"]
         minute = date // 60
@@ -245,7 +250,7 @@ class Samples:
             return  # benign: sent again after a reconnection
         shortened = cut(data)
         if shortened:
-            self._warn(server_id, "a sample's lists were shortened", lists=shortened)
+            self._once.warn(server_id, "a sample's lists were shortened", lists=shortened)
         data["monitors"], data["deltas"] = {}, {}
         evaluation: Evaluation | None = None
         if not data.get("dummy"):
@@ -257,12 +262,12 @@ class Samples:
             budget.spend(evaluation.slow)
             if evaluation.faults:
                 id, reason = next(iter(evaluation.faults.items()))
-                self._warn(server_id, "a monitor could not be evaluated", monitor=id, reason=reason)
+                self._once.warn(server_id, "a monitor could not be evaluated", monitor=id, reason=reason)
         state.accepted = minute  # whatever becomes of it: a flood of bad samples must not cost one each
         try:
             text = encoded(data)
         except BadSample as error:
-            self._warn(server_id, "a sample was dropped", reason=str(error))
+            self._once.warn(server_id, "a sample was dropped", reason=str(error))
             return
         if evaluation is not None:
             for observer in self._observers:
@@ -274,7 +279,7 @@ class Samples:
         if len(self._unwritten) >= _FULL:
             self._many_unwritten.set()
         self.taken += 1
-        _refresh(server, data)
+        refresh(server, data)
 
     def _add(self, server_id: str, state: _Server, sample: Record, evaluation: Evaluation) -> None:
         """To the timelines."""
@@ -285,7 +290,7 @@ class Samples:
                     self._closed[server_id, key] = doc
             state.hour = OpenHour(date // HOUR)
         bucket = bucket_of(evaluation.values, evaluation.increases)
-        state.hour.add(date, bucket, evaluation.values, _ids(sample.get("new_alerts")))
+        state.hour.add(date, bucket, evaluation.values, fired(sample.get("new_alerts")))
         state.reading = Reading(date, evaluation.values)
         self._changed.add(server_id)
 
@@ -420,32 +425,4 @@ class Samples:
         try:
             observer(*arguments)
         except Exception:
-            if self._is_news(server_id, "observer"):
-                log.exception("an observer of samples failed", server=server_id)
-
-    def _warn(self, server_id: str, text: str, **facts: Any) -> None:
-        """Once for each server and term: what is wrong with a sample is wrong each minute."""
-        if self._is_news(server_id, text):
-            log.warning(text, server=server_id, **facts)
-
-    def _is_news(self, server_id: str, what: str) -> bool:
-        if (server_id, what) in self._warned or len(self._warned) >= _MOST_WARNED:
-            return False
-        self._warned.add((server_id, what))
-        return True
-
-
-def _refresh(server: Record, data: Record) -> None:
-    """The live part of a server's record, which placement and lists read."""
-    info = server["info"] = dict(server.get("info") or {})
-    for part in _LIVE_INFO:
-        found = data.get(part)
-        if isinstance(found, dict) and found:
-            combo = (info.get("cpu") or {}).get("combo", "")
-            info[part] = {**found, "combo": combo} if part == "cpu" else found
-    if not data.get("dummy"):
-        info["monitors"], info["deltas"] = data["monitors"], data["deltas"]
-
-
-def _ids(alerts: Any) -> Iterable[str]:
-    return [str(id) for id in alerts] if isinstance(alerts, dict | list) else ()
+            self._once.exception(server_id, "an observer of samples failed")

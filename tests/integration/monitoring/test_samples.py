@@ -116,6 +116,26 @@ async def test_the_order_is_monitors_deltas_observers_store(records: Records, cl
             ]
 
 
+async def test_whatever_fails_on_one_sample_stops_no_other_servers_monitors(
+    records: Records, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Better: no exception stops the minute."""
+    add = samples_module.OpenHour.add
+
+    def failing(hour: Any, date: int, bucket: Any, values: Any, alerts: Any) -> None:
+        if values["load"] == 13:
+            raise ZeroDivisionError
+        add(hour, date, bucket, values, alerts)
+
+    monkeypatch.setattr(samples_module.OpenHour, "add", failing)
+    async with taking(records) as samples:
+        for _ in range(2):
+            samples.minute(server("bad"), sample(13))
+            await send(samples, "good", sample(1))
+            clock.time += 60
+        assert len(await timeline(samples, "good")) == 2
+
+
 async def test_a_dummy_sample_is_kept_without_monitors(records: Records, clock: Clock) -> None:
     seen: list[Any] = []
     async with taking(records, [lambda *arguments: seen.append(arguments)]) as samples:
