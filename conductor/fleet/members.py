@@ -11,6 +11,9 @@ _CHECK_SECONDS = 1.0
 _GROWTH = 1.25
 """A fleet that has grown or shrunk by this factor since the last time is told so."""
 
+_SMALL = 8
+"""Of fewer servers the samples come within a quarter of a second anyway."""
+
 
 class Members:
     """Watches the versions of plugins and groups, since a burst of edits needs telling once.
@@ -23,7 +26,7 @@ class Members:
         self._joining = joining
         self._definitions = definitions
         self._plugins = self._told()
-        self._size = 1
+        self._size = _SMALL
         self._groups = definitions.version("groups")
 
     async def run(self) -> None:
@@ -46,8 +49,8 @@ class Members:
 
     def _tell_size(self) -> None:
         """Satellites spread their samples by the number of servers they know of since they joined."""
-        size = len(self._roster.online)
-        if size and not self._size / _GROWTH < size < self._size * _GROWTH:
+        size = max(len(self._roster.online), _SMALL)
+        if not self._size / _GROWTH < size < self._size * _GROWTH:
             self._size = size
             self._roster.tell_all("update", {"numServers": size})
 

@@ -260,7 +260,7 @@ async def test_monitors_of_a_real_satellite(deployment: Deployment, client: Clie
 
 async def test_monitors_samples_are_spread_over_the_fleet_as_it_is_now(alone: Station) -> None:
     """Better: satellites learn that the fleet has grown."""
-    agents = [alone.agent("") for _ in range(6)]
+    agents = [alone.agent("") for _ in range(11)]
     try:
         for agent in agents:
             await agent.open()
