@@ -54,6 +54,7 @@ from conductor.api import (
     jobs,
     magic,
     misc,
+    monitors,
     multiple,
     references,
     revisions,
@@ -106,6 +107,8 @@ from conductor.leadership import Leadership
 from conductor.live.connection import connect
 from conductor.live.embedded import EmbeddedRedis, RedisMissing
 from conductor.live.keys import keys
+from conductor.monitoring.quick import QuickMonitors
+from conductor.monitoring.retention import Retention
 from conductor.monitoring.samples import Samples
 from conductor.outbound.daily import DailyCounts
 from conductor.outbound.http import HttpClient
@@ -217,7 +220,6 @@ async def _running(
         files = Files.open(settings.files_url or (data_dir / "files").as_uri())
         archive = JobArchive(records)
         stored_servers = SearchableDocuments(records, SERVERS, tables.servers)
-        samples = Samples(records)
 
         signals = Signals()
         activity = ActivityLog(records)
@@ -229,6 +231,7 @@ async def _running(
         definitions = Definitions(
             records, signals, active_jobs=office.count_of_event, apart={"secrets": vault}
         )
+        samples = Samples(records, definitions, QuickMonitors(settings.quick_monitors, settings.quick_max))
         expiry = FileExpiry(records, files)
         of_jobs = job_uploads(settings.client)
         job_files = JobFiles(files, archive, expiry, of_jobs.rules, active=office.job)
@@ -291,7 +294,8 @@ async def _running(
                 job.details = "The scheduler was switched off and must be switched on again by hand."
             job.stats |= {"aborted": aborted, "left": left} if reason else {}
 
-        metrics = Metrics([lambda: _gauges(office, roster, signals)])
+        fleet_monitors = [monitors.exposition_of(samples, roster)] if settings.metrics_monitors else []
+        metrics = Metrics([lambda: _gauges(office, roster, signals)], fleet_monitors)
         house = Administration(
             records=records,
             archive=archive,
@@ -332,6 +336,9 @@ async def _running(
         house.jobs.mailer = mailer
         house.jobs.browsers = browsers
         house.maintenance.register("password recovery", recovery.purge)
+        house.maintenance.register(
+            "timelines", Retention(samples.timelines, settings.timeline_expiration).trim
+        )
         house.maintenance.register("expired files", lambda: expiry.expire(int(clock.now())))
         secret_values = Secrets(definitions, vault, signals)
 
@@ -449,6 +456,7 @@ async def _running(
                 ),
                 *buckets.endpoints(bucket_contents, bucket, signals),
                 *servers.endpoints(roster, stored_servers, samples),
+                *monitors.endpoints(definitions, roster, stored_servers, samples),
                 *mail_api.endpoints(mailer, settings),
                 *tickets_api.endpoints(tickets, facts, mailer.templates, settings),
                 *web_hooks_api.endpoints(
@@ -508,6 +516,7 @@ async def _running(
             action_ports=action_ports,
             duties=(("ticket mail", notices.run),),
             house=house,
+            secrets_of_plugin=secret_values.of_plugin,
         )
 
         for running, name in (

@@ -136,6 +136,31 @@ class TicketSettings(msgspec.Struct, kw_only=True):
     date_time_format: str = "[dddd], [mmmm] [mday], [yyyy] [hour12]:[mi] [ampm]"
 
 
+def quick_monitors() -> list[Json]:
+    """The stock quick monitors."""
+    rate = {
+        "suffix": "/sec",
+        "min_vert_scale": 1024,
+        "delta": True,
+        "delta_min_value": 0,
+        "divide_by_delta": True,
+    }
+    rows: tuple[tuple[str, str, str, str, Json], ...] = (
+        ("_qm_cpu_load", "CPU Load Average", "cpu.avgLoad", "float", {"suffix": "", "min_vert_scale": 1.0}),
+        ("_qm_cpu_usage", "CPU Usage %", "cpu.currentLoad", "float", {"suffix": "%", "min_vert_scale": 100}),
+        ("_qm_mem_used", "Memory in Use", "mem.used", "bytes", {"suffix": ""}),
+        ("_qm_mem_avail", "Memory Available", "mem.available", "bytes", {"suffix": ""}),
+        ("_qm_disk_read_sec", "Disk Read (Bytes)", "fs.rx", "bytes", rate),
+        ("_qm_disk_write_sec", "Disk Write (Bytes)", "fs.wx", "bytes", rate),
+        ("_qm_net_in_sec", "Network In (Bytes)", "net.rx", "bytes", rate),
+        ("_qm_net_out_sec", "Network Out (Bytes)", "net.tx", "bytes", rate),
+    )
+    return [
+        {"id": id, "title": title, "source": source, "type": kind, **more}
+        for id, title, source, kind, more in rows
+    ]
+
+
 class Settings(msgspec.Struct, kw_only=True):
     # Identity and stores
     base_app_url: str = "http://localhost:5522"
@@ -259,6 +284,15 @@ class Settings(msgspec.Struct, kw_only=True):
     """`enabled`, `metadata_url`, `repo_url_template`, `ttl` in seconds, over the stock ones."""
     multi: Json = {}
     """`list_url`, `cache_ttl`, `enable_version_checks`, `upgrade_command` of conductors."""
+    # Monitoring
+    quick_monitors: list[Json] = msgspec.field(default_factory=quick_monitors)
+    """One number each of every quick sample (contract monitoring.md §6)."""
+    quick_max: int = 60
+    """Quick samples kept of each server, one a second."""
+    timeline_expiration: str = "10 years"
+    """How long the history of monitors is kept: a number and a unit from minutes to years."""
+    metrics_monitors: bool = True
+    """`/metrics` shows the monitors of all online servers to whoever may read it; false: the conductor's own."""
 
     # Answers
     ttl: int = 300

@@ -20,7 +20,7 @@ from conductor.definitions.defaults import seed
 from conductor.definitions.repository import Definitions
 from conductor.errors import Deposed
 from conductor.fleet.browsers import Browsers
-from conductor.fleet.joining import Joining
+from conductor.fleet.joining import Joining, SecretsOfPlugin
 from conductor.fleet.members import Members
 from conductor.fleet.roster import Roster
 from conductor.fleet.sockets import Sockets
@@ -86,6 +86,7 @@ class Primary:
         key_usage: KeyUsage,
         browsers: Browsers,
         forget: Sequence[Callable[[], None]],
+        secrets_of_plugin: SecretsOfPlugin,
         house: Administration,
         action_ports: ActionPorts,
         duties: Sequence[tuple[str, Callable[[], Coroutine[Any, Any, None]]]] = (),
@@ -118,6 +119,7 @@ class Primary:
         self._duties = duties
         self._action_ports = action_ports
         self._house = house
+        self._secrets_of_plugin = secrets_of_plugin
 
     async def serve(self, epoch: int) -> None:
         """Read everything, open for callers and satellites, and act until cancelled."""
@@ -162,7 +164,14 @@ class Primary:
         )
         for_actions.open(engine)
         for_workflows.open(engine)
-        joining = Joining(self._roster, self._servers, self._definitions, self._settings, self._signals)
+        joining = Joining(
+            self._roster,
+            self._servers,
+            self._definitions,
+            self._settings,
+            self._signals,
+            self._secrets_of_plugin,
+        )
         known = await self._servers.all()
         self._roster.expect({str(server["id"]): server for server in known}, RETURN_SECONDS)
         members = Members(self._roster, joining, self._definitions)
@@ -190,7 +199,7 @@ class Primary:
             processes.close()
             await self._sockets.close_all()
             if self._leadership.holds_lease:  # a clean stop
-                await self._samples.flush()
+                await self._samples.finish()
                 await self._key_usage.flush()
                 await self._house.statistics.flush()
             self._forget_everything()

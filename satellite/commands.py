@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 class MonitorPlugins(Protocol):
     """Who runs the plugins of the samples."""
 
-    def replace(self, *, groups: Any = None, commands: Any = None) -> None: ...
+    def replace(self, *, groups: Any = None, commands: Any = None, servers: Any = None) -> None: ...
 
     def request_test(self, request: dict[str, Any]) -> None: ...
 
@@ -98,7 +98,9 @@ class Commands:
     def update(self, data: dict[str, Any]) -> None:
         if isinstance(data.get("plugins"), list):
             self._scripts.replace(data["plugins"])
-        self._monitors.replace(groups=data.get("groups"), commands=data.get("commands"))
+        self._monitors.replace(
+            groups=data.get("groups"), commands=data.get("commands"), servers=data.get("numServers")
+        )
 
     def _masters(self, data: dict[str, Any]) -> None:
         masters = data.get("masters")

@@ -1,5 +1,6 @@
 """The satellite's composition root: builds every part, starts and stops them in order."""
 
+import satellite.slim  # noqa: F401, I001 - first, see there
 import argparse
 import asyncio
 import os

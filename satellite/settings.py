@@ -59,6 +59,8 @@ class Settings(msgspec.Struct, kw_only=True):
     # Samples
     monitoring_enabled: bool = True
     quickmon_enabled: bool = True
+    docker_enabled: bool = True
+    """Containers are in the samples where a docker command is installed."""
     monitor_plugin_concurrency: int = 0
     """Monitor plugins at a time; 0: the number of CPU threads."""
 

@@ -55,7 +55,7 @@ class Health:
         )
 
     async def metrics(self, request: web.BaseRequest) -> web.StreamResponse:
-        text, content_type = self._metrics.render()
+        text, content_type = await self._metrics.render()
         return web.Response(body=text, headers={hdrs.CONTENT_TYPE: content_type, hdrs.SERVER: SERVER})
 
     @staticmethod

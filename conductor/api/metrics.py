@@ -1,7 +1,7 @@
 """Request metrics. Counting is a few additions; prometheus_client is imported when somebody asks."""
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -12,15 +12,19 @@ _BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
 Gauges = Callable[[], Mapping[str, float]]
 """Other parts' values at this moment, by metric name without the prefix `opsorbit_`."""
 
+Text = Callable[[], Awaitable[str]]
+"""More lines of the exposition, of a part that writes them itself."""
+
 
 class Metrics:
     """Requests by endpoint and code, and a latency histogram by endpoint."""
 
-    def __init__(self, gauges: Iterable[Gauges] = ()) -> None:
+    def __init__(self, gauges: Iterable[Gauges] = (), texts: Iterable[Text] = ()) -> None:
         self._counts: dict[tuple[str, str], int] = {}
         self._latencies: dict[str, list[int]] = {}
         self._sums: dict[str, float] = {}
         self._gauges = tuple(gauges)
+        self._texts = tuple(texts)
         self._registry: Any = None
 
     def observe(self, endpoint: str, code: str, seconds: float) -> None:
@@ -42,8 +46,12 @@ class Metrics:
     def count(self, endpoint: str, code: str) -> int:
         return self._counts.get((endpoint, code), 0)
 
-    def render(self) -> tuple[bytes, str]:
+    async def render(self) -> tuple[bytes, str]:
         """The exposition text and its content type."""
+        own, content_type = self._own()
+        return b"".join((own, *[(await text()).encode() for text in self._texts])), content_type
+
+    def _own(self) -> tuple[bytes, str]:
         from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
         from prometheus_client.gc_collector import GCCollector
         from prometheus_client.process_collector import ProcessCollector

@@ -18,7 +18,7 @@ _RUN_AS = ("uid", "gid")
 _RUNS = frozenset(("command", "script", "cwd", *_RUN_AS))
 """What runs, and as whom."""
 _DECISIVE = (*sorted(_RUNS), "type", "params", "enabled")
-_ONE_OF = {"kill": ("", "none", "parent", "all"), "format": ("", "text", "json", "xml")}
+_ONE_OF = {"kill": ("", "none", "parent", "all"), "format": ("", "text", "json", "xml", "prometheus")}
 _IN_HOUSE = ("action", "scheduler")
 """Types that run on the conductor's own host."""
 

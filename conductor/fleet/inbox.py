@@ -14,7 +14,6 @@ from conductor.signals import Actor, Notice, Signals
 from shared import clock, ids
 from shared.protocol.frames import Frame, FrameError
 from shared.protocol.messages import JobCopy, JobLog, JobResult, JobUpdate, MetaRow, Resume
-from shared.protocol.updates import storable
 
 NOTICES = frozenset({"notice", "warning", "error", "critical"})
 
@@ -38,6 +37,7 @@ class Inbox:
         common: dict[str, Callable[[Any], Any]] = {
             "monitor": self._monitor,
             "quickmon": self._quickmon,
+            "monitorPluginTestResult": self._plugin_test,
         }
         acknowledged = {
             "resume": self._resume,
@@ -99,10 +99,13 @@ class Inbox:
     def _monitor(self, data: Any) -> None:
         record = self._roster.online.get(self._server_id)
         if record is not None:
-            self._samples.minute(record, _document(data))
+            self._samples.minute(record, _object(data))
 
     def _quickmon(self, data: Any) -> None:
-        self._samples.quick(self._server_id, _document(data))
+        self._samples.quick(self._server_id, _object(data))
+
+    def _plugin_test(self, data: Any) -> None:
+        self._roster.plugin_tests.answered(self._server_id, _object(data))
 
     def _notice(self, level: str, data: dict[str, Any]) -> None:
         self._signals.publish(
@@ -120,13 +123,6 @@ def _object(data: Any) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise FrameError(f"an object was expected, not {type(data).__name__}")
     return data
-
-
-def _document(data: Any) -> dict[str, Any]:
-    """An object that is going to be kept as it is."""
-    if not storable(_object(data)):
-        raise FrameError("what is nested too deeply, or JSON has not, cannot be stored")
-    return dict(data)
 
 
 def _text_of_job(data: Any) -> tuple[str, str]:

@@ -1,6 +1,6 @@
 """Joining: from a satellite's hello to its place in the roster (contract satellite_protocol.md §2)."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import structlog
@@ -18,6 +18,9 @@ from shared.protocol import tokens
 
 _BAD_TOKEN = "Invalid authentication token."  # noqa: S105 - a text for people
 
+SecretsOfPlugin = Callable[[str], Mapping[str, str]]
+"""The variables that a monitor plugin is given."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -30,6 +33,10 @@ class Visitor:
         self.nonce = ids.hex_id()
 
 
+def _no_secrets(plugin_id: str) -> Mapping[str, str]:
+    return {}
+
+
 class Joining:
     def __init__(
         self,
@@ -38,7 +45,9 @@ class Joining:
         definitions: Definitions,
         settings: Settings,
         signals: Signals,
+        secrets_of_plugin: SecretsOfPlugin = _no_secrets,
     ) -> None:
+        self._secrets_of_plugin = secrets_of_plugin
         self._roster = roster
         self._stored = stored
         self._definitions = definitions
@@ -88,11 +97,15 @@ class Joining:
             "groups": record["groups"],
             "numServers": len(self._roster.online),
             "features": {"api_finish_job": True},
-            **self.lists(),
+            **self.lists(record["groups"]),
         }
 
-    def lists(self) -> dict[str, Any]:
-        """Plugins as satellites need them: `plugins` of events, `commands` of monitors."""
+    def lists(self, groups: Iterable[str]) -> dict[str, Any]:
+        """Plugins as a satellite needs them: `plugins` of events, `commands` of monitors.
+
+        Monitor plugins carry their secrets: a server gets those of its groups alone, and no disabled one.
+        """
+        member_of = set(groups)
         plugins = self._definitions.all("plugins")
         default = self._settings.default_plugin_credentials.get("monitor")
         return {
@@ -101,12 +114,14 @@ class Joining:
                 {
                     **plugin,
                     "groups": plugin.get("groups") or [],
-                    "sec": {},
+                    "sec": dict(self._secrets_of_plugin(str(plugin["id"]))),
                     "uid": plugin.get("uid") or (default.uid if default else ""),
                     "gid": plugin.get("gid") or (default.gid if default else ""),
                 }
                 for plugin in plugins
-                if plugin.get("type") == "monitor" and plugin.get("enabled")
+                if plugin.get("type") == "monitor"
+                and plugin.get("enabled")
+                and not (plugin.get("groups") and member_of.isdisjoint(plugin["groups"]))
             ],
         }
 

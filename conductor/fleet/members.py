@@ -8,6 +8,11 @@ from conductor.fleet.joining import Joining
 from conductor.fleet.roster import Roster
 
 _CHECK_SECONDS = 1.0
+_GROWTH = 1.25
+"""A fleet that has grown or shrunk by this factor since the last time is told so."""
+
+_SMALL = 8
+"""Of fewer servers the samples come within a quarter of a second anyway."""
 
 
 class Members:
@@ -20,7 +25,8 @@ class Members:
         self._roster = roster
         self._joining = joining
         self._definitions = definitions
-        self._plugins = definitions.version("plugins")
+        self._plugins = self._told()
+        self._size = _SMALL
         self._groups = definitions.version("groups")
 
     async def run(self) -> None:
@@ -29,15 +35,27 @@ class Members:
         while True:
             await asyncio.sleep(_CHECK_SECONDS)
             self.tell_plugins()
+            self._tell_size()
             if self._groups != (version := self._definitions.version("groups")):
                 self._groups = version
                 await self._regroup()
 
     def tell_plugins(self) -> None:
-        """Send every satellite the plugins if they have changed."""
-        if self._plugins != (version := self._definitions.version("plugins")):
-            self._plugins = version
-            self._roster.tell_all("update", self._joining.lists())
+        """Send every satellite its plugins if they or their secrets have changed."""
+        if self._plugins != (versions := self._told()):
+            self._plugins = versions
+            for server_id, record in self._roster.online.items():
+                self._roster.tell(server_id, "update", self._joining.lists(record["groups"]))
+
+    def _tell_size(self) -> None:
+        """Satellites spread their samples by the number of servers they know of since they joined."""
+        size = max(len(self._roster.online), _SMALL)
+        if not self._size / _GROWTH < size < self._size * _GROWTH:
+            self._size = size
+            self._roster.tell_all("update", {"numServers": size})
+
+    def _told(self) -> tuple[int, int]:
+        return self._definitions.version("plugins"), self._definitions.version("secrets")
 
     async def _regroup(self) -> None:
         groups = self._definitions.all("groups")
@@ -46,5 +64,7 @@ class Members:
             if member_of != record["groups"]:
                 record["groups"] = member_of
                 record["keywords"] = servers.keywords(record)
-                self._roster.tell(server_id, "update", {"groups": member_of})
+                self._roster.tell(
+                    server_id, "update", {"groups": member_of, **self._joining.lists(member_of)}
+                )
                 await self._joining.save(record)

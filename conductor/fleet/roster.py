@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from conductor.fleet.connection import Connection
+from conductor.fleet.plugin_tests import PluginTests
 from shared import clock
 from shared.protocol.messages import LogAck, ResultAck, SendCopy
 
@@ -34,6 +35,7 @@ class Roster:
         self._recent: dict[str, Record] = {}
         self._expected: dict[str, Record] = {}
         self._expected_until = 0.0
+        self.plugin_tests = PluginTests(self.tell)
         self.before_launch: Callable[[], None] = _nothing
         """Called before each launch, to tell satellites what they must know by then."""
         self.signed: Callable[[Mapping[str, Any]], Mapping[str, Any]] = _unchanged

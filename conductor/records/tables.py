@@ -260,3 +260,13 @@ events = sa.Table(
     sa.Index("ix_events_resource", "resource", "seq"),
     sa.Index("ix_events_occurred", "occurred"),
 )
+
+timelines = sa.Table(
+    "timelines",
+    metadata,
+    # History of monitors, an hour of a server in two rows: resolution 60 its minutes, 3600 their sum.
+    sa.Column("server", _key(64), primary_key=True),
+    sa.Column("resolution", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("start", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("doc", sa.LargeBinary, nullable=False),  # msgpack (monitoring/buckets.py)
+)

@@ -5,7 +5,7 @@ import platform
 from typing import Any
 
 import satellite
-from satellite.monitors import network, system
+from satellite.monitors import docker, network, system
 from satellite.monitors.memory import read_memory
 from satellite.settings import Config
 
@@ -32,7 +32,7 @@ class HostInfo:
             "platform": system.platform_name(),
             "release": platform.release(),
             "quickmon": settings.quickmon_enabled and settings.monitoring_enabled,
-            "features": {"testMonitorPlugin": True, "dockerStats": False},
+            "features": {"testMonitorPlugin": True, "dockerStats": docker.installed()},
             "os": system.operating_system(),
             "memory": memory,
             "cpu": system.processor(),

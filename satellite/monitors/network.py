@@ -10,7 +10,12 @@ _COUNTERS = ("rx_bytes", "rx_errors", "rx_dropped", "tx_bytes", "tx_errors", "tx
 _COLUMNS = (0, 2, 3, 8, 10, 11)
 _VIRTUAL = ("docker", "br-", "veth", "virbr", "vmnet", "vboxnet", "cni", "flannel", "tap", "tun")
 _MOST_CONNECTIONS = 2000
-_STATES = {"NONE": "UNCONNECTED"}
+_STATES = {
+    "NONE": "UNCONNECTED",
+    "FIN_WAIT1": "FIN-WAIT-1",
+    "FIN_WAIT2": "FIN-WAIT-2",
+    "SYN_RECV": "SYN-RECV",
+}
 
 Counters = dict[str, int]
 
@@ -78,7 +83,7 @@ def connections() -> list[dict[str, Any]]:
     return [
         {
             "type": "tcp" if entry.type == socket.SOCK_STREAM else "udp",
-            "state": _STATES.get(entry.status, entry.status),
+            "state": _STATES.get(entry.status, entry.status.replace("_", "-")),
             "local_addr": _address(entry.laddr),
             "remote_addr": _address(entry.raddr),
             "pid": entry.pid or 0,

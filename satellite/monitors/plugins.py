@@ -15,6 +15,7 @@ import structlog
 from satellite.jobs import credentials
 from satellite.jobs.command_line import CommandLineError, arguments
 from satellite.jobs.environment import own_environment
+from satellite.monitors import exporter
 from satellite.settings import Config
 
 if TYPE_CHECKING:
@@ -92,6 +93,12 @@ class MonitorPluginRuns:
 def _run(plugin: Json, timeout: float, base: dict[str, str]) -> tuple[Any, str]:
     """Run one plugin in the calling thread; failures are texts."""
     command = str(plugin.get("command", ""))
+    if plugin.get("format") == exporter.FORMAT and exporter.is_url(command):
+        try:
+            return _parsed(exporter.fetch(command, timeout), plugin), ""
+        except (OSError, ValueError) as error:
+            return f"Error: Could not read {command}: {error}", ""
+    script = "" if plugin.get("format") == exporter.FORMAT else str(plugin.get("script") or "")
     try:
         account = credentials.resolve(plugin.get("uid"), plugin.get("gid"))
     except credentials.SetupError:
@@ -103,8 +110,8 @@ def _run(plugin: Json, timeout: float, base: dict[str, str]) -> tuple[Any, str]:
     with tempfile.TemporaryDirectory(prefix="opsorbit-monitor-", ignore_cleanup_errors=True) as folder:
         try:
             argv = arguments(command, environment)
-            if plugin.get("script"):
-                argv.append(_write_script(folder, str(plugin["script"])))
+            if script:
+                argv.append(_write_script(folder, script))
             process = subprocess.Popen(
                 argv,
                 stdin=subprocess.DEVNULL,
@@ -127,7 +134,7 @@ def _run(plugin: Json, timeout: float, base: dict[str, str]) -> tuple[Any, str]:
                 with suppress(ProcessLookupError, PermissionError):
                     os.killpg(process.pid, signal.SIGKILL)
     text = output[:_MOST_OUTPUT].decode(errors="replace")
-    return parse(text, plugin.get("format")), errors[:_MOST_OUTPUT].decode(errors="replace")
+    return _parsed(text, plugin), errors[:_MOST_OUTPUT].decode(errors="replace")
 
 
 def _write_script(folder: str, text: str) -> str:
@@ -136,6 +143,12 @@ def _write_script(folder: str, text: str) -> str:
     with open(path, "w") as file:
         file.write(text + "\n")
     return path
+
+
+def _parsed(text: str, plugin: Json) -> Any:
+    if plugin.get("format") == exporter.FORMAT:
+        return exporter.read(text, exporter.chosen(str(plugin.get("script") or "")))
+    return parse(text, plugin.get("format"))
 
 
 def parse(text: str, form: Any) -> Any:

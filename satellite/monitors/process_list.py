@@ -13,6 +13,7 @@ _STATES = {
     "R": "Running", "S": "Sleeping", "D": "Sleeping", "I": "Idle", "Z": "Zombie", "T": "Stopped",
     "t": "Stopped", "W": "Paged", "X": "Dead",
 }  # fmt: skip
+_CLASSES = {0: "Other", 1: "FIFO", 2: "RR", 3: "Batch", 4: "ISO", 5: "Idle", 6: "Deadline"}
 
 
 class ProcessList:
@@ -65,10 +66,18 @@ def _row(process: Process, state: str, age: float, now: float, percent: float, m
         "priority": process.priority,
         "nice": process.nice,
         "tty": "?" if not process.tty else str(process.tty),
+        "class": _class(process.pid),
         "threads": process.threads,
         "time": process.ticks // TICKS_PER_SECOND,
         "command": command_of(process.pid, process.name),
     }
+
+
+def _class(pid: int) -> str:
+    try:
+        return _CLASSES.get(os.sched_getscheduler(pid), "Unknown")
+    except (OSError, AttributeError):
+        return "Unknown"
 
 
 @lru_cache(maxsize=256)

@@ -1,7 +1,7 @@
 """When samples are taken and sent (contract monitor_data.md §1).
 
-Collected in one thread of its own, so that neither the loop nor two samples ever wait for each other; a hung
-network file system then stops the samples and nothing else.
+Minute samples are collected in a thread of their own, so that the loop never waits for them. Mounts have another
+one: a hung network file system is missing in the samples and stops nothing.
 """
 
 import asyncio
@@ -13,6 +13,8 @@ from typing import Any, Protocol
 import structlog
 
 from satellite.jobs.held import HeldJobs
+from satellite.monitors import docker
+from satellite.monitors.mounts import Mounts
 from satellite.monitors.network import hostname
 from satellite.monitors.plugins import MonitorPluginRuns
 from satellite.monitors.samples import Samples
@@ -41,10 +43,15 @@ class Sampler:
         self._samples = Samples()
         self._plugins = MonitorPluginRuns(config)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="samples")
+        self._mounts = Mounts()
+        self._servers = 0
         self._hash = int(hashlib.md5(hostname().encode(), usedforsecurity=False).hexdigest()[:8], 16)
 
-    def replace(self, *, groups: Any = None, commands: Any = None) -> None:
+    def replace(self, *, groups: Any = None, commands: Any = None, servers: Any = None) -> None:
+        """What the conductor tells of us. `servers`: how many it has, which spreads the samples of many."""
         self._plugins.replace(groups=groups, commands=commands)
+        if isinstance(servers, int) and servers > 0:
+            self._servers = servers
 
     def request_test(self, request: dict[str, Any]) -> None:
         self._plugins.request_test(request)
@@ -64,8 +71,10 @@ class Sampler:
         finally:
             self._thread.shutdown(wait=False, cancel_futures=True)
 
+    def _width(self) -> int:
+        return max(min(self._servers or self._link.servers, _MOST_SERVERS), 1)
+
     async def _every_second(self) -> None:
-        loop = asyncio.get_running_loop()
         while True:
             await self._link.joined.wait()
             await asyncio.sleep(1 - time.time() % 1)
@@ -73,15 +82,14 @@ class Sampler:
             if not (settings.monitoring_enabled and settings.quickmon_enabled):
                 continue
             try:
-                sample = await loop.run_in_executor(self._thread, self._samples.quick)
+                sample = self._samples.quick()  # a tenth of a millisecond, and /proc never waits
                 commands = await self._plugins.results(quick=True)
             except Exception:
                 log.exception("quick sample failed")
                 continue
             if commands is not None:
                 sample["commands"] = commands
-            spread = self._hash % max(min(self._link.servers, _MOST_SERVERS), 1)
-            await asyncio.sleep(spread / 1000)
+            await asyncio.sleep(self._hash % self._width() / 1000)
             self._link.send("quickmon", sample)
 
     async def _every_minute(self) -> None:
@@ -89,27 +97,36 @@ class Sampler:
             await self._link.joined.wait()
             if not len(self._jobs):
                 await asyncio.sleep(_AFTER_JOIN)
-                await self._minute()
+                await self._minute(slept=_AFTER_JOIN)
             while self._link.joined.is_set():
                 await asyncio.sleep(60 - time.time() % 60)
                 date = now()
-                width = max(min(self._link.servers, _MOST_SERVERS), 1) * _SPREAD
-                await asyncio.sleep(1 + self._hash % width / 1000)
-                await self._minute(date)
+                delay = 1 + self._hash % (self._width() * _SPREAD) / 1000
+                await asyncio.sleep(delay)
+                await self._minute(date, delay)
 
-    async def _minute(self, date: float | None = None) -> None:
+    async def _minute(self, date: float | None = None, slept: float = 0) -> None:
         loop = asyncio.get_running_loop()
         settings = self._config.settings
+        containers: dict[str, Any] | None = None
         held = {attempt.pid: attempt.key.id for attempt in self._jobs}
         try:
             if settings.monitoring_enabled:
                 commands = await self._plugins.results()
-                data = await loop.run_in_executor(self._thread, self._samples.minute, held, commands)
+                mounts = await self._mounts.read()
+                containers = (
+                    await docker.containers() if settings.docker_enabled and docker.installed() else None
+                )
+                data = await loop.run_in_executor(
+                    self._thread, self._samples.minute, held, commands, mounts, slept
+                )
             else:
                 data = self._samples.dummy(held)
         except Exception:
             log.exception("minute sample failed")
             return
+        if containers is not None:
+            data["docker"] = containers
         data["jobs"] = len(self._jobs)
         self._link.send(
             "monitor",

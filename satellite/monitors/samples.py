@@ -31,8 +31,15 @@ class Samples:
             "net": network.totals(),
         }
 
-    def minute(self, jobs: dict[int, str], commands: dict[str, Any] | None) -> dict[str, Any]:
-        """`jobs`: session leader → job ID; `commands`: results of monitor plugins, None without any."""
+    def minute(
+        self,
+        jobs: dict[int, str],
+        commands: dict[str, Any] | None,
+        mounts: dict[str, dict[str, Any]] | None = None,
+        slept: float = 0,
+    ) -> dict[str, Any]:
+        """`jobs`: session leader → job ID; `commands`: results of monitor plugins, None without any; `mounts`:
+        None when they could not be read in time; `slept`: seconds waited before, for the statistics."""
         began = monotonic()
         now = time.time()
         uptime = now - system.boot_time()
@@ -44,7 +51,7 @@ class Samples:
             "os": system.operating_system(),
             "memory": memory,
             "cpu": system.processor() | self._minute_cpu.sample(),
-            "mounts": disks.mounts(),
+            "mounts": mounts or {},
             "interfaces": interfaces,
             "conns": connections,
             "processes": self._processes.sample(uptime, now, memory.get("total", 0), jobs),
@@ -52,9 +59,11 @@ class Samples:
         }
         if commands is not None:
             sample["commands"] = commands
+        if mounts is None:
+            sample["errors"] = ["mounts"]
         sample["metrics"] = {
             "scale": 1000,
-            "perf": {"total": int((monotonic() - began) * 1000)},
+            "perf": {"total": int((monotonic() - began + slept) * 1000), "sleep": int(slept * 1000)},
             "counters": {},
         }
         return sample

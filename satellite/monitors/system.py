@@ -16,6 +16,7 @@ _CACHE_LEVELS = {
     ("2", "Unified"): "l2",
     ("3", "Unified"): "l3",
 }
+_FREQUENCY = "/sys/devices/system/cpu/cpu0/cpufreq"
 _UNITS = {"K": 1024, "M": 1024**2}
 
 
@@ -74,9 +75,17 @@ def processor() -> dict[str, Any]:
         "family": first.get("cpu family", ""),
         "model": first.get("model", ""),
         "stepping": first.get("stepping", ""),
+        "revision": "",
+        "voltage": "",
         "speed": speed,
+        "speedMin": _gigahertz("cpuinfo_min_freq"),
+        "speedMax": _gigahertz("cpuinfo_max_freq") or speed,
+        "governor": _text(f"{_FREQUENCY}/scaling_governor"),
         "cores": cores,
         "physicalCores": len(physical) or cores,
+        "performanceCores": len(physical) or cores,
+        "efficiencyCores": 0,
+        "socket": "",
         "processors": len({value for key, value in rows if key == "physical id"}) or 1,
         "flags": flags,
         "virtualization": bool({"vmx", "svm"} & set(flags.split())),
@@ -112,6 +121,11 @@ def boot_time() -> float:
 def _os_release() -> dict[str, str]:
     rows = re.findall(r'^(\w+)="?([^"\n]*)"?$', _text("/etc/os-release"), re.MULTILINE)
     return dict(rows)
+
+
+def _gigahertz(name: str) -> float:
+    text = _text(f"{_FREQUENCY}/{name}")
+    return round(int(text) / 1_000_000, 2) if text.isdigit() else 0
 
 
 def _caches() -> dict[str, int]:

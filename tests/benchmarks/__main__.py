@@ -13,7 +13,15 @@ import uvloop
 from conductor.cli.client import ApiError, Client
 from conductor.cli.deployment import deployed
 from conductor.cli.processes import ProcessError
-from tests.benchmarks import conductor_alone, end_to_end, footprint, reads, schedule, workflows
+from tests.benchmarks import (
+    conductor_alone,
+    end_to_end,
+    footprint,
+    monitoring,
+    reads,
+    schedule,
+    workflows,
+)
 from tests.benchmarks.fleet import FleetError
 from tests.benchmarks.loadgen import LoadError
 from tests.benchmarks.report import Figure, table
@@ -22,7 +30,17 @@ from tests.benchmarks.websocket import UpgradeError
 
 Group = Callable[[], Awaitable[list[Figure]]]
 
-GROUPS = ("footprint", "schedule", "end-to-end", "simulated", "workflows", "definitions", "samples", "jobs")
+GROUPS = (
+    "footprint",
+    "monitoring",
+    "schedule",
+    "end-to-end",
+    "simulated",
+    "workflows",
+    "definitions",
+    "samples",
+    "jobs",
+)
 """In the order in which they run: what fills the database comes last."""
 
 _FAILURES = (ApiError, FleetError, LoadError, ProcessError, UpgradeError, OSError, TimeoutError, LookupError)
@@ -49,6 +67,10 @@ async def _measure(url: str, api_key: str, size: Size, wanted: Sequence[str]) ->
             if "schedule" in wanted:
                 due, idle = size.scheduled_events
                 figures += await _group("schedule", lambda: schedule.schedule(due, idle))
+            if "monitoring" in wanted:
+                figures += await _group("monitoring", lambda: monitoring.in_process(folder, size))
+            if not set(wanted) - {"monitoring", "schedule"}:
+                return figures
             deployment = await stack.enter_async_context(deployed(folder, step=_say))
             url, api_key = deployment.url, deployment.api_key
             groups["footprint"] = lambda: footprint.idle(deployment, size.idle_seconds)

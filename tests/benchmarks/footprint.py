@@ -12,6 +12,8 @@ from tests.benchmarks.report import Figure
 
 _MB = 1024 * 1024
 _RETRY = 0.005
+_SETTLE = 4.0
+"""Seconds after which the start is over: the first minute sample comes one second after the join."""
 _HEALTHY = b" 200 "
 
 
@@ -29,6 +31,7 @@ async def start_up(folder: Path) -> list[Figure]:
 async def idle(deployment: Deployment, seconds: float) -> list[Figure]:
     """CPU and resident memory of both processes, with the satellite connected and no job running."""
     conductor, satellite = psutil.Process(deployment.conductor.pid), psutil.Process(deployment.satellite.pid)
+    await asyncio.sleep(_SETTLE)
     before = [_busy(conductor), _busy(satellite)]
     started = time.perf_counter()
     await asyncio.sleep(seconds)

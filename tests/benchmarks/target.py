@@ -25,8 +25,14 @@ class Size:
     searches: int = 1000
     creates: int = 500
     rows: int = 20_000
-    satellites: int = 200
-    sample_rounds: int = 5
+    satellites: int = 500
+    sample_rounds: int = 2
+    monitored: int = 500
+    """Servers whose minute samples are taken in this process."""
+    monitored_minutes: int = 10
+    history_servers: int = 1000
+    history_days: int = 30
+    queries: int = 500
     idle_seconds: float = 10.0
     scheduled_events: tuple[int, int] = (1000, 50_000)
     """Due in one second; idle."""
@@ -43,6 +49,11 @@ QUICK = Size(
     rows=1000,
     satellites=40,
     sample_rounds=1,
+    monitored=100,
+    monitored_minutes=3,
+    history_servers=50,
+    history_days=3,
+    queries=100,
     idle_seconds=3.0,
     scheduled_events=(1000, 5000),
 )
