@@ -9,17 +9,16 @@ import aiohttp
 import structlog
 
 from satellite.commands import Commands, MonitorPlugins
-from satellite.handshake import ReconnectError, RefusedError, hello, join_token
+from satellite.handshake import ReconnectError, RefusedError, call_credentials, hello, join_token
 from satellite.jobs.held import HeldJobs
 from satellite.outbox import Outbox
 from satellite.plugins.scripts import PluginScripts
 from satellite.reports.acknowledged import AcknowledgedReports
 from satellite.reports.base import BaseReports
 from satellite.reports.delivery import Delivery
-from satellite.settings import Config, Settings
+from satellite.settings import Config
 from shared.clock import Seconds
 from shared.protocol.frames import SUBPROTOCOL, Frame, FrameError, encoding_for
-from shared.protocol.tokens import server_token
 
 _HANDSHAKE_TIMEOUT: Seconds = 30.0
 
@@ -66,7 +65,7 @@ class Connection:
             self._delivery = Delivery(
                 session,
                 base_url,
-                lambda: _credentials(parts.config.settings),
+                lambda: call_credentials(parts.config.settings),
                 parts.jobs.discard,
                 parts.verify_tls(),
             )
@@ -147,11 +146,3 @@ class Connection:
             self._parts.jobs.attach(reports)
         servers = body.get("numServers")
         self._on_joined(self._outbox, servers if isinstance(servers, int) and servers > 0 else 1)
-
-
-def _credentials(settings: Settings) -> dict[str, str]:
-    """What `finish_job` is signed with; the cluster's secret comes first (satellite_agent.md §1)."""
-    token = settings.auth_token
-    if settings.secret_key:
-        token = server_token(settings.server_id, settings.secret_key)
-    return {"server": settings.server_id, "auth": token}

@@ -4,7 +4,7 @@ import random
 from typing import Any
 
 from satellite.settings import Settings
-from shared.protocol.tokens import nonce_token
+from shared.protocol.tokens import nonce_token, server_token
 
 
 class RefusedError(Exception):
@@ -38,6 +38,14 @@ def hello(settings: Settings, hostname: str, info: dict[str, Any]) -> dict[str, 
         "hostname": settings.hostname or hostname,
         "info": info,
     }
+
+
+def call_credentials(settings: Settings) -> dict[str, str]:
+    """What our HTTP calls are signed with; the cluster's secret comes first (satellite_agent.md §1)."""
+    token = settings.auth_token
+    if settings.secret_key:
+        token = server_token(settings.server_id, settings.secret_key)
+    return {"server": settings.server_id, "auth": token}
 
 
 def join_token(settings: Settings, nonce: str) -> str:

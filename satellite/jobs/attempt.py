@@ -4,7 +4,8 @@
         └──────────── set-up failed, or aborted before the start ────────────────────────▲
 
 Everything happens on the event loop in reaction to an event: journal committed, tick, process ended, timer.
-No task and no thread belongs to an attempt, so that thousands can run.
+No task and no thread belongs to an attempt, so that thousands can run; files that it brings or leaves travel
+in tasks of `transfers`.
 """
 
 import asyncio
@@ -17,6 +18,7 @@ import structlog
 
 from satellite import processes
 from satellite.jobs import ending
+from satellite.jobs.attempt_files import AttemptFiles
 from satellite.jobs.directory import AbortRecord, JobDirectory
 from satellite.jobs.ending import End, Style
 from satellite.jobs.host import Host
@@ -90,6 +92,7 @@ class Attempt:
         self._disk_failures = 0
         self._lost = False
         self._has_stdin = False
+        self._files = AttemptFiles(launch, self.directory, host, self.note)
 
     # What others ask
 
@@ -104,6 +107,11 @@ class Attempt:
         if self.phase is Phase.FINISHED:
             return HeldState.LOST if self._lost else HeldState.FINISHED
         return HeldState.RUNNING
+
+    @property
+    def transferring(self) -> bool:
+        """Its files are under way: it lives, although no process of it does."""
+        return self._files.under_way
 
     def log_chunk(self, offset: int, length: int) -> bytes:
         return self.output.chunk(offset, length) if self.output else b""
@@ -137,6 +145,18 @@ class Attempt:
             self._fail(f"Setup Error: {failure.strerror}: the journal of jobs")
             return
         faults.reach("satellite.taken")
+        if not self._files.fetch(self._fetched):
+            self._spawn()
+
+    def _fetched(self, failure: str) -> None:
+        if self.phase is not Phase.PREPARING:
+            return
+        if failure:
+            self._fail(failure)
+        else:
+            self._spawn()
+
+    def _spawn(self) -> None:
         assert self._program is not None and self.output is not None  # noqa: S101, PT018
         try:
             shim = str(shim_in(self._host.data))
@@ -264,7 +284,7 @@ class Attempt:
             self.directory.write_abort(self._abort)
         except OSError as error:
             log.warning("abort was not recorded", job=self.key.id, error=str(error))
-        if self.phase is Phase.PREPARING:
+        if self.phase is Phase.PREPARING or self._files.under_way:
             self._conclude({})
         else:
             self._terminate()
@@ -341,7 +361,16 @@ class Attempt:
                 self._observer.log_grew(self)
                 self._host.loop.call_soon(self._drain, still)
                 return
-        self._conclude(self._own_result())
+        self._hand_over(self._own_result())
+
+    def _hand_over(self, result: dict[str, Any]) -> None:
+        """Upload what the plugin wants to keep, then conclude."""
+        if self.launch.job.get("runner"):  # it has uploaded them itself
+            self._conclude({**result, "files": self.report.files} if self.report.files else result)
+        elif self._lost or not self._files.send(
+            self.report.files, lambda files: self._conclude({**result, "files": files} if files else result)
+        ):
+            self._conclude(result)
 
     def _own_result(self) -> dict[str, Any]:
         if self.report.completed or self._abort is not None:
@@ -403,6 +432,7 @@ class Attempt:
             self._termination.cancel()
         if self._timer is not None:
             self._timer.cancel()
+        self._files.cancel()
 
     def _open_output(self) -> Output:
         params = self.launch.job.get("params")

@@ -108,7 +108,13 @@ class HeldJobs:
     # Time
 
     async def run(self) -> None:
-        """Tick until cancelled; asleep while no job runs."""
+        """Tick, and carry jobs' files, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._host.transfers.run(), name="files of jobs")
+            group.create_task(self._tick(), name="ticks")
+
+    async def _tick(self) -> None:
+        """Asleep while no job runs."""
         next_second = monotonic() + _SECOND
         while True:
             if not self._busy:

@@ -9,6 +9,7 @@ import msgspec
 
 from satellite.jobs.environment import own_environment
 from satellite.jobs.journal import Journal
+from satellite.jobs.transfers import Transfers
 from satellite.plugins.scripts import PluginScripts
 from satellite.settings import Config
 
@@ -31,6 +32,7 @@ class Host:
         self.scripts = scripts
         self.base_url = base_url
         """`http://host:port` of the conductor we are, or were last, connected to."""
+        self.transfers = Transfers(config, base_url)
         self.own_environment = own_environment(os.environ)
         self.loop = asyncio.get_running_loop()
         self.encoder = msgspec.json.Encoder()

@@ -10,7 +10,7 @@ _MERGED = ("data", "serverData", "workflowData")
 _REDRAWN = frozenset({"status", "perf", "table", "html", "markdown", "text", "push"})
 _PUSHABLE = frozenset({"tags", "actions", "limits"})
 _ECHO_MARKS = ("type", "state")
-_NO_FILES = "WARNING: Output files are not supported by this satellite, they were left on the host"
+_NOT_A_LIST = "WARNING: Invalid syntax: Not an array: files"
 
 
 class PluginReport:
@@ -23,6 +23,8 @@ class PluginReport:
         self.fields: dict[str, Any] = {}
         self.closed = False
         """Nothing more is accepted: the plugin reported its completion, or the job was aborted."""
+        self.files: list[Any] = []
+        """Entries for output files (contract satellite_agent.md §5.10), in the order they came."""
         self._changed: set[str] = set()
 
     @property
@@ -41,7 +43,10 @@ class PluginReport:
         if "push" in message:
             warnings += self._push(message["push"])
         if "files" in message:
-            warnings.append(_NO_FILES)
+            if isinstance(message["files"], list):
+                self.files += message["files"]
+            else:
+                warnings.append(_NOT_A_LIST)
         update = allowed(message, PLUGIN_KEYS)
         for key in ("push", "files", "complete", "code"):
             update.pop(key, None)
@@ -78,9 +83,9 @@ class PluginReport:
         warnings = []
         gathered: dict[str, list[Any]] = self.fields.setdefault("push", {})
         for key, values in push.items():
-            if key == "files":
-                warnings.append(_NO_FILES)
-            elif key not in _PUSHABLE:
+            if key == "files" and isinstance(values, list):
+                self.files += values
+            elif key not in _PUSHABLE and key != "files":
                 warnings.append("WARNING: Invalid key in push object.")
             elif not isinstance(values, list):
                 warnings.append(f"WARNING: Invalid push syntax: Property is not an array: {key}")

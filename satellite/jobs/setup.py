@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 import satellite
-from satellite.jobs import credentials
+from satellite.jobs import credentials, inputs
 from satellite.jobs.command_line import BUILT_IN, CommandLineError, arguments
 from satellite.jobs.credentials import SetupError as SetupError
 from satellite.jobs.directory import JobDirectory, Record
@@ -54,7 +54,7 @@ def prepare(launch: Launch, directory: JobDirectory, host: Host) -> Program:
             version=satellite.VERSION,
             base_url=host.base_url(),
             cwd=directory.work,
-            log_file=_log_file(launch, directory),
+            log_file=log_file(launch, directory),
             account=account,
             job_env=host.config.settings.job_env,
         )
@@ -67,9 +67,6 @@ def prepare(launch: Launch, directory: JobDirectory, host: Host) -> Program:
     except OSError as error:
         raise SetupError(f"Setup Error: {error.strerror or error}: {error.filename or ''}") from None
     warnings = [f"WARNING: Environment variable was left out: {name}" for name in left_out]
-    given = launch.details.get("input")
-    if isinstance(given, dict) and given.get("files"):
-        warnings.append("WARNING: Input files are not supported by this satellite, they were left out")
     return Program(argv=argv, environment=environment, account=account, foreign=foreign, warnings=warnings)
 
 
@@ -91,12 +88,12 @@ def _write_directory(launch: Launch, directory: JobDirectory, host: Host, user: 
 def _stdin(launch: Launch, directory: JobDirectory, host: Host) -> dict[str, Any]:
     """The line a plugin reads (contract satellite_agent.md §5.5)."""
     settings = host.config.settings
-    line: dict[str, Any] = {"xy": 1, **launch.job, **launch.details}
+    line: dict[str, Any] = {"xy": 1, **launch.job, **inputs.for_plugin(launch.job, launch.details)}
     line |= {
         "type": "event",
         "activity": None,
         "cwd": directory.work,
-        "log_file": _log_file(launch, directory),
+        "log_file": log_file(launch, directory),
         "secrets": launch.sec,
         "base_url": host.base_url(),
         "socket_opts": settings.socket_opts,
@@ -107,7 +104,14 @@ def _stdin(launch: Launch, directory: JobDirectory, host: Host) -> dict[str, Any
     return line
 
 
-def _log_file(launch: Launch, directory: JobDirectory) -> str:
+def owner_of(launch: Launch) -> Account | None:
+    """Whom the job's own files belong to, None where that is the satellite's own user. Raises SetupError."""
+    account = credentials.resolve(launch.job.get("uid"), launch.job.get("gid"))
+    return account if credentials.is_foreign(account) else None
+
+
+def log_file(launch: Launch, directory: JobDirectory) -> str:
+    """`JOB_LOG`: what a plugin writes there becomes an output file."""
     return f"{directory.work}/job-{launch.job['id']}.log"
 
 

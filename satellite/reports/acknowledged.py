@@ -21,6 +21,8 @@ class AcknowledgedReports:
         self._outbox = outbox
         self._noted: dict[AttemptKey, int] = {}
         """Meta rows sent in updates; the result carries all of them."""
+        self._introduced: set[AttemptKey] = set()
+        """Whose process the conductor knows."""
 
     def resume(self, attempts: Iterable[Attempt]) -> None:
         held = list(attempts)
@@ -36,7 +38,9 @@ class AcknowledgedReports:
     def second(self, attempts: Iterable[Attempt], usage: Mapping[AttemptKey, dict[str, Any]]) -> None:
         at = monotonic()
         for attempt in attempts:
-            if attempt.phase is Phase.RUNNING and at - attempt.started >= _UPDATE_EVERY:
+            if attempt.transferring:
+                self._send_update(attempt, {})
+            elif attempt.phase is Phase.RUNNING and at - attempt.started >= _UPDATE_EVERY:
                 self._send_update(attempt, usage.get(attempt.key, {}))
             if attempt.phase is not Phase.FINISHED:
                 self.log_grew(attempt)
@@ -62,6 +66,7 @@ class AcknowledgedReports:
 
     def close(self) -> None:
         self._noted.clear()
+        self._introduced.clear()
 
     def acknowledged(self, attempt: Attempt, ack: LogAck) -> None:
         attempt.shipping.acknowledge(ack.size, attempt.log_size, rewind=ack.rewind)
@@ -72,11 +77,12 @@ class AcknowledgedReports:
         if attempt.phase is Phase.FINISHED:
             self._send_result(attempt)
         elif attempt.phase is Phase.RUNNING:
-            self._noted.pop(attempt.key, None)
+            self.forget(attempt.key)
             self._send_update(attempt, {})
 
     def forget(self, key: AttemptKey) -> None:
         self._noted.pop(key, None)
+        self._introduced.discard(key)
 
     def _send_chunk(self, attempt: Attempt, offset: int, data: bytes) -> None:
         self._outbox.put(
@@ -88,8 +94,9 @@ class AcknowledgedReports:
     def _send_update(self, attempt: Attempt, usage: dict[str, Any]) -> None:
         update = attempt.report.take_changes() | usage
         sent = self._noted.get(attempt.key)
-        if sent is None:
+        if attempt.pid and attempt.key not in self._introduced:
             update |= {"pid": attempt.pid, "cwd": attempt.directory.work}
+            self._introduced.add(attempt.key)
         rows = attempt.meta[sent or 0 :]
         self._noted[attempt.key] = len(attempt.meta)
         if update or rows:

@@ -43,6 +43,13 @@ def stream_token(job_id: str, secret_key: str) -> str:
     return sha256_hex("stream", job_id, secret_key)
 
 
+def url_signature(subject: str, expires: int, secret_key: str) -> str:
+    """Opens one thing by URL until `expires`, Unix seconds: 43 URL-safe characters."""
+    text = f"url\n{expires}\n{subject}".encode()
+    digest = hmac.digest(secret_key.encode(), text, "sha256")
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+
 def matches(given: str, expected: str) -> bool:
     """Whether two tokens are equal, in constant time."""
     return hmac.compare_digest(given.encode(errors="surrogatepass"), expected.encode())

@@ -5,7 +5,7 @@ not to. Tests wait on `until`, never on a clock.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -13,6 +13,8 @@ from aiohttp import WSMsgType, web
 
 from shared.ids import short_id
 from shared.protocol.frames import SUBPROTOCOL, Encoding, encoding_for
+
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 PATIENCE = 12.0
 TOKEN = "f" * 64
@@ -31,6 +33,8 @@ class Peer:
         self.ack_results = True
         self.finish_statuses: list[int] = []
         """HTTP statuses for the next `finish_job` calls; afterwards 200."""
+        self.routes: dict[str, Handler] = {}
+        """Further HTTP calls by path; a path that ends in a slash stands for all that is below it."""
         self.answer_hello: tuple[str, Any] | None = None
         self._encoding: Encoding | None = None
         self._socket: web.WebSocketResponse | None = None
@@ -92,6 +96,13 @@ class Peer:
             await self._changed.wait_for(condition)
             return condition()
 
+    async def until_later(self, condition: Callable[[], Any]) -> Any:
+        """As `until`, for what no frame tells of."""
+        async with asyncio.timeout(PATIENCE):
+            while not (value := condition()):
+                await asyncio.sleep(0.01)
+            return value
+
     async def joined(self, times: int = 1) -> None:
         await self.until(lambda: self.joins >= times)
 
@@ -140,6 +151,9 @@ class Peer:
             return web.json_response({"code": 0, "master": True})
         if request.path == "/api/app/finish_job":
             return await self._finish(request)
+        for path, handler in self.routes.items():
+            if request.path == path or (path.endswith("/") and request.path.startswith(path)):
+                return await handler(request)
         socket = web.WebSocketResponse(
             protocols=(SUBPROTOCOL,) if self.acknowledged else (), max_msg_size=100 * 1024**2
         )

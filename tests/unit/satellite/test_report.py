@@ -41,7 +41,7 @@ def test_messages_merge(messages: list[dict[str, Any]], fields: dict[str, Any]) 
         ({"push": 5}, "Not an object."),
         ({"push": {"id": []}}, "Invalid key"),
         ({"push": {"tags": "x"}}, "not an array: tags"),
-        ({"files": ["x"]}, "Output files are not supported"),
+        ({"files": "x"}, "Not an array: files"),
     ],
 )
 def test_wrong_syntax_is_warned_of(message: dict[str, Any], warning: str) -> None:
