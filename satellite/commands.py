@@ -126,7 +126,7 @@ class Commands:
         if attempt is None:
             log.info("abort of an unknown job", job=abort.id)
         else:
-            attempt.abort(abort.reason)
+            attempt.stop(abort.reason)
 
     def _log_ack(self, data: dict[str, Any]) -> None:
         ack = msgspec.convert(data, LogAck)

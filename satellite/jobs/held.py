@@ -1,7 +1,6 @@
 """Every attempt this host holds: the only way in for commands, ticks and reports."""
 
 import asyncio
-import time
 from collections.abc import Callable, Iterator
 
 import structlog
@@ -143,10 +142,11 @@ class HeldJobs:
         usage = {}
         if running:
             table = processes.table()
-            uptime = time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else at
+            uptime = processes.uptime()
             for attempt in running:
-                usage[attempt.key] = attempt.usage.sample(table, attempt.pid, at, uptime)
-                attempt.second()
+                if not attempt.runner:
+                    usage[attempt.key] = attempt.usage.sample(table, attempt.pid, at, uptime)
+                self._safely(attempt.second)
         self._reports.second(self, usage)
 
     # What attempts announce

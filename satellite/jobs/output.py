@@ -92,6 +92,11 @@ class Output:
             self._append(text, done, errors_done)
         return more
 
+    def written(self) -> int:
+        """Bytes of log, with what the job has written and we have not read yet."""
+        stdout, stderr = os.fstat(self.stdout).st_size, os.fstat(self.stderr).st_size
+        return self.size + max(stdout - self._stdout_done, 0) + max(stderr - self._stderr_done, 0)
+
     def truncated(self) -> bool:
         """Whether the job cut one of its own files; what is there now is then read from the beginning."""
         cut = False
