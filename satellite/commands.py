@@ -65,6 +65,7 @@ class Commands:
                 "log_ack": self._log_ack,
                 "result_ack": self._result_ack,
                 "send_copy": self._send_copy,
+                "draining": lambda _: self._jobs.draining.heard(),
             }
 
     def joined(self, data: dict[str, Any]) -> None:

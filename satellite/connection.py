@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
@@ -18,6 +18,7 @@ from satellite.reports.base import BaseReports
 from satellite.reports.delivery import Delivery
 from satellite.settings import Config
 from shared.clock import Seconds
+from shared.ids import hex_id
 from shared.protocol.frames import SUBPROTOCOL, Frame, FrameError, encoding_for
 
 _HANDSHAKE_TIMEOUT: Seconds = 30.0
@@ -38,6 +39,8 @@ class Parts:
     monitors: MonitorPlugins
     host_info: Callable[[], Awaitable[tuple[str, dict[str, Any]]]]
     """Gives (host name, `hello.info`)."""
+    instance: str = field(default_factory=hex_id)
+    """Of this process: tells a reconnection from a second satellite with our ID."""
 
     def verify_tls(self) -> bool:
         return bool(self.config.settings.socket_opts.get("rejectUnauthorized", True))
@@ -91,7 +94,7 @@ class Connection:
     async def _read(self) -> None:
         settings = self._parts.config.settings
         hostname, info = await self._parts.host_info()
-        self._outbox.put("hello", hello(settings, hostname, info))
+        self._outbox.put("hello", hello(settings, hostname, info | {"instance": self._parts.instance}))
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(_HANDSHAKE_TIMEOUT) as deadline:
             async for message in self._socket:

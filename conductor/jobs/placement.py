@@ -109,6 +109,8 @@ def _why_not(
 ) -> str | None:
     if not server.get("enabled", True):
         return "The server is disabled."
+    if server.get("draining"):
+        return "The server is draining: it takes no more jobs."
     most = max_jobs(server, fleet.groups)
     if most and fleet.load.get(str(server["id"]), 0.0) + mass > most:
         return f"The server has reached its maximum of {most:g} concurrent jobs."

@@ -60,6 +60,7 @@ def prepare(launch: Launch, directory: JobDirectory, host: Host) -> Program:
             log_file=log_file(launch, directory),
             account=account,
             job_env=host.config.settings.job_env,
+            legacy=host.config.settings.cronicle,
         )
         environment, left_out = job_environment(
             host.own_environment, launch.job, launch.details, launch.sec, here
