@@ -90,19 +90,19 @@ class Closing:
     def _settle(self, delay: Seconds) -> None:
         """Wait for members of the job's group that still write for it, such as `tee`."""
         life = self._life
-        if life.pid and processes.group_lives(life.pid) and self._still_busy():
+        if life.pid and self._still_busy():
             life.later(delay, self._settle, _NEXT_LOOK)
         else:
             self._drain(still=True)
 
     def _still_busy(self) -> bool:
         life = self._life
+        if life.termination is not None and life.kill_policy == "all":
+            return life.termination.unfinished
+        if life.output is None or not processes.group_lives(life.pid):
+            return False
         table = processes.table()
         members = [p.pid for p in table.values() if p.group == life.pid and p.state not in "ZX"]
-        if life.abort is not None and life.kill_policy == "all":
-            return bool(members)
-        if life.output is None:
-            return False
         return processes.anyone_has_open(members, (life.output.stdout, life.output.stderr))
 
     def _drain(self, still: bool) -> None:

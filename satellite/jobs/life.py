@@ -20,6 +20,7 @@ from satellite.jobs.directory import AbortRecord, JobDirectory
 from satellite.jobs.ending import Style
 from satellite.jobs.host import Host
 from satellite.jobs.launch import AttemptKey, Launch
+from satellite.jobs.limits import most_log
 from satellite.jobs.lines import OutputLines
 from satellite.jobs.output import Output
 from satellite.jobs.report import PluginReport
@@ -122,7 +123,8 @@ class Life:
             stamp=_stamp if shell and given.get("annotate") else None,
             legacy=bool(self.host.config.settings.cronicle),
         )
-        self.output = Output(self.directory, lines)
+        most = most_log(self.launch.job, self.host.config.settings.max_output_bytes)
+        self.output = Output(self.directory, lines, most)
         return self.output
 
     def forget_stdin(self) -> None:

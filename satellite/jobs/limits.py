@@ -12,6 +12,7 @@ from shared.clock import Seconds
 
 _GRACE: Seconds = 2.0
 """The conductor's own check comes first, since it also notifies. Ours is for when it is away."""
+_FLOOD_BYTES = 16 * 1024 * 1024
 _KINDS = ("time", "log", "mem", "cpu")
 
 
@@ -26,6 +27,14 @@ class Reading(NamedTuple):
     """Bytes."""
 
 
+def most_log(job: Mapping[str, Any], most_output: int) -> int:
+    """Bytes of log after which a job is ended, and no more is kept; 0: none."""
+    amounts = [amount for kind, amount, _ in _aborting(job) if kind == "log"]
+    if most_output:
+        amounts.append(most_output)
+    return int(min(amounts, default=0))
+
+
 class LimitWatch:
     """The limits of one job, asked once a second.
 
@@ -36,7 +45,15 @@ class LimitWatch:
     def __init__(self, job: Mapping[str, Any], most_output: int = 0) -> None:
         self._limits = list(_aborting(job))
         self._most_output = most_output
+        self._most_log = most_log(job, most_output)
         self._since: dict[int, Seconds] = {}
+
+    def flooded(self, log_bytes: int) -> bool:
+        """So far beyond the end of its log that the disk may not wait for a second look."""
+        return 0 < self._most_log < log_bytes and log_bytes > 2 * self._most_log + _FLOOD_BYTES
+
+    def flood(self) -> str:
+        return _text("log", self._most_log, 0.0)
 
     def exceeded(self, reading: Reading, at: Seconds) -> str:
         """Why the job has to end, or nothing. `at` is monotonic."""

@@ -33,6 +33,8 @@ class Running:
             life.note("full", f"WARNING: Log could not be written, it will follow: {error.strerror}")
         if life.output.size > before:
             life.grew()
+        if life.abort is None and self._limits.flooded(life.output.written()):
+            self._aborting.abort(self._limits.flood(), retry_ok=True)
 
     def second(self) -> None:
         """The slower checks."""
@@ -41,6 +43,8 @@ class Running:
             return
         if life.output.truncated():
             life.note("cut", "WARNING: The job cut its own output file, some of its output may be missing")
+        if life.output.full:
+            life.note("flood", "WARNING: The job has written more than is kept of its log")
         at = monotonic()
         figures = life.report.fields if life.runner else life.usage.latest
         reading = Reading(

@@ -45,6 +45,11 @@ class Termination:
         processes.send(pids, signal.SIGTERM)
         self._timer = self._loop.call_later(timeout, self._harder)
 
+    @property
+    def unfinished(self) -> bool:
+        """Somebody is left who was told to end, and may yet get the second signal."""
+        return self._all and bool(self._targets())
+
     def cancel(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
