@@ -12,6 +12,7 @@ from satellite.commands import Commands, MonitorPlugins
 from satellite.handshake import ReconnectError, RefusedError, call_credentials, hello, join_token
 from satellite.jobs.held import HeldJobs
 from satellite.outbox import Outbox
+from satellite.plugins import tools
 from satellite.plugins.scripts import PluginScripts
 from satellite.reports.acknowledged import AcknowledgedReports
 from satellite.reports.base import BaseReports
@@ -94,7 +95,7 @@ class Connection:
     async def _read(self) -> None:
         settings = self._parts.config.settings
         hostname, info = await self._parts.host_info()
-        self._outbox.put("hello", hello(settings, hostname, info | {"instance": self._parts.instance}))
+        self._outbox.put("hello", hello(settings, hostname, info | self._own_info()))
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(_HANDSHAKE_TIMEOUT) as deadline:
             async for message in self._socket:
@@ -108,6 +109,9 @@ class Connection:
                 if self._receive(frame):
                     deadline.reschedule(loop.time() + settings.ping_timeout_sec)
         log.info("the conductor closed the connection", code=self._socket.close_code)
+
+    def _own_info(self) -> dict[str, Any]:
+        return {"instance": self._parts.instance, "tools": tools.available()}
 
     def _receive(self, frame: Frame) -> bool:
         """True: a sign of life that counts (contract §1.1: an echo; and the join itself)."""

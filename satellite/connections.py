@@ -1,7 +1,7 @@
 """Internet sockets of processes, with their bytes, asked of the kernel directly (`sock_diag`, Linux).
 
-Only the sockets of the processes that are asked for are looked at: first their descriptors, then one dump of
-the kernel's table for each protocol.
+First the descriptors of the processes that are asked for, and only if one of them is a socket one dump of the
+kernel's table for each protocol.
 """
 
 import os
@@ -46,24 +46,46 @@ class Connection(NamedTuple):
     """Sent and received since it was opened; 0 for UDP."""
 
 
-def of_processes(pids: Iterable[int]) -> list[Connection] | None:
-    """Connections of these processes, each once; None where the kernel cannot be asked."""
-    owners: dict[int, int] = {}
-    for pid in pids:
-        for inode in _inodes(pid):
-            owners.setdefault(inode, pid)
-    if not owners:
-        return []
-    found: list[Connection] = []
-    try:
-        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_SOCK_DIAG) as asked:
-            asked.settimeout(_TIMEOUT)
-            for protocol, name in ((socket.IPPROTO_TCP, "tcp"), (socket.IPPROTO_UDP, "udp")):
-                for family in (socket.AF_INET, socket.AF_INET6):
-                    found += _dump(asked, family, protocol, name, owners)
-    except (OSError, AttributeError, struct.error):
-        return None
-    return found[:_MOST_CONNECTIONS]
+class Table:
+    """The kernel's tables at one moment, read when the first socket is asked for. One for all jobs."""
+
+    def __init__(self) -> None:
+        self._messages: dict[int, tuple[str, bytes]] | None = None
+        self._unreadable = False
+
+    def of(self, pids: Iterable[int]) -> list[Connection] | None:
+        """Connections of these processes, each once; None where the kernel cannot be asked."""
+        owners: dict[int, int] = {}
+        for pid in pids:
+            for inode in _inodes(pid):
+                owners.setdefault(inode, pid)
+        if not owners:
+            return []
+        if self._messages is None and not self._unreadable:
+            self._read()
+        if self._messages is None:
+            return None
+        found = [
+            _connection(message[1], inode, pid, message[0])
+            for inode, pid in owners.items()
+            if (message := self._messages.get(inode)) is not None
+        ]
+        return found[:_MOST_CONNECTIONS]
+
+    def _read(self) -> None:
+        messages: dict[int, tuple[str, bytes]] = {}
+        try:
+            with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_SOCK_DIAG) as asked:
+                asked.settimeout(_TIMEOUT)
+                for protocol, name in ((socket.IPPROTO_TCP, "tcp"), (socket.IPPROTO_UDP, "udp")):
+                    for family in (socket.AF_INET, socket.AF_INET6):
+                        for message in _dump(asked, family, protocol):
+                            (inode,) = struct.unpack_from("=I", message, _INODE_AT)
+                            messages[inode] = name, message
+        except (OSError, AttributeError, struct.error):
+            self._unreadable = True
+        else:
+            self._messages = messages
 
 
 def _inodes(pid: int) -> Iterator[int]:
@@ -78,9 +100,7 @@ def _inodes(pid: int) -> Iterator[int]:
                 yield int(target[8:-1])
 
 
-def _dump(
-    asked: socket.socket, family: int, protocol: int, name: str, owners: dict[int, int]
-) -> Iterator[Connection]:
+def _dump(asked: socket.socket, family: int, protocol: int) -> Iterator[bytes]:
     request = _REQUEST.pack(family, protocol, 1 << (_INFO - 1), 0xFFFFFFFF)
     asked.send(_HEADER.pack(_HEADER.size + len(request), _SOCK_DIAG_BY_FAMILY, _DUMP, 0, 0) + request)
     while True:
@@ -92,11 +112,8 @@ def _dump(
                 return
             message = data[place + _HEADER.size : place + length]
             place += (length + 3) & ~3
-            if len(message) < _MESSAGE_BYTES:
-                continue
-            (inode,) = struct.unpack_from("=I", message, _INODE_AT)
-            if inode in owners:
-                yield _connection(message, inode, owners[inode], name)
+            if len(message) >= _MESSAGE_BYTES:
+                yield message
 
 
 def _connection(message: bytes, inode: int, pid: int, name: str) -> Connection:

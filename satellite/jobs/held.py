@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 import structlog
 
-from satellite import processes
+from satellite import connections, processes
 from satellite.jobs.attempt import Attempt, Phase
 from satellite.jobs.draining import REFUSAL, Draining
 from satellite.jobs.host import Host
@@ -175,9 +175,11 @@ class HeldJobs:
         if running:
             table = processes.table()
             uptime = processes.uptime()
+            unwanted = self._host.config.settings.disable_job_network_io or not processes.HAS_PROC
+            sockets = None if unwanted else connections.Table()
             for attempt in running:
                 if not attempt.runner:
-                    usage[attempt.key] = attempt.usage.sample(table, attempt.pid, at, uptime)
+                    usage[attempt.key] = attempt.usage.sample(table, attempt.pid, at, uptime, sockets)
                 self._safely(attempt.second)
         self._reports.second(self, usage)
 

@@ -58,7 +58,7 @@ class Life:
         self.phase = Phase.PREPARING
         self.directory = JobDirectory(host.jobs, self.key)
         self.report = PluginReport(self.key.id)
-        self.usage = Usage(network=not host.config.settings.disable_job_network_io)
+        self.usage = Usage()
         self.shipping = Shipping()
         self.style = style_of(launch)
         self.meta: list[MetaRow] = []

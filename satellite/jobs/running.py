@@ -1,10 +1,13 @@
 """While the process runs: its output is taken in, and its limits are kept where the conductor cannot."""
 
+import os
+
 import structlog
 
 from satellite.jobs.aborting import Aborting
 from satellite.jobs.life import Life, Phase
 from satellite.jobs.limits import LimitWatch, Reading
+from satellite.jobs.setup import log_file
 from shared import faults
 from shared.clock import monotonic
 
@@ -33,8 +36,8 @@ class Running:
             life.note("full", f"WARNING: Log could not be written, it will follow: {error.strerror}")
         if life.output.size > before:
             life.grew()
-        if life.abort is None and self._limits.flooded(life.output.written()):
-            self._aborting.abort(self._limits.flood(), retry_ok=True)
+            if life.abort is None and self._limits.flooded(life.output.written()):
+                self._aborting.abort(self._limits.flood(), retry_ok=True)
 
     def second(self) -> None:
         """The slower checks."""
@@ -49,12 +52,20 @@ class Running:
         figures = life.report.fields if life.runner else life.usage.latest
         reading = Reading(
             elapsed=at - life.started,
-            log_bytes=life.output.written(),
+            log_bytes=max(life.output.written(), _size(log_file(life.launch, life.directory))),
             cpu=_current(figures.get("cpu")),
             mem=_current(figures.get("mem")),
         )
         if reason := self._limits.exceeded(reading, at):
             self._aborting.abort(reason, retry_ok=True)
+
+
+def _size(path: str) -> int:
+    """Of what a plugin writes into `JOB_LOG` itself."""
+    try:
+        return os.stat(path, follow_symlinks=False).st_size
+    except OSError:
+        return 0
 
 
 def _current(series: object) -> float:

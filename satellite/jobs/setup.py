@@ -17,7 +17,7 @@ import msgspec
 import satellite
 from satellite.handshake import call_credentials
 from satellite.jobs import credentials, inputs
-from satellite.jobs.command_line import BUILT_IN, CommandLineError, arguments
+from satellite.jobs.command_line import BUILT_IN, CommandLineError, arguments, taken_literally
 from satellite.jobs.credentials import SetupError as SetupError
 from satellite.jobs.directory import JobDirectory, Record
 from satellite.jobs.ending import Style
@@ -71,6 +71,9 @@ def prepare(launch: Launch, directory: JobDirectory, host: Host) -> Program:
     except OSError as error:
         raise SetupError(f"Setup Error: {error.strerror or error}: {error.filename or ''}") from None
     warnings = [f"WARNING: Environment variable was left out: {name}" for name in left_out]
+    if literal := taken_literally(argv[1:]):
+        # plugins.md "Where to be better" 4: such a command looks like a shell's and is none.
+        warnings.append(f"WARNING: There is no shell, taken literally: {' '.join(literal)}")
     return Program(argv=argv, environment=environment, account=account, foreign=foreign, warnings=warnings)
 
 

@@ -42,8 +42,7 @@ class Series:
 
 
 class Usage:
-    def __init__(self, *, network: bool = True) -> None:
-        self._network = network
+    def __init__(self) -> None:
         self.cpu = Series()
         self.mem = Series()
         self._ticks: dict[int, tuple[int, int]] = {}
@@ -62,7 +61,14 @@ class Usage:
         """`cpu` and `mem` of the last sample."""
         return {"cpu": self.cpu.document(), "mem": self.mem.document()}
 
-    def sample(self, table: dict[int, Process], root: int, at: Seconds, uptime: Seconds) -> dict[str, Any]:
+    def sample(
+        self,
+        table: dict[int, Process],
+        root: int,
+        at: Seconds,
+        uptime: Seconds,
+        sockets: connections.Table | None = None,
+    ) -> dict[str, Any]:
         """`cpu`, `mem`, `procs` and `conns` for an update; empty when the tree is gone. `at` is monotonic."""
         members = tree(table, root)
         if not members:
@@ -77,7 +83,7 @@ class Usage:
         percent_of_all = 100 * max(total - self._total, 0) / TICKS_PER_SECOND / span
         self._total = total
         commands, users = {}, {}
-        conns, net, counts = self._connections(members)
+        conns, net, counts = self._connections(members, sockets)
         wall, cores = now(), os.cpu_count() or 1
         for process in members:
             start, ticks = before.get(process.pid, (process.start, 0))
@@ -112,10 +118,10 @@ class Usage:
         return figures if conns is None else {**figures, "conns": conns}
 
     def _connections(
-        self, members: list[Process]
+        self, members: list[Process], sockets: connections.Table | None
     ) -> tuple[list[dict[str, Any]] | None, dict[int, int], dict[int, int]]:
         """`conns`, and by process the bytes since the last sample and the number of sockets."""
-        found = connections.of_processes(p.pid for p in members) if self._network and HAS_PROC else None
+        found = sockets.of(p.pid for p in members) if sockets is not None else None
         if found is None:
             return None, {}, {}
         wall = int(now())

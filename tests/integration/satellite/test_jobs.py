@@ -72,6 +72,14 @@ async def test_a_command_without_a_report_ends_as_unknown(joined: Peer) -> None:
     assert b'"NAME":"x y"' in second
 
 
+async def test_a_command_that_looks_like_a_shells_is_warned_of(both: Peer) -> None:
+    """plugins.md "Where to be better" 4."""
+    job_id = await both.launch(command="echo a | wc > x '*.txt'")
+    await both.result(job_id)
+    assert both.logs[job_id] == b"a | wc > x *.txt\n"
+    assert "WARNING: There is no shell, taken literally: > |" in both.meta(job_id)
+
+
 async def test_setup_errors_are_ordinary_results(joined: Peer) -> None:
     cases = {
         "[no-such-plugin]": "is not supported",
