@@ -5,7 +5,7 @@ import json
 import sys
 from pathlib import Path
 
-from tests.acceptance.jobs import finished
+from tests.acceptance.jobs import finished, start
 from tests.processes import Client, Deployment
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "word-count-plugin.json"
@@ -64,3 +64,11 @@ async def test_the_built_in_plugins_run_on_a_real_pair(deployment: Deployment, c
     job = await finished(client, (await client.call("run_event", id=created))["id"])
     assert job["code"]
     assert "Invalid" in job["description"]
+
+
+async def test_a_job_is_kept_to_hosts_that_have_its_tool(deployment: Deployment, client: Client) -> None:
+    """plugins.md "Where to be better" 10: what a host lacks is known before the job is there."""
+    job = await finished(client, await start(client, "exit 0", expression="info.tools.python3"))
+    assert (job["code"], job["server"]) == (0, deployment.server_id)
+    job = await finished(client, await start(client, "exit 0", expression="!info.tools.python3"))
+    assert job["code"]
