@@ -65,6 +65,7 @@ class Commands:
                 "log_ack": self._log_ack,
                 "result_ack": self._result_ack,
                 "send_copy": self._send_copy,
+                "draining": lambda _: self._jobs.draining.heard(),
             }
 
     def joined(self, data: dict[str, Any]) -> None:
@@ -128,7 +129,7 @@ class Commands:
         if attempt is None:
             log.info("abort of an unknown job", job=abort.id)
         else:
-            attempt.abort(abort.reason)
+            attempt.stop(abort.reason)
 
     def _log_ack(self, data: dict[str, Any]) -> None:
         ack = msgspec.convert(data, LogAck)

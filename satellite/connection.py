@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
@@ -12,12 +12,14 @@ from satellite.commands import Commands, MonitorPlugins
 from satellite.handshake import ReconnectError, RefusedError, call_credentials, hello, join_token
 from satellite.jobs.held import HeldJobs
 from satellite.outbox import Outbox
+from satellite.plugins import tools
 from satellite.plugins.scripts import PluginScripts
 from satellite.reports.acknowledged import AcknowledgedReports
 from satellite.reports.base import BaseReports
 from satellite.reports.delivery import Delivery
 from satellite.settings import Config
 from shared.clock import Seconds
+from shared.ids import hex_id
 from shared.protocol.frames import SUBPROTOCOL, Frame, FrameError, encoding_for
 
 _HANDSHAKE_TIMEOUT: Seconds = 30.0
@@ -38,6 +40,8 @@ class Parts:
     monitors: MonitorPlugins
     host_info: Callable[[], Awaitable[tuple[str, dict[str, Any]]]]
     """Gives (host name, `hello.info`)."""
+    instance: str = field(default_factory=hex_id)
+    """Of this process: tells a reconnection from a second satellite with our ID."""
 
     def verify_tls(self) -> bool:
         return bool(self.config.settings.socket_opts.get("rejectUnauthorized", True))
@@ -91,7 +95,7 @@ class Connection:
     async def _read(self) -> None:
         settings = self._parts.config.settings
         hostname, info = await self._parts.host_info()
-        self._outbox.put("hello", hello(settings, hostname, info))
+        self._outbox.put("hello", hello(settings, hostname, info | self._own_info()))
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(_HANDSHAKE_TIMEOUT) as deadline:
             async for message in self._socket:
@@ -105,6 +109,9 @@ class Connection:
                 if self._receive(frame):
                     deadline.reschedule(loop.time() + settings.ping_timeout_sec)
         log.info("the conductor closed the connection", code=self._socket.close_code)
+
+    def _own_info(self) -> dict[str, Any]:
+        return {"instance": self._parts.instance, "tools": tools.available()}
 
     def _receive(self, frame: Frame) -> bool:
         """True: a sign of life that counts (contract §1.1: an echo; and the join itself)."""

@@ -14,6 +14,7 @@ import structlog
 
 from satellite import logs
 from satellite.connection import Parts
+from satellite.drain import DRAIN_SIGNAL, drain
 from satellite.handshake import NoCredentialsError
 from satellite.jobs.held import HeldJobs
 from satellite.jobs.host import Host
@@ -22,7 +23,9 @@ from satellite.jobs.spawn import install_shim
 from satellite.link import Link
 from satellite.monitors.host_info import HostInfo
 from satellite.monitors.sampler import Sampler
+from satellite.plugins import run as plugins
 from satellite.plugins.scripts import PluginScripts
+from satellite.service.instance import AlreadyRunning, Instance
 from satellite.settings import Config, SettingsError
 
 log = structlog.get_logger(__name__)
@@ -32,6 +35,10 @@ def main() -> None:
     """Entry point of `opsorbit-satellite`. Exit status 0 after a signal, 1 when it cannot start."""
     arguments = _arguments()
     data = arguments.data_dir.absolute()
+    if arguments.command == "plugin":
+        sys.exit(plugins.main(arguments.name))
+    if arguments.command == "drain":
+        sys.exit(drain(data, arguments.timeout))
     try:
         config = Config.load(arguments.config or data / "config.json")
     except SettingsError as error:
@@ -41,7 +48,12 @@ def main() -> None:
         _make_folders(data)
     except OSError as error:
         sys.exit(f"Cannot use {error.filename}: {error.strerror}")
-    sys.exit(_loop(run(data, config)))
+    try:
+        with Instance(data):
+            status = _loop(run(data, config))
+    except AlreadyRunning as error:
+        sys.exit(str(error))
+    sys.exit(status)
 
 
 async def run(data: Path, config: Config) -> int:
@@ -58,12 +70,14 @@ async def run(data: Path, config: Config) -> int:
     jobs = HeldJobs(Host(data, config, journal, scripts, link.base_url))
     sampler = Sampler(config, link, jobs)
     jobs.recover(journal.open())
+    loop.add_signal_handler(DRAIN_SIGNAL, jobs.drain)
     parts = Parts(config, jobs, scripts, sampler, HostInfo(config))
     tasks = [
         asyncio.create_task(stopping.wait(), name="stop"),
         asyncio.create_task(link.run(parts), name="link"),
         asyncio.create_task(jobs.run(), name="jobs"),
         asyncio.create_task(sampler.run(), name="samples"),
+        asyncio.create_task(jobs.drained(), name="drain"),
     ]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -121,6 +135,14 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--config", type=Path, default=None, help="settings file (default: config.json in the data directory)"
     )
+    parser.add_argument(
+        "command",
+        nargs="?",
+        choices=("drain", "plugin"),
+        help="drain: let the running satellite finish its jobs and end; plugin: run a built-in plugin here",
+    )
+    parser.add_argument("name", nargs="?", default="", help="of the plugin")
+    parser.add_argument("--timeout", type=float, default=0.0, help="seconds to wait for drain (0: no limit)")
     return parser.parse_args()
 
 

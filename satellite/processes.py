@@ -6,6 +6,7 @@ psutil stands in.
 
 import os
 import signal
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import NamedTuple
@@ -78,6 +79,17 @@ def table() -> dict[int, Process]:
     return {process.pid: process for process in found if process is not None}
 
 
+def uptime() -> float:
+    """Seconds since boot, on the clock that the start times of processes count by."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+
+
+def age(pid: int) -> float:
+    """Seconds since the process started; 0 when it is gone."""
+    process = read(pid) if HAS_PROC else None
+    return max(uptime() - process.start / TICKS_PER_SECOND, 0.0) if process else 0.0
+
+
 def tree(processes: dict[int, Process], root: int) -> list[Process]:
     """`root` and its descendants, and whoever else is in its session or group, root first."""
     children: dict[int, list[int]] = {}
@@ -119,6 +131,20 @@ def anyone_has_open(pids: Iterable[int], descriptors: Iterable[int]) -> bool:
     """Whether one of `pids` has a file of ours (given by our descriptors) open. False where unknowable."""
     wanted = {(status.st_dev, status.st_ino) for status in map(os.fstat, descriptors)}
     return any(file in wanted for pid in pids for file in _open_files(pid))
+
+
+def marked(name: str, value: str) -> list[int]:
+    """Processes that were started with this environment variable, as far as we may look."""
+    wanted = f"{name}={value}".encode()
+    found = []
+    for pid in _pids() if HAS_PROC else ():
+        try:
+            with open(f"/proc/{pid}/environ", "rb") as file:
+                if wanted in file.read().split(b"\0"):
+                    found.append(pid)
+        except OSError:
+            continue
+    return found
 
 
 def send(pids: Iterable[int], number: signal.Signals) -> None:

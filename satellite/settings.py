@@ -55,6 +55,12 @@ class Settings(msgspec.Struct, kw_only=True):
     child_kill_timeout: float = 10.0
     """Seconds from SIGTERM to SIGKILL."""
     airgap: Json = {}
+    cronicle: bool = False
+    """Accept the messages, and give the environment, of Cronicle's plugins."""
+    disable_job_network_io: bool = False
+    """No table of connections for jobs."""
+    max_output_bytes: int = 10 * 1024**3
+    """Output after which a job is aborted although it has no limit of its own; 0: never."""
 
     # Samples
     monitoring_enabled: bool = True

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+_URL = "http://localhost:5522"
+
 
 def version() -> str:
     """The installed version, or `unknown` in a source tree that is not installed."""
@@ -60,4 +62,24 @@ def commands() -> typer.Typer:
     from conductor.cli import workflow
 
     app.add_typer(workflow.commands(), name="workflow")
+    plugin = typer.Typer(no_args_is_help=True, help="Plugins of a conductor.")
+    app.add_typer(plugin, name="plugin")
+
+    @plugin.callback()
+    def plugins() -> None:
+        """Keeps `install` a command of its own name."""
+
+    @plugin.command()
+    def install(
+        file: Annotated[Path, typer.Argument(help="A portable object file: .json or .json.gz.")],
+        url: Annotated[str, typer.Option(envvar="OPSORBIT_URL", help="Of the conductor.")] = _URL,
+        api_key: Annotated[
+            str, typer.Option(envvar="OPSORBIT_API_KEY", help="May create and edit what the file holds.")
+        ] = "",
+    ) -> None:
+        """Create or update the plugins, and what else a portable object file holds."""
+        from conductor.cli.installing import install as install_file
+
+        raise typer.Exit(asyncio.run(install_file(file, url, api_key)))
+
     return app

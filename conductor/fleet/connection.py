@@ -82,6 +82,16 @@ class Connection:
         while self._outbox or self._writing:
             await asyncio.sleep(_DRAIN_POLL)
 
+    async def answers(self, patience: float) -> bool:
+        """Whether the peer answers a ping within `patience` seconds."""
+        self.ping_id, self.ping_sent = ids.short_id("e"), clock.monotonic()
+        before = self.ping_answered
+        self.send("echo", {"id": self.ping_id, "last_ping_ms": self.last_ping_ms})
+        deadline = self.ping_sent + patience
+        while self.server_id and self.ping_answered == before and clock.monotonic() < deadline:
+            await asyncio.sleep(_DRAIN_POLL)
+        return bool(self.server_id) and self.ping_answered != before
+
     async def close(self, reason: bytes) -> None:
         await self._websocket.close(code=WSCloseCode.OK, message=reason)
 

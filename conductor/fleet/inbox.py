@@ -41,6 +41,7 @@ class Inbox:
         }
         acknowledged = {
             "resume": self._resume,
+            "drain": self._drain,
             "job_update": self._update,
             "job_log": self._log,
             "job_result": self._result,
@@ -68,6 +69,16 @@ class Inbox:
         message = msgspec.convert(data, Resume)
         await self._engine.reports.resume(self._server_id, message.jobs)
         self._engine.server_joined(self._server_id)
+
+    def _drain(self, data: Any) -> None:
+        """The server takes no more jobs until it joins again; placement is told before it is answered."""
+        record = self._roster.online.get(self._server_id)
+        if record is None:
+            return
+        if not record.get("draining"):
+            record["draining"] = True
+            self._notice("notice", {"description": f"Server is draining: {record['hostname']}"})
+        self._connection.send("draining", {})
 
     def _update(self, data: Any) -> None:
         self._engine.reports.update(self._server_id, msgspec.convert(data, JobUpdate))

@@ -20,6 +20,8 @@ _BAD_TOKEN = "Invalid authentication token."  # noqa: S105 - a text for people
 
 SecretsOfPlugin = Callable[[str], Mapping[str, str]]
 """The variables that a monitor plugin is given."""
+_PROBE_SECONDS = 2.0
+"""For the present satellite to show that it is alive when another one comes with its ID."""
 
 log = structlog.get_logger(__name__)
 
@@ -79,6 +81,8 @@ class Joining:
             return None
         if self._refuse_duplicate(connection, visitor.server_id, hostname):
             return None  # two clones of one machine said hello before either had joined
+        if await self._refuse_second(connection, visitor, hostname):
+            return None
         record = await self._record(connection, visitor)
         older = self._roster.enter(record, connection)
         if older is not None:
@@ -155,6 +159,24 @@ class Joining:
         if present is None or present["hostname"] == (hostname or server_id):
             return False
         text = f"Server with duplicate ID attempting to connect to the network: {server_id} ({hostname})"
+        self._refuse(connection, text, text)
+        return True
+
+    async def _refuse_second(self, connection: Connection, visitor: Visitor, hostname: str) -> bool:
+        """Refuse another process with the ID of one that is there and alive: they would take turns for ever.
+
+        One that does not answer was cut off, and this is its successor.
+        """
+        present = self._roster.online.get(visitor.server_id)
+        older = self._roster.connection(visitor.server_id)
+        if present is None or older is None:
+            return False
+        info = visitor.hello.get("info")
+        instance = info.get("instance") if isinstance(info, dict) else None
+        known = (present.get("info") or {}).get("instance")
+        if not instance or not known or instance == known or not await older.answers(_PROBE_SECONDS):
+            return False
+        text = f"A second satellite with the same ID was refused: {visitor.server_id} ({hostname})"
         self._refuse(connection, text, text)
         return True
 

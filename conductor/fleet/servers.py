@@ -43,6 +43,7 @@ def joined_record(
         record["autoGroup"] = not record["groups"]
         record["enabled"] = bool(record.get("enabled", True))
         record["created"] = int(now)
+    record.pop("draining", None)  # of an earlier process
     info = hello.get("info")
     record.update(
         id=server_id,

@@ -163,6 +163,8 @@ def _why_not(server: Server, server_id: str, mass: float, fleet: Fleet) -> str |
     """Why the server does not get a job of this weight; 0 asks for no room."""
     if not server.get("enabled", True):
         return "The server is disabled."
+    if server.get("draining"):
+        return "The server is draining: it takes no more jobs."
     if titles := fleet.alerts(server_id):
         return f"The server has an active alert that keeps jobs away: {', '.join(titles)}."
     if mass:

@@ -18,8 +18,8 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from multidict import CIMultiDict
 from yarl import URL
 
-from conductor.outbound.airgap import AirGap
 from conductor.settings import Settings
+from shared.airgap import AirGap
 from shared.clock import monotonic
 
 MOST_REDIRECTS = 32

@@ -5,11 +5,14 @@ unset name is empty. Nothing else is special: `* ? | > < & ; ( ) #` are text.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 BUILT_IN = re.compile(r"\[([\w\-]+)\]")
 _VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)\})", re.ASCII)
 _BLANK = " \t\r\n"
+
+
+_SHELL_WORDS = frozenset({"|", "||", "&", "&&", ";", "<", ">", ">>", "2>&1", "2>", "*"})
 
 
 class CommandLineError(ValueError):
@@ -22,6 +25,11 @@ def arguments(command: str, environment: Mapping[str, str]) -> list[str]:
     if not executable:
         raise CommandLineError("The command is empty")
     return [executable, *_words(rest[0] if rest else "", environment)]
+
+
+def taken_literally(argv: Sequence[str]) -> list[str]:
+    """Arguments that a shell would act on and that are plain text here."""
+    return sorted(_SHELL_WORDS.intersection(argv))
 
 
 def _words(text: str, environment: Mapping[str, str]) -> list[str]:

@@ -16,6 +16,7 @@ LOST = "lost"
 
 _SIGNAL_BASE = 128
 _LONGEST_QUOTE = 256
+_STARVED = " (the kernel killed a process because memory had run out)"
 
 
 class End(msgspec.Struct, frozen=True):
@@ -55,12 +56,16 @@ def signal_name(number: int) -> str:
         return f"SIG{number}"
 
 
-def result_of(end: End, style: Style, pid: int, errors: str) -> dict[str, Any]:
-    """The result of a process that did not report its own completion."""
+def result_of(end: End, style: Style, pid: int, errors: str, *, starved: bool = False) -> dict[str, Any]:
+    """The result of a process that did not report its own completion. `starved`: the host was out of memory."""
     if style is Style.SHELL:
-        return _shell_result(end, errors)
+        result = _shell_result(end, errors)
+        if starved:
+            result["description"] += _STARVED
+        return result
     if end.signal:
-        return {"code": end.signal, "description": f"Child {pid} was killed by signal: {end.signal}"}
+        description = f"Child {pid} was killed by signal: {end.signal}"
+        return {"code": end.signal, "description": description + (_STARVED if starved else "")}
     if end.status:
         return {"code": end.status, "description": f"Child {pid} crashed with code: {end.status}"}
     return {

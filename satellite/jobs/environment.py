@@ -9,10 +9,13 @@ import msgspec
 from satellite.settings import HIDDEN_PREFIXES
 
 _NOT_WORD = re.compile(r"\W+", re.ASCII)
+_VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)\})", re.ASCII)
 _NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _STANDARD_PATH = ("/bin", "/sbin", "/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin")
 _LONGEST_VARIABLE = 128 * 1024 - 1
 """Linux takes no longer string, name and equals sign included (MAX_ARG_STRLEN)."""
+_MOST_BYTES = 1024 * 1024
+"""Of all variables. Linux takes 2 MiB together with the arguments, where the stack has its usual limit."""
 
 
 class Account(msgspec.Struct, frozen=True):
@@ -34,14 +37,20 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     log_file: str
     account: Account
     job_env: Mapping[str, Any] = {}
+    legacy: bool = False
+    """Whether jobs get what Cronicle's plugins read."""
 
 
-def own_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Layer 1: the satellite's own environment as jobs may see it. Computed once."""
+def own_environment(environment: Mapping[str, str], tools: str = "") -> dict[str, str]:
+    """Layer 1: the satellite's own environment as jobs may see it. Computed once.
+
+    `tools`: a folder with programs for jobs, first on their path.
+    """
     kept = {name: value for name, value in environment.items() if not name.startswith(HIDDEN_PREFIXES)}
     kept.pop("OPSORBIT_FAULT", None)
     kept.pop("OPSORBIT_FAULT_ONCE", None)
-    path = [f"{kept['HOME']}/.local/bin"] if kept.get("HOME") else []
+    path = [tools] if tools else []
+    path += [f"{kept['HOME']}/.local/bin"] if kept.get("HOME") else []
     path += [*kept.get("PATH", "").split(":"), *_STANDARD_PATH]
     kept["PATH"] = ":".join(dict.fromkeys(part for part in path if part))
     return kept
@@ -74,23 +83,59 @@ def job_environment(
         "HOME": here.account.home,
         "SHELL": here.account.shell,
     }
-    _add(variables, job.get("params"))
+    if here.legacy:
+        variables["CRONICLE"] = here.version
+        _add_scalars(variables, job)
+    given = job.get("params")
+    if here.legacy and isinstance(given, dict):
+        given = {name: _expanded(value, variables) for name, value in given.items()}
+    _add(variables, given)
     workflow = job.get("workflow")
     _add(variables, workflow.get("params") if isinstance(workflow, dict) else None, "workflow_")
     _add(variables, details.get("workflowData"), "workflow_data_")
     _add(variables, details.get("serverData"), "server_data_")
-    given = details.get("input")
-    _add(variables, given.get("data") if isinstance(given, dict) else None, "data_")
+    told = details.get("input")
+    _add(variables, told.get("data") if isinstance(told, dict) else None, "data_")
     left_out = [name for name, value in variables.items() if not _possible(name, value, name in own)]
     for name in left_out:
         del variables[name]
-    return variables, left_out
+    return variables, left_out + _shortened(variables, own)
+
+
+def _shortened(variables: dict[str, str], own: Mapping[str, str]) -> list[str]:
+    """Take the largest variables out until all of them together fit; returns their names."""
+    sizes = {name: len(name) + len(value.encode(errors="replace")) + 2 for name, value in variables.items()}
+    total = sum(sizes.values())
+    left_out = []
+    for name in sorted(sizes.keys() - own.keys(), key=lambda name: sizes[name], reverse=True):
+        if total <= _MOST_BYTES:
+            break
+        total -= sizes[name]
+        del variables[name]
+        left_out.append(name)
+    return left_out
 
 
 def _add(variables: dict[str, str], layer: Any, prefix: str = "") -> None:
     if isinstance(layer, dict):
         for name, value in layer.items():
             variables[_NOT_WORD.sub("_", prefix + name)] = _text(value)
+
+
+def _add_scalars(variables: dict[str, str], job: Mapping[str, Any]) -> None:
+    """`JOB_<KEY>` for every text, number and boolean of the job."""
+    for key, value in job.items():
+        if isinstance(value, bool):
+            variables[f"JOB_{_NOT_WORD.sub('_', key).upper()}"] = str(int(value))
+        elif isinstance(value, str | int | float):
+            variables[f"JOB_{_NOT_WORD.sub('_', key).upper()}"] = _text(value)
+
+
+def _expanded(value: Any, variables: Mapping[str, str]) -> Any:
+    """`$NAME` and `${NAME}` replaced from the environment so far."""
+    if not isinstance(value, str):
+        return value
+    return _VARIABLE.sub(lambda match: variables.get(match[1] or match[2], ""), value)
 
 
 def _possible(name: str, value: str, inherited: bool) -> bool:

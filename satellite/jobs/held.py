@@ -1,13 +1,13 @@
 """Every attempt this host holds: the only way in for commands, ticks and reports."""
 
 import asyncio
-import time
 from collections.abc import Callable, Iterator
 
 import structlog
 
-from satellite import processes
+from satellite import connections, processes
 from satellite.jobs.attempt import Attempt, Phase
+from satellite.jobs.draining import REFUSAL, Draining
 from satellite.jobs.host import Host
 from satellite.jobs.launch import AttemptKey, Launch
 from satellite.jobs.watch import ExitWatch
@@ -17,6 +17,7 @@ from shared.protocol.messages import HeldState, MetaRow
 
 _TICK: Seconds = 0.05
 _SECOND: Seconds = 1.0
+_DRAIN_POLL: Seconds = 0.1
 
 log = structlog.get_logger(__name__)
 
@@ -33,6 +34,8 @@ class HeldJobs:
         self._work = asyncio.Event()
         self._reports: Reports = Silence()
         self.refuse_launches = False
+        self.draining = Draining()
+        self._drain_wanted = asyncio.Event()
 
     def __len__(self) -> int:
         return len(self._attempts)
@@ -59,7 +62,10 @@ class HeldJobs:
             return None
         attempt = Attempt(launch, self._host, self._watch, self)
         self._hold(attempt)
-        attempt.begin()
+        if self.draining.refuses(monotonic(), answers=self._reports.answer_draining):
+            attempt.refuse(REFUSAL)
+        else:
+            attempt.begin()
         return attempt
 
     def discard(self, attempt: Attempt) -> None:
@@ -67,6 +73,28 @@ class HeldJobs:
         self._attempts.pop(attempt.key, None)
         self._busy.discard(attempt)
         attempt.discard()
+
+    # Going out of service
+
+    def drain(self) -> None:
+        """Take nothing new from now on; `drained` returns when the last result has gone."""
+        if self.draining.begun:
+            return
+        log.info("draining", jobs=len(self))
+        self.draining.begin()
+        self._tell_draining()
+        self._drain_wanted.set()
+
+    async def drained(self) -> None:
+        """Return once nothing is held any more after `drain`."""
+        await self._drain_wanted.wait()
+        while not self.draining.complete(len(self), monotonic()):
+            await asyncio.sleep(_DRAIN_POLL)
+        log.info("drained")
+
+    def _tell_draining(self) -> None:
+        if self._reports.draining():
+            self.draining.told(monotonic(), answers=self._reports.answer_draining)
 
     # Start, stop and connection
 
@@ -94,11 +122,14 @@ class HeldJobs:
         """A connection is joined."""
         self._reports = reports
         reports.resume(self)
+        if self.draining.begun:
+            self._tell_draining()
 
     def detach(self) -> None:
         """The connection is gone: jobs go on, their reports wait."""
         self._reports.close()
         self._reports = Silence()
+        self.draining.disconnected()
 
     def release(self) -> None:
         """The satellite stops; its jobs do not."""
@@ -143,10 +174,13 @@ class HeldJobs:
         usage = {}
         if running:
             table = processes.table()
-            uptime = time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else at
+            uptime = processes.uptime()
+            unwanted = self._host.config.settings.disable_job_network_io or not processes.HAS_PROC
+            sockets = None if unwanted else connections.Table()
             for attempt in running:
-                usage[attempt.key] = attempt.usage.sample(table, attempt.pid, at, uptime)
-                attempt.second()
+                if not attempt.runner:
+                    usage[attempt.key] = attempt.usage.sample(table, attempt.pid, at, uptime, sockets)
+                self._safely(attempt.second)
         self._reports.second(self, usage)
 
     # What attempts announce

@@ -33,6 +33,6 @@ class Host:
         self.base_url = base_url
         """`http://host:port` of the conductor we are, or were last, connected to."""
         self.transfers = Transfers(config, base_url)
-        self.own_environment = own_environment(os.environ)
+        self.own_environment = own_environment(os.environ, str(data / "bin"))
         self.loop = asyncio.get_running_loop()
         self.encoder = msgspec.json.Encoder()

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from satellite.jobs import legacy_messages
 from satellite.jobs.report import PluginReport
 
 _PERCENT = re.compile(rb"\s*(\d{1,3}(?:\.\d+)?)%\s*")
@@ -31,9 +32,11 @@ class OutputLines:
         *,
         percent: bool = False,
         stamp: Callable[[], bytes] | None = None,
+        legacy: bool = False,
     ) -> None:
         self._report = report
         self._warn = warn
+        self._legacy = legacy
         self._percent = percent
         self._stamp = stamp
 
@@ -68,12 +71,15 @@ class OutputLines:
             self._warn(f"p{offset:x}", f"WARNING: Error: JSON Parse Error: {error}")
             return line
         if not message.get("xy"):
-            return msgspec.json.encode(message) + b"\n"
+            translated = legacy_messages.translated(message) if self._legacy else None
+            if translated is None:
+                return msgspec.json.encode(message) + b"\n"
+            message = translated
         try:
             _TRANSPORT.encode(message)
         except OverflowError:
             message = _narrowed(message)
-        for number, warning in enumerate(self._report.accept(message)):
+        for number, warning in enumerate(self._report.accept(message, len(stripped))):
             self._warn(f"m{offset:x}_{number}", warning)
         return b""
 

@@ -25,8 +25,10 @@ _CURSOR = struct.Struct("<QQQ")
 class Output:
     """Reads the two streams and keeps the derived log. Raises OSError when the disk does not take it."""
 
-    def __init__(self, directory: JobDirectory, lines: OutputLines) -> None:
+    def __init__(self, directory: JobDirectory, lines: OutputLines, most: int = 0) -> None:
+        """`most`: once the log is longer, nothing more is derived; 0: no bound. Its job is about to be ended."""
         self._directory = directory
+        self._most = most
         self._lines = lines
         self.stdout = _open(directory, "stdout")
         self.stderr = _open(directory, "stderr")
@@ -77,6 +79,8 @@ class Output:
         """
         if self._unwritten is not None:
             self._append(*self._unwritten)
+        if self.full:
+            return False
         block, more = self._whole_lines(ended)
         errors = os.pread(self.stderr, _READ_BYTES, self._stderr_done)
         more = more or len(errors) == _READ_BYTES
@@ -91,6 +95,15 @@ class Output:
         else:
             self._append(text, done, errors_done)
         return more
+
+    @property
+    def full(self) -> bool:
+        return 0 < self._most < self.size
+
+    def written(self) -> int:
+        """Bytes of log, with what the job has written and we have not read yet."""
+        stdout, stderr = os.fstat(self.stdout).st_size, os.fstat(self.stderr).st_size
+        return self.size + max(stdout - self._stdout_done, 0) + max(stderr - self._stderr_done, 0)
 
     def truncated(self) -> bool:
         """Whether the job cut one of its own files; what is there now is then read from the beginning."""

@@ -3,13 +3,24 @@
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from shared.ids import short_id
 from shared.protocol.updates import PLUGIN_KEYS, allowed
 
 _MERGED = ("data", "serverData", "workflowData")
 _REDRAWN = frozenset({"status", "perf", "table", "html", "markdown", "text", "push"})
 _PUSHABLE = frozenset({"tags", "actions", "limits"})
+_GROWING = frozenset({*_MERGED, *(f"{key}_patch" for key in _MERGED), "push", "files"})
+"""Keys whose values add up; of the others the last one counts."""
+_MOST_DROPPED = 50
 _ECHO_MARKS = ("type", "state")
+_PATCHES = {f"{key}_patch": key for key in _MERGED}
+"""Keys with an RFC 7396 merge patch: nested objects merge, null deletes, arrays are replaced."""
+_QUIETLY_DROPPED = frozenset({"xy"})
+MOST_BYTES = 48 * 1024 * 1024
+"""Of JSON that a job may report: the result is one frame, and one too large would break each connection."""
+_SMALL = 4096
 _NOT_A_LIST = "WARNING: Invalid syntax: Not an array: files"
 
 
@@ -19,27 +30,36 @@ class PluginReport:
     `fields` is what the result carries. `take_changes` gives what an update should carry since the last.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, job_id: str = "") -> None:
+        self._job_id = job_id
         self.fields: dict[str, Any] = {}
         self.closed = False
         """Nothing more is accepted: the plugin reported its completion, or the job was aborted."""
         self.files: list[Any] = []
         """Entries for output files (contract satellite_agent.md §5.10), in the order they came."""
         self._changed: set[str] = set()
+        self._sizes: dict[str, int] = {}
+        self._dropped: set[str] = set()
 
     @property
     def completed(self) -> bool:
         return "code" in self.fields
 
-    def accept(self, message: Mapping[str, Any]) -> list[str]:
-        """Merge one message; returns warnings for the job's meta log."""
-        if self.closed or any(message.get(mark) for mark in _ECHO_MARKS):
+    def accept(self, message: Mapping[str, Any], size: int = 0) -> list[str]:
+        """Merge one message of `size` bytes; returns warnings for the job's meta log."""
+        if self.closed:
             return []
-        warnings = [
+        if echo := next((mark for mark in _ECHO_MARKS if message.get(mark)), ""):
+            if message.get("id") == self._job_id:  # the plugin's own input, printed back
+                return []
+            return self._once(echo, f"WARNING: A message with the key {echo} is taken for an echo, ignored")
+        message, warnings = self._within_bounds(message, size)
+        warnings += [
             f"WARNING: Invalid syntax: Not an object: {key}"
-            for key in _MERGED
+            for key in (*_MERGED, *_PATCHES)
             if key in message and not isinstance(message[key], dict)
         ]
+        warnings += self._unknown(message)
         if "push" in message:
             warnings += self._push(message["push"])
         if "files" in message:
@@ -53,6 +73,9 @@ class PluginReport:
         for key in _MERGED:
             if key in update:
                 self.fields[key] = merged(self.fields.get(key, {}), update.pop(key))
+        for key, target in _PATCHES.items():
+            if isinstance(message.get(key), dict):
+                self.fields[target] = patched(self.fields.get(target, {}), message[key])
         self.fields.update(update)
         self._changed |= update.keys()
         if not _REDRAWN.isdisjoint(message):
@@ -67,10 +90,46 @@ class PluginReport:
         self._changed.clear()
         return changes
 
+    def pass_on(self, given: Any) -> None:
+        """Begin with the job's input data as its output data."""
+        data = given.get("data") if isinstance(given, dict) else None
+        if isinstance(data, dict) and data:
+            self.fields["data"] = dict(data)
+
     def progress(self, fraction: float) -> None:
         if not self.closed:
             self.fields["progress"] = fraction
             self._changed.add("progress")
+
+    def _within_bounds(self, message: Mapping[str, Any], size: int) -> tuple[Mapping[str, Any], list[str]]:
+        """The message without what would make the job's report too large. A small one is counted as a whole."""
+        costs = {
+            key: size if size <= _SMALL else len(msgspec.json.encode(value)) for key, value in message.items()
+        }
+        kept, warnings = dict(message), []
+        for key, cost in costs.items():
+            before = self._sizes.get(key, 0)
+            total = before + cost if key in _GROWING else cost
+            if sum(self._sizes.values()) - before + total > MOST_BYTES:
+                del kept[key]
+                warnings += self._once(key, f"WARNING: The job reports too much, ignored: {key[:100]}")
+            else:
+                self._sizes[key] = total
+        return kept, warnings
+
+    def _unknown(self, message: Mapping[str, Any]) -> list[str]:
+        unknown = message.keys() - PLUGIN_KEYS - _PATCHES.keys() - _QUIETLY_DROPPED
+        return [
+            warning
+            for key in sorted(unknown)
+            for warning in self._once(key, f"WARNING: Not a key of a message, ignored: {key[:100]}")
+        ]
+
+    def _once(self, key: str, warning: str) -> list[str]:
+        if key in self._dropped or len(self._dropped) >= _MOST_DROPPED:
+            return []
+        self._dropped.add(key)
+        return [warning]
 
     def _complete(self, code: Any) -> None:
         self.fields["complete"] = True
@@ -102,4 +161,17 @@ def merged(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any
     for key, value in after.items():
         earlier = result.get(key)
         result[key] = [*earlier, *value] if isinstance(earlier, list) and isinstance(value, list) else value
+    return result
+
+
+def patched(before: Any, patch: Any) -> Any:
+    """A JSON merge patch (RFC 7396) applied to a value, which stays as it is."""
+    if not isinstance(patch, dict):
+        return patch
+    result = dict(before) if isinstance(before, dict) else {}
+    for key, value in patch.items():
+        if value is None:
+            result.pop(key, None)
+        else:
+            result[key] = patched(result.get(key), value)
     return result

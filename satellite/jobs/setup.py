@@ -15,18 +15,21 @@ from typing import Any
 import msgspec
 
 import satellite
+from satellite.handshake import call_credentials
 from satellite.jobs import credentials, inputs
-from satellite.jobs.command_line import BUILT_IN, CommandLineError, arguments
+from satellite.jobs.command_line import BUILT_IN, CommandLineError, arguments, taken_literally
 from satellite.jobs.credentials import SetupError as SetupError
 from satellite.jobs.directory import JobDirectory, Record
 from satellite.jobs.ending import Style
 from satellite.jobs.environment import Account, Surroundings, job_environment
 from satellite.jobs.host import Host
 from satellite.jobs.launch import Launch
+from satellite.plugins import run
 from shared.clock import now
+from shared.protocol.tokens import runner_token
 
 SHELL_PLUGIN = "shell-plugin"
-_OWN_PROGRAMS = {"test-plugin": Path(__file__).parents[1] / "plugins" / "test_job.py"}
+_OWN_PROGRAMS = Path(run.__file__)
 _STREAM_NAMES = re.compile(r"/dev/std(?:out|err)|/dev/fd/[12]|/proc/(?:self|\$\$)/fd")
 
 
@@ -57,6 +60,7 @@ def prepare(launch: Launch, directory: JobDirectory, host: Host) -> Program:
             log_file=log_file(launch, directory),
             account=account,
             job_env=host.config.settings.job_env,
+            legacy=host.config.settings.cronicle,
         )
         environment, left_out = job_environment(
             host.own_environment, launch.job, launch.details, launch.sec, here
@@ -67,6 +71,9 @@ def prepare(launch: Launch, directory: JobDirectory, host: Host) -> Program:
     except OSError as error:
         raise SetupError(f"Setup Error: {error.strerror or error}: {error.filename or ''}") from None
     warnings = [f"WARNING: Environment variable was left out: {name}" for name in left_out]
+    if literal := taken_literally(argv[1:]):
+        # plugins.md "Where to be better" 4: such a command looks like a shell's and is none.
+        warnings.append(f"WARNING: There is no shell, taken literally: {' '.join(literal)}")
     return Program(argv=argv, environment=environment, account=account, foreign=foreign, warnings=warnings)
 
 
@@ -101,6 +108,8 @@ def _stdin(launch: Launch, directory: JobDirectory, host: Host) -> dict[str, Any
     }
     if settings.airgap:
         line["airgap"] = settings.airgap
+    if launch.job.get("runner"):
+        line["auth_token"] = runner_token(launch.job["id"], call_credentials(settings)["auth"])
     return line
 
 
@@ -145,8 +154,9 @@ def _program(
 def _built_in(
     name: str, launch: Launch, directory: JobDirectory, user: Account | None
 ) -> tuple[list[str], str]:
-    if name in _OWN_PROGRAMS:
-        return [sys.executable, str(_OWN_PROGRAMS[name])], ""
+    if name in run.NAMES:
+        # Isolated: what Python's variables in the job's environment say is meant for the job's own programs.
+        return [sys.executable, "-I", str(_OWN_PROGRAMS), name], ""
     if name != SHELL_PLUGIN:
         raise SetupError(f"Plugin Error: [{name}] is not supported by this satellite")
     script = str(_params(launch).get("script") or "").replace("\r\n", "\n")

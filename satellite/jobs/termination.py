@@ -1,8 +1,9 @@
 """Ending a job's processes by its kill policy (contract satellite_agent.md §5.9), within a bound.
 
 `none` leaves them alone. `parent` ends the command itself. `all` ends everything of the job: its session, its
-process group and all descendants, as they are at that moment. SIGTERM first; what is left after
-`child_kill_timeout` seconds gets SIGKILL; a few seconds later the job is over whatever is left of it.
+process group, all descendants and what carries its ID in the environment, as they are at that moment. SIGTERM
+first; what is left after `child_kill_timeout` seconds gets SIGKILL; a few seconds later the job is over
+whatever is left of it.
 """
 
 import asyncio
@@ -22,12 +23,14 @@ class Termination:
         self,
         loop: asyncio.AbstractEventLoop,
         shim: int,
+        job_id: str,
         policy: str,
         note: Callable[[str, str], None],
         given_up: Callable[[], None],
     ) -> None:
         self._loop = loop
         self._shim = shim
+        self._job_id = job_id
         self._all = policy == "all"
         self._note = note
         self._given_up = given_up
@@ -41,6 +44,11 @@ class Termination:
             self._note("kill", f"Killing job process: {_listed(pids)}")
         processes.send(pids, signal.SIGTERM)
         self._timer = self._loop.call_later(timeout, self._harder)
+
+    @property
+    def unfinished(self) -> bool:
+        """Somebody is left who was told to end, and may yet get the second signal."""
+        return self._all and bool(self._targets())
 
     def cancel(self) -> None:
         if self._timer is not None:
@@ -58,7 +66,12 @@ class Termination:
         """Never the shim itself: it ends with its command and witnesses how."""
         if not self._all:
             return processes.children(self._shim)[-1:]
-        return [p.pid for p in processes.tree(processes.table(), self._shim) if p.pid != self._shim]
+        table = processes.table()
+        found = [p.pid for p in processes.tree(table, self._shim) if p.pid != self._shim]
+        # What made itself a daemon has left the tree and the session, not its environment.
+        marked = (pid for pid in processes.marked("JOB_ID", self._job_id) if pid in table)
+        escaped = [pid for pid in marked if pid != self._shim and table[pid].session != self._shim]
+        return list(dict.fromkeys(found + escaped))
 
 
 def _listed(pids: list[int]) -> str:

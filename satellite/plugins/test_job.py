@@ -1,6 +1,6 @@
 """`[test-plugin]`: a job that does nothing, visibly (contract plugins.md §3.5).
 
-Run as a program of its own, with the standard library alone.
+With the standard library alone.
 """
 
 import json
@@ -9,27 +9,32 @@ import random
 import re
 import socket
 import subprocess
-import sys
 import time
 from typing import Any
 
+from satellite.plugins.wire import end, params_of, read_job, say
+
 _STEP = 0.15
-_BURN_BYTES = 128 * 1024 * 1024
+_BURN_BYTES = 128 * 1024 * 1024, 256 * 1024 * 1024
+_PAGE = 4096
+_TRAFFIC_BYTES = 256 * 1024
 _ROWS = 6
 
 
-def main() -> None:
-    job = json.loads(sys.stdin.readline())
-    params = job.get("params") or {}
+def main() -> int:
+    job = read_job()
+    params = params_of(job)
     duration = _duration(str(params.get("duration", "60")))
     print("Job start!")
     print(f"Params: {json.dumps(params)}")
     print(f"Input: {json.dumps(job.get('input') or {})}", flush=True)
     sleeper = subprocess.Popen(["sleep", str(duration)], stdin=subprocess.DEVNULL)
-    burned = bytearray(_BURN_BYTES) if params.get("burn") else b""
+    burned = _burned() if params.get("burn") else b""
     began = time.monotonic()
     while (elapsed := time.monotonic() - began) < duration:
-        _say({"progress": elapsed / duration})
+        say({"progress": elapsed / duration})
+        if params.get("network"):
+            _traffic()
         if burned:
             until = time.monotonic() + _STEP
             while time.monotonic() < until:
@@ -39,7 +44,27 @@ def main() -> None:
     sleeper.wait()
     if params.get("upload"):
         _upload(job)
-    _end(job, params, duration)
+    _finish(params, duration)
+    return 0
+
+
+def _burned() -> bytearray:
+    """Memory that is really there: each page is written to."""
+    memory = bytearray(random.randint(*_BURN_BYTES))  # noqa: S311
+    memory[::_PAGE] = b"x" * len(range(0, len(memory), _PAGE))
+    return memory
+
+
+def _traffic() -> None:
+    """Some bytes over a connection to ourselves: it shows in the job's table, and nobody else sees it."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        client = socket.create_connection(server.getsockname())
+        accepted, _ = server.accept()
+        with client, accepted:
+            client.setblocking(False)
+            sent = client.send(bytes(_TRAFFIC_BYTES))
+            while sent > 0:
+                sent -= len(accepted.recv(sent))
 
 
 def _duration(text: str) -> float:
@@ -50,11 +75,11 @@ def _duration(text: str) -> float:
     return max(random.uniform(low, float(match[2])) if match[2] else low, 1.0)  # noqa: S311
 
 
-def _end(job: dict[str, Any], params: dict[str, Any], duration: float) -> None:
+def _finish(params: dict[str, Any], duration: float) -> None:
     action = str(params.get("action", "Success")).lower()
     if action == "crash":
         raise RuntimeError("This is a test crash.")
-    failures = {
+    failures: dict[str, tuple[int | str, str]] = {
         "error": (999, "Simulating an error message here. Something went wrong!"),
         "warning": ("warning", "This is a test warning."),
         "critical": ("critical", "This is a test critical error."),
@@ -62,9 +87,9 @@ def _end(job: dict[str, Any], params: dict[str, Any], duration: float) -> None:
     }
     if action in failures:
         code, description = failures[action]
-        _say({"complete": True, "code": code, "description": description})
+        end(code, description)
         return
-    _say(
+    say(
         {
             "perf": {
                 "scale": 1,
@@ -111,12 +136,4 @@ def _upload(job: dict[str, Any]) -> None:
     name = f"sample-report-{job['id']}.txt"
     with open(name, "w") as file:
         file.write("This is a sample report file.\n")
-    _say({"push": {"files": [name]}})
-
-
-def _say(message: dict[str, Any]) -> None:
-    print(json.dumps({"xy": 1, **message}), flush=True)
-
-
-if __name__ == "__main__":
-    main()
+    say({"push": {"files": [name]}})

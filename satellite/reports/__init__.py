@@ -13,6 +13,13 @@ from shared.protocol.messages import MetaRow
 
 
 class Reports(Observer, Protocol):
+    answer_draining: bool
+    """Whether a conductor of this protocol answers `draining`, and launches nothing afterwards."""
+
+    def draining(self) -> bool:
+        """Tell that nothing new is taken. False: there is nobody to tell."""
+        ...
+
     def resume(self, attempts: Iterable[Attempt]) -> None:
         """The connection is joined: tell what is held, and send what could not be sent before."""
         ...
@@ -28,6 +35,11 @@ class Reports(Observer, Protocol):
 
 class Silence:
     """Reports of a satellite without a connection: everything waits in the directories."""
+
+    answer_draining = False
+
+    def draining(self) -> bool:
+        return False
 
     def resume(self, attempts: Iterable[Attempt]) -> None:
         pass

@@ -17,6 +17,8 @@ _UPDATE_EVERY: Seconds = 1.0
 
 
 class AcknowledgedReports:
+    answer_draining = True
+
     def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox
         self._noted: dict[AttemptKey, int] = {}
@@ -63,6 +65,10 @@ class AcknowledgedReports:
     def finished(self, attempt: Attempt) -> None:
         self.log_grew(attempt)
         self._send_result(attempt)
+
+    def draining(self) -> bool:
+        self._outbox.put("drain", {})
+        return True
 
     def close(self) -> None:
         self._noted.clear()

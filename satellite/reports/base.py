@@ -26,6 +26,8 @@ Deliver = Callable[[Attempt, dict[str, Any]], None]
 class BaseReports:
     """`deliver` takes a finished attempt and its job document, and owns it until the conductor has it."""
 
+    answer_draining = False
+
     def __init__(self, outbox: Outbox, host: str, deliver: Deliver) -> None:
         self._outbox = outbox
         self._host = host
@@ -83,6 +85,10 @@ class BaseReports:
             "jobs", {attempt.key.id: {"id": attempt.key.id, "pid": attempt.pid, "state": "finishing"}}
         )
         self._deliver(attempt, copy)
+
+    def draining(self) -> bool:
+        self._outbox.put("notice", {"description": "Satellite is draining: it takes no more jobs"})
+        return True
 
     def close(self) -> None:
         self._copies.clear()

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
 
-_BUSY_SECONDS = 5.0  # another process may hold the lock: a backup, a command-line tool
+_BUSY_SECONDS = 15.0  # another process may hold the lock: a backup, a command-line tool
 _CACHE_KIB = 16 * 1024
 _MMAP_BYTES = 256 * 1024**2
 _STATEMENTS = 512  # prepared statements kept by each connection; bulk inserts come in several lengths

@@ -16,7 +16,7 @@ from shared.protocol.frames import SUBPROTOCOL, Encoding, encoding_for
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
-PATIENCE = 12.0
+PATIENCE = 30.0
 TOKEN = "f" * 64
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import pytest_asyncio
 
 from tests.integration.satellite.conductor_peer import PATIENCE, TOKEN, Peer
 
@@ -105,3 +106,43 @@ async def satellite(tmp_path: Path) -> AsyncIterator[Satellite]:
     if satellite._process is not None:
         await satellite.stop()
     satellite.kill_leftovers()
+
+
+# One satellite for all tests of a module, in either protocol
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def acknowledged(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[Peer, Satellite]]:
+    async for pair in _pair(True, tmp_path_factory):
+        yield pair
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def base(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[Peer, Satellite]]:
+    async for pair in _pair(False, tmp_path_factory):
+        yield pair
+
+
+async def _pair(
+    speaks_ours: bool, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[tuple[Peer, Satellite]]:
+    satellite = Satellite(tmp_path_factory.mktemp("jobs") / "satellite")
+    async with Peer(acknowledged=speaks_ours) as peer:
+        satellite.configure(peer.port)
+        await satellite.start()
+        await peer.joined()
+        yield peer, satellite
+        await satellite.stop()
+        satellite.kill_leftovers()
+
+
+@pytest.fixture
+def joined(acknowledged: tuple[Peer, Satellite]) -> Peer:
+    acknowledged[0].reset()
+    return acknowledged[0]
+
+
+@pytest.fixture(params=["acknowledged", "base"])
+def both(request: pytest.FixtureRequest) -> Peer:
+    peer: Peer = request.getfixturevalue(request.param)[0]
+    return peer

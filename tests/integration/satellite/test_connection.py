@@ -20,6 +20,7 @@ async def test_it_joins_with_its_token_and_lists_nothing(peer: Peer, satellite: 
     assert peer.of("join") == [{"token": TOKEN}]
     assert peer.protocols == [SUBPROTOCOL]
     assert peer.resumes == [{"jobs": []}]
+    assert hello["info"]["tools"]["python3"] is True
     saved = msgspec.json.decode((satellite.data / "config.json").read_bytes())
     assert (saved["server_id"], saved["hosts"], saved["child_kill_timeout"]) == ("s1", ["127.0.0.1"], 0.5)
     assert "initial" not in saved
@@ -57,11 +58,26 @@ async def test_silence_is_noticed(peer: Peer, satellite: Satellite) -> None:
     await peer.joined(2)
 
 
-async def test_it_survives_rubbish(peer: Peer, satellite: Satellite) -> None:
+@pytest.fixture(params=["peer", "base_peer"])
+def either(request: pytest.FixtureRequest) -> Peer:
+    """A conductor of either protocol."""
+    found: Peer = request.getfixturevalue(request.param)
+    return found
+
+
+async def test_it_survives_rubbish(either: Peer, satellite: Satellite) -> None:
+    peer = either
     satellite.configure(peer.port)
     await satellite.start()
     await peer.joined()
-    for message in (b"", b"\xff" * 100, b"\x80", "text where msgpack is due", b"\x93\x01\x02\x03"):
+    for message in (
+        b"",
+        b"\xff" * 100,
+        b"\x80",
+        "text where msgpack is due",
+        b"\x93\x01\x02\x03",
+        "[" * 5000,
+    ):
         await peer.send_raw(message)
     for cmd in (
         "launch_job",
@@ -71,6 +87,9 @@ async def test_it_survives_rubbish(peer: Peer, satellite: Satellite) -> None:
         "send_copy",
         "update",
         "joined",
+        "draining",
+        "hello",
+        "upgrade",
         "nothing",
     ):
         for data in RUBBISH:

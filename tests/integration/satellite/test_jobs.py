@@ -2,12 +2,10 @@
 
 import os
 import signal
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from tests.integration.satellite.conductor_peer import Peer
 from tests.integration.satellite.conftest import Satellite
@@ -15,46 +13,9 @@ from tests.integration.satellite.conftest import Satellite
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def acknowledged(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[Peer, Satellite]]:
-    async for pair in _pair(True, tmp_path_factory):
-        yield pair
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def base(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[Peer, Satellite]]:
-    async for pair in _pair(False, tmp_path_factory):
-        yield pair
-
-
-async def _pair(
-    speaks_ours: bool, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[tuple[Peer, Satellite]]:
-    satellite = Satellite(tmp_path_factory.mktemp("jobs") / "satellite")
-    async with Peer(acknowledged=speaks_ours) as peer:
-        satellite.configure(peer.port)
-        await satellite.start()
-        await peer.joined()
-        yield peer, satellite
-        await satellite.stop()
-        satellite.kill_leftovers()
-
-
-@pytest.fixture
-def joined(acknowledged: tuple[Peer, Satellite]) -> Peer:
-    acknowledged[0].reset()
-    return acknowledged[0]
-
-
 @pytest.fixture
 def satellite(acknowledged: tuple[Peer, Satellite]) -> Satellite:
     return acknowledged[1]
-
-
-@pytest.fixture(params=["acknowledged", "base"])
-def both(request: pytest.FixtureRequest) -> Peer:
-    peer: Peer = request.getfixturevalue(request.param)[0]
-    return peer
 
 
 async def test_a_script_gives_its_log_and_code_0(both: Peer) -> None:
@@ -111,9 +72,17 @@ async def test_a_command_without_a_report_ends_as_unknown(joined: Peer) -> None:
     assert b'"NAME":"x y"' in second
 
 
+async def test_a_command_that_looks_like_a_shells_is_warned_of(both: Peer) -> None:
+    """plugins.md "Where to be better" 4."""
+    job_id = await both.launch(command="echo a | wc > x '*.txt'")
+    await both.result(job_id)
+    assert both.logs[job_id] == b"a | wc > x *.txt\n"
+    assert "WARNING: There is no shell, taken literally: > |" in both.meta(job_id)
+
+
 async def test_setup_errors_are_ordinary_results(joined: Peer) -> None:
     cases = {
-        "[http-plugin]": "is not supported",
+        "[no-such-plugin]": "is not supported",
         "/no/such/program": "Child spawn error: /no/such/program: No such file",
         "echo 'open": "quote is not closed",
         "": "has no command",

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conductor.outbound.airgap import AirGap
+from shared.airgap import AirGap
 
 OPEN = AirGap.of({})
 CLOSED = AirGap.of({"enabled": True})

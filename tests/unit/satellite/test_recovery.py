@@ -8,7 +8,6 @@ import pytest
 from satellite import processes
 from satellite.jobs.directory import JobDirectory
 from satellite.jobs.launch import AttemptKey
-from satellite.jobs.limits import time_limit
 from satellite.jobs.recovery import Found, find
 
 OWN = processes.read(os.getpid())
@@ -51,17 +50,3 @@ def test_findings(
         if content is not None:
             Path(directory.file(name)).write_text(content)
     assert find(directory, same_boot=same_boot) is found
-
-
-@pytest.mark.parametrize(
-    ("limits", "seconds"),
-    [
-        (None, 0),
-        ([{"type": "time", "enabled": True, "abort": True, "duration": 10}], 12),
-        ([{"type": "time", "enabled": False, "abort": True, "duration": 10}], 0),
-        ([{"type": "time", "enabled": True, "duration": 10}], 0),
-        ([{"type": "time", "enabled": True, "abort": True, "duration": "x"}, 5], 0),
-    ],
-)
-def test_time_limits(limits: object, seconds: float) -> None:
-    assert time_limit({"limits": limits}) == seconds

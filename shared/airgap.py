@@ -1,4 +1,4 @@
-"""Which addresses the conductor may connect to (contract access.md §10). Pure.
+"""Which addresses may be connected to (contract access.md §10). Pure.
 
 The question is always asked of the address that is about to be connected to, never of a name: what a name
 meant a moment ago says nothing about where a connection goes.
