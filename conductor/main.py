@@ -78,9 +78,10 @@ from conductor.live.embedded import EmbeddedRedis, RedisMissing
 from conductor.live.keys import keys
 from conductor.monitoring.samples import Samples
 from conductor.records import tables
-from conductor.records.documents import Documents
 from conductor.records.files import Files
 from conductor.records.job_archive import JobArchive
+from conductor.records.search.index import SERVERS
+from conductor.records.searchable import SearchableDocuments
 from conductor.records.store import Records, SchemaError
 from conductor.settings import Settings, SettingsError, load
 from conductor.signals import Actor, Signals
@@ -151,7 +152,7 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
 
         files = Files.open(settings.files_url or (data_dir / "files").as_uri())
         archive = JobArchive(records)
-        stored_servers = Documents(records, tables.servers)
+        stored_servers = SearchableDocuments(records, SERVERS, tables.servers)
         samples = Samples(records)
 
         signals = Signals()
@@ -264,7 +265,7 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
             announce_password=_show_password,
             key_usage=key_usage,
             browsers=browsers,
-            forget=(archive.forget, sessions.forget, samples.forget_all, vault.forget),
+            forget=(archive.forget, stored_servers.forget, sessions.forget, samples.forget_all, vault.forget),
         )
 
         for running, name in (

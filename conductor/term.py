@@ -23,9 +23,9 @@ from conductor.leadership import Leadership
 from conductor.live.book import JobBook
 from conductor.live.keys import Keys
 from conductor.monitoring.samples import Samples
-from conductor.records.documents import Documents
 from conductor.records.files import Files
 from conductor.records.job_archive import JobArchive
+from conductor.records.searchable import SearchableDocuments
 from conductor.records.store import Records
 from conductor.settings import Settings
 from conductor.signals import LeadershipChanged, Signals
@@ -61,7 +61,7 @@ class Primary:
         users: Users,
         archive: JobArchive,
         files: Files,
-        servers: Documents,
+        servers: SearchableDocuments,
         roster: Roster,
         samples: Samples,
         sockets: Sockets,

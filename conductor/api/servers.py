@@ -10,14 +10,14 @@ from conductor.api.endpoint import Endpoint, NoParams
 from conductor.errors import NotFound
 from conductor.fleet.roster import Roster
 from conductor.monitoring.samples import Samples
-from conductor.records.documents import Documents
+from conductor.records.searchable import SearchableDocuments
 
 
 class ServerId(msgspec.Struct, kw_only=True):
     id: str
 
 
-def endpoints(roster: Roster, stored: Documents, samples: Samples) -> tuple[Endpoint[Any], ...]:
+def endpoints(roster: Roster, stored: SearchableDocuments, samples: Samples) -> tuple[Endpoint[Any], ...]:
     async def get_active_servers(call: Call, params: NoParams) -> Mapping[str, Any]:
         rows = [server for server in roster.online.values() if call.account.sees_groups(server["groups"])]
         return {"rows": rows, "list": {"length": len(rows)}}

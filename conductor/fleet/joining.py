@@ -10,7 +10,7 @@ from conductor.errors import Unavailable
 from conductor.fleet import servers
 from conductor.fleet.connection import Connection
 from conductor.fleet.roster import Record, Roster
-from conductor.records.documents import Documents
+from conductor.records.searchable import SearchableDocuments
 from conductor.settings import Settings
 from conductor.signals import Actor, Notice, ServerAdded, Signals
 from shared import clock, ids
@@ -34,7 +34,7 @@ class Joining:
     def __init__(
         self,
         roster: Roster,
-        stored: Documents,
+        stored: SearchableDocuments,
         definitions: Definitions,
         settings: Settings,
         signals: Signals,
@@ -113,7 +113,7 @@ class Joining:
     async def save(self, record: Record) -> None:
         """Write a server's record; when SQL is away it is written at the next change."""
         try:
-            await self._stored.put(str(record["id"]), record, hostname=record["hostname"])
+            await self._stored.put(str(record["id"]), record)
         except Unavailable as error:
             log.warning("a server record was not saved", server=record["id"], error=str(error))
 

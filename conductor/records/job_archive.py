@@ -4,22 +4,20 @@ A record is kept in two parts, so that lists never touch the heavy properties. B
 most readers pass them on without decoding.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 
 from conductor.records.byte_cache import ByteCache
-from conductor.records.search.finder import Finder, SearchPage
+from conductor.records.indexed import IndexedTable
+from conductor.records.search.finder import SearchPage
 from conductor.records.search.index import JOBS
-from conductor.records.search.language import parse
-from conductor.records.search.restriction import Restriction, restricted
-from conductor.records.search.words import term_rows
-from conductor.records.search.words import terms as terms_of
-from conductor.records.store import Records, Write, insert_new
-from conductor.records.tables import jobs, terms
-from shared.clock import now
+from conductor.records.search.restriction import Restriction
+from conductor.records.store import Records, Write
+from conductor.records.tables import jobs
 
 Json = dict[str, Any]
 
@@ -43,24 +41,7 @@ HEAVY = frozenset(
 __all__ = ["HEAVY", "JobArchive", "Restriction", "SearchPage"]
 
 _CACHE_BYTES = 16 * 1024**2
-_IDS_TOGETHER = 500
-
-_INSERT = insert_new(jobs)
-_INSERT_TERMS = insert_new(terms)
-_REPLACE = (
-    sa.update(jobs)
-    .where(jobs.c.id == sa.bindparam("job"), jobs.c.summary == sa.bindparam("old"))
-    .values({column: sa.bindparam(column) for column in jobs.c.keys() if column != "id"})  # noqa: SIM118
-)
-_DELETE = sa.delete(jobs).where(jobs.c.id == sa.bindparam("job"), jobs.c.summary == sa.bindparam("old"))
-_DELETE_TERMS = sa.delete(terms).where(*(column == sa.bindparam(f"old_{column.name}") for column in terms.c))
-_SUMMARY = sa.select(jobs.c.summary).where(jobs.c.id == sa.bindparam("job"))
 _WHOLE = sa.select(jobs.c.summary, jobs.c.heavy).where(jobs.c.id == sa.bindparam("job"))
-_SUMMARIES = sa.select(jobs.c.id, jobs.c.summary).where(jobs.c.id.in_(sa.bindparam("ids", expanding=True)))
-_WHOLES = sa.select(jobs.c.id, jobs.c.summary, jobs.c.heavy).where(
-    jobs.c.id.in_(sa.bindparam("ids", expanding=True))
-)
-_EXISTING = sa.select(jobs.c.id).where(jobs.c.id.in_(sa.bindparam("ids", expanding=True)))
 
 
 class JobArchive:
@@ -68,7 +49,7 @@ class JobArchive:
 
     def __init__(self, records: Records) -> None:
         self._records = records
-        self._finder = Finder(records, JOBS, jobs)
+        self._table = IndexedTable(records, JOBS, jobs, "summary")
         self._cache = ByteCache(_CACHE_BYTES)
 
     async def add(self, job: Mapping[str, Any], *also: Write) -> bool:
@@ -77,17 +58,12 @@ class JobArchive:
         Return False, with nothing changed at all, if a job with this ID is stored already. Raises
         Unavailable: nothing is promised, and it may be repeated.
         """
-        row = _row(job)
-        with self._finder.changing():
-            return await self._records.write_if(
-                Write(_INSERT, row), Write(_INSERT_TERMS, term_rows(JOBS, job["id"], job)), *also
-            )
+        return await self._table.add(self._row(job), job, *also)
 
     def forget(self) -> None:
         """Somebody else may have changed the archive: what is remembered of it counts no more."""
         self._cache.forget_all()
-        with self._finder.changing():
-            pass
+        self._table.finder.forget()
 
     async def get(self, job_id: str) -> Json | None:
         encoded = await self.get_json(job_id)
@@ -111,35 +87,24 @@ class JobArchive:
     async def get_many(self, ids: Sequence[str], *, verbose: bool) -> dict[str, Json]:
         """The records that exist, by ID; without the heavy properties unless `verbose`."""
         found: dict[str, Json] = {}
-        query = _WHOLES if verbose else _SUMMARIES
-        for row in await self._rows(query, ids):
+        for row in await self._table.rows(ids, *(("summary", "heavy") if verbose else ("summary",))):
             encoded = _merged(row.summary, row.heavy) if verbose else row.summary
             found[row.id] = msgspec.json.decode(encoded, type=Json)
         return found
 
     async def exists(self, ids: Sequence[str]) -> set[str]:
-        return {row.id for row in await self._rows(_EXISTING, ids)}
+        return {row.id for row in await self._table.rows(ids)}
 
     async def replace(self, job: Mapping[str, Any]) -> bool:
         """Store `job` in place of the record with its ID; False if there is none."""
-        row = _row(job)
-        new = terms_of(JOBS, job)
-        return await self._change(
-            job["id"],
-            lambda old: Write(_REPLACE, {**row, "job": job["id"], "old": old}),
-            lambda old: [
-                *_term_deletions(job["id"], terms_of(JOBS, msgspec.json.decode(old)) - new),
-                Write(_INSERT_TERMS, term_rows(JOBS, job["id"], job)),
-            ],
-        )
+        row = self._row(job)
+        with self._changing(job["id"]):
+            return await self._table.change(job["id"], lambda old: (row, job))
 
     async def delete(self, job_id: str) -> bool:
         """False if there is none."""
-        return await self._change(
-            job_id,
-            lambda old: Write(_DELETE, {"job": job_id, "old": old}),
-            lambda old: _term_deletions(job_id, terms_of(JOBS, msgspec.json.decode(old))),
-        )
+        with self._changing(job_id):
+            return await self._table.delete(job_id)
 
     async def search(
         self,
@@ -158,15 +123,15 @@ class JobArchive:
         A `limit` below 1 is 1, an `offset` below 0 is 0. `verbose`: with the heavy properties. `select`:
         only these properties. Raises SearchError (code `db`) for a query or sorter that is wrong.
         """
-        tree = restricted(parse(query, JOBS, now()), JOBS, restriction)
         whole = bool(HEAVY.intersection(select)) if select else verbose
-        documents, total = await self._finder.find(
-            tree,
-            offset=max(offset, 0),
-            limit=max(limit, 1),
+        documents, total = await self._table.find(
+            query,
+            ("summary", "heavy") if whole else ("summary",),
+            offset=offset,
+            limit=limit,
             sort_by=sort_by,
-            descending=sort_dir < 0,
-            columns=("summary", "heavy") if whole else ("summary",),
+            sort_dir=sort_dir,
+            restriction=restriction,
         )
         encoded = [_merged(*document) for document in documents] if whole else [one for (one,) in documents]
         if select:
@@ -174,51 +139,20 @@ class JobArchive:
             return SearchPage([_selected(record, wanted) for record in encoded], total)
         return SearchPage([msgspec.Raw(record) for record in encoded], total)
 
-    async def _rows(self, query: sa.Select[Any], ids: Sequence[str]) -> list[sa.Row[Any]]:
-        rows: list[sa.Row[Any]] = []
-        wanted = list(dict.fromkeys(ids))
-        for start in range(0, len(wanted), _IDS_TOGETHER):
-            some = {"ids": wanted[start : start + _IDS_TOGETHER]}
-            rows += await self._records.read(
-                lambda connection, some=some: connection.execute(query, some).all()  # type: ignore[misc]
-            )
-        return rows
+    @contextmanager
+    def _changing(self, job_id: str) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            self._cache.forget(job_id)
 
-    async def _change(self, job_id: str, change: Any, follow: Any) -> bool:
-        """Make a change that depends on the stored summary; again if somebody changed it meanwhile."""
-        while True:
-            old = await self._records.read(
-                lambda connection: connection.execute(_SUMMARY, {"job": job_id}).scalar()
-            )
-            if old is None:
-                return False
-            try:
-                with self._finder.changing():
-                    done = await self._records.write_if(change(old), *follow(old))
-            finally:
-                self._cache.forget(job_id)
-            if done:
-                return True
-
-
-def _row(job: Mapping[str, Any]) -> Json:
-    return {
-        "id": job["id"],
-        "completed": float(job.get("completed") or 0),
-        "elapsed": float(job.get("elapsed") or 0),
-        "event": str(job.get("event") or ""),
-        "category": str(job.get("category") or ""),
-        "summary": msgspec.json.encode({key: value for key, value in job.items() if key not in HEAVY}),
-        "heavy": msgspec.json.encode({key: job[key] for key in HEAVY if key in job}),
-    }
-
-
-def _term_deletions(record: str, old: set[tuple[str, str]]) -> list[Write]:
-    rows = [
-        {"old_index_name": JOBS.name, "old_field": field, "old_word": word, "old_record": record}
-        for field, word in sorted(old)
-    ]
-    return [Write(_DELETE_TERMS, rows)] if rows else []
+    def _row(self, job: Mapping[str, Any]) -> Json:
+        return {
+            "id": job["id"],
+            **self._table.columns(job),
+            "summary": msgspec.json.encode({key: value for key, value in job.items() if key not in HEAVY}),
+            "heavy": msgspec.json.encode({key: job[key] for key in HEAVY if key in job}),
+        }
 
 
 def _merged(summary: bytes, heavy: bytes) -> bytes:

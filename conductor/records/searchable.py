@@ -1,40 +1,94 @@
-"""Documents that are found by words as well, and never change: the activity log."""
+"""Documents that are found by words as well: activity, alerts, snapshots, servers, tickets."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 
 from conductor.records.documents import Documents
-from conductor.records.search.finder import Finder, SearchPage
+from conductor.records.indexed import IndexedTable
+from conductor.records.search.finder import SearchPage
 from conductor.records.search.index import Index
-from conductor.records.search.language import parse
-from conductor.records.search.restriction import Restriction, restricted
-from conductor.records.search.words import term_rows
-from conductor.records.store import Records, Write, insert_new
-from conductor.records.tables import terms
-from shared.clock import now
+from conductor.records.search.restriction import Restriction
+from conductor.records.store import Records, Write
 
-_INSERT_TERMS = insert_new(terms)
+Json = dict[str, Any]
+
+__all__ = ["Restriction", "SearchPage", "SearchableDocuments"]
 
 
 class SearchableDocuments:
-    """`SearchableDocuments(records, ACTIVITY, tables.activity)`. All additions go through one of these."""
+    """`SearchableDocuments(records, TICKETS, tables.tickets)`. All changes of the table go through one of these.
+
+    The table's columns besides `id` and `doc` follow from the document (`Index.columns`); `columns` of a call
+    override them. Everything raises Unavailable: nothing is promised then.
+    """
 
     def __init__(self, records: Records, index: Index, table: sa.Table) -> None:
-        self._records = records
         self._documents = Documents(records, table)
-        self._finder = Finder(records, index, table)
+        self._table = IndexedTable(records, index, table, "doc")
 
-    async def add(self, id: str, doc: Mapping[str, Any], **columns: Any) -> bool:
-        """Store `doc` with its words unless there is one with this ID; return whether there was none."""
-        words = Write(_INSERT_TERMS, term_rows(self._finder.index, id, doc))
-        with self._finder.changing():
-            return await self._records.write_if(self._documents.add_write(id, doc, **columns), words)
+    @property
+    def index(self) -> Index:
+        return self._table.index
 
-    async def get(self, id: str) -> dict[str, Any] | None:
+    async def add(self, id: str, doc: Mapping[str, Any], *also: Write, **columns: Any) -> bool:
+        """Store `doc` with its words unless there is one with this ID; return whether there was none.
+
+        `also` is written in the same transaction, if it was new.
+        """
+        return await self._table.add(self._row(id, doc, columns), doc, *also)
+
+    async def replace(self, id: str, doc: Mapping[str, Any], *also: Write, **columns: Any) -> bool:
+        """Store `doc` in place of the one with this ID; False if there is none."""
+        row = self._row(id, doc, columns)
+        return await self._table.change(id, lambda old: (row, doc), *also)
+
+    async def put(self, id: str, doc: Mapping[str, Any], **columns: Any) -> None:
+        """Store `doc`, replacing an older one."""
+        while not (await self.replace(id, doc, **columns) or await self.add(id, doc, **columns)):
+            pass  # somebody deleted and added it between the two
+
+    async def change(
+        self, id: str, change: Callable[[Json], Mapping[str, Any] | None], **columns: Any
+    ) -> Json | None:
+        """Store what `change` makes of the document with this ID, and return it.
+
+        `change` gets a copy of its own, and is called again when somebody else was faster, so that nobody's
+        change is lost. None, and nothing stored, if there is no document or `change` returned None.
+        """
+        made: list[Mapping[str, Any]] = []
+
+        def changed(old: bytes) -> tuple[Json, Mapping[str, Any]] | None:
+            made.clear()
+            new = change(msgspec.json.decode(old, type=Json))
+            if new is None:
+                return None
+            made.append(new)
+            return self._row(id, new, columns), new
+
+        return dict(made[0]) if await self._table.change(id, changed) else None
+
+    async def delete(self, id: str, *also: Write) -> bool:
+        """False if there is none."""
+        return await self._table.delete(id, *also)
+
+    async def get(self, id: str) -> Json | None:
         return await self._documents.get(id)
+
+    async def get_many(self, ids: Sequence[str]) -> dict[str, Json]:
+        """The documents that exist, by ID."""
+        rows = await self._table.rows(ids, "doc")
+        return {row.id: msgspec.json.decode(row.doc, type=Json) for row in rows}
+
+    async def all(self, order_by: str | None = None) -> list[Json]:
+        """Every document, in the order of a column; by default of the ID. For tables that are small."""
+        return await self._documents.all(order_by)
+
+    def forget(self) -> None:
+        """Somebody else may have changed the table: what is remembered of it counts no more."""
+        self._table.finder.forget()
 
     async def search(
         self,
@@ -47,13 +101,16 @@ class SearchableDocuments:
         restriction: Restriction | None = None,
     ) -> SearchPage:
         """One page, rows encoded (contract search.md §1, §3). Raises SearchError."""
-        tree = restricted(parse(query, self._finder.index, now()), self._finder.index, restriction)
-        documents, total = await self._finder.find(
-            tree,
-            offset=max(offset, 0),
-            limit=max(limit, 1),
+        documents, total = await self._table.find(
+            query,
+            ("doc",),
+            offset=offset,
+            limit=limit,
             sort_by=sort_by,
-            descending=sort_dir < 0,
-            columns=("doc",),
+            sort_dir=sort_dir,
+            restriction=restriction,
         )
         return SearchPage([msgspec.Raw(doc) for (doc,) in documents], total)
+
+    def _row(self, id: str, doc: Mapping[str, Any], columns: Mapping[str, Any]) -> Json:
+        return {"id": id, **self._table.columns(doc, **columns), "doc": msgspec.json.encode(doc)}

@@ -82,6 +82,11 @@ servers = sa.Table(
     sa.Column("id", _key(64), primary_key=True),
     sa.Column("hostname", sa.String(255), nullable=False),
     sa.Column("doc", sa.LargeBinary, nullable=False),
+    sa.Column("ip", sa.String(64), nullable=False, server_default=""),
+    sa.Column("modified", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Index("ix_servers_hostname", "hostname", "id"),
+    sa.Index("ix_servers_ip", "ip", "id"),
+    sa.Index("ix_servers_modified", "modified", "id"),
 )
 
 samples = sa.Table(
@@ -144,4 +149,36 @@ security_log = sa.Table(
     sa.Column("username", _key(128), nullable=False),  # normalised
     sa.Column("doc", sa.LargeBinary, nullable=False),
     sa.Index("ix_security_log_username", "username", "id"),
+)
+
+alerts = sa.Table(
+    "alerts",
+    metadata,
+    sa.Column("id", _key(64), primary_key=True),  # of an invocation
+    sa.Column("date", sa.BigInteger, nullable=False),
+    sa.Column("modified", sa.BigInteger, nullable=False),
+    sa.Column("doc", sa.LargeBinary, nullable=False),
+    sa.Index("ix_alerts_date", "date", "id"),
+    sa.Index("ix_alerts_modified", "modified", "id"),
+)
+
+snapshots = sa.Table(
+    "snapshots",
+    metadata,
+    sa.Column("id", _key(64), primary_key=True),
+    sa.Column("date", sa.BigInteger, nullable=False),
+    sa.Column("doc", sa.LargeBinary, nullable=False),
+    sa.Index("ix_snapshots_date", "date", "id"),
+)
+
+tickets = sa.Table(
+    "tickets",
+    metadata,
+    sa.Column("id", _key(64), primary_key=True),
+    sa.Column("num", sa.BigInteger, nullable=False, unique=True),
+    sa.Column("created", sa.BigInteger, nullable=False),
+    sa.Column("modified", sa.BigInteger, nullable=False),
+    sa.Column("doc", sa.LargeBinary, nullable=False),
+    sa.Index("ix_tickets_created", "created", "id"),
+    sa.Index("ix_tickets_modified", "modified", "id"),
 )

@@ -54,6 +54,11 @@ class Finder:
             self._changes += 1
             self._totals.clear()
 
+    def forget(self) -> None:
+        """Somebody else may have changed the table."""
+        with self.changing():
+            pass
+
     async def find(
         self, tree: Tree, *, offset: int, limit: int, sort_by: str, descending: bool, columns: Sequence[str]
     ) -> tuple[list[Document], int]:

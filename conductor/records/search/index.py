@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 
 class FieldType(StrEnum):
@@ -25,9 +26,41 @@ class Field:
     longest: int = 255
     """Characters; longer words are not indexed."""
     whole: bool = False
-    """The value is one word, its other characters turned into `_` (filter alphanum)."""
+    """The value is one word, its other characters turned into `_` (filter alphanum); of a list each item."""
     searchable: bool = True
     """Whether queries may name it; else it serves restrictions alone."""
+    also: tuple[str, ...] = ()
+    """Further properties of the record whose words are in the same field."""
+    stemmed: bool = False
+    """Words are found by their stems."""
+    markdown: bool = False
+    """Fenced code and HTML tags hold no words."""
+    most: int = 0
+    """Words of one record, from its beginning; 0 = all."""
+    values: tuple[str, ...] = ()
+    """Of objects these properties alone hold words."""
+    summary: bool = False
+    """The distinct words can be counted (contract search.md §5)."""
+    labels: bool = False
+    """The summary gives the original text of each word."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A table's column that follows from the record: the property, or 0 or "" where it has another type."""
+
+    source: str
+    kind: type[int] | type[float] | type[str] = int
+    longest: int = 128
+    """Characters of a text."""
+
+    def value(self, record: Mapping[str, Any]) -> int | float | str:
+        value = record.get(self.source)
+        if self.kind is str:
+            return value[: self.longest] if isinstance(value, str) else ""
+        if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
+            return self.kind(0)
+        return self.kind(max(-_GREATEST, min(_GREATEST, value)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +71,34 @@ class Index:
     fields: Mapping[str, Field]
     sorters: Mapping[str, str] = field(default_factory=dict)
     """Sort name to column; `_id` always works."""
+    columns: Mapping[str, Column] = field(default_factory=dict)
+    """The table's columns besides ID and document."""
 
 
-def _index(name: str, default: str, fields: tuple[Field, ...], sorters: tuple[str, ...] = ()) -> Index:
-    return Index(name, default, {field.name: field for field in fields}, {name: name for name in sorters})
+_GREATEST = 2**53
+"""Beyond are numbers that are no times, counts or durations; a column takes them all the same."""
+
+
+def _index(
+    name: str,
+    default: str,
+    fields: tuple[Field, ...],
+    *,
+    sorters: tuple[str, ...] = (),
+    columns: Mapping[str, Column],
+    **sorters_of: str,
+) -> Index:
+    named = {name: name for name in sorters} | sorters_of
+    return Index(name, default, {field.name: field for field in fields}, named, columns)
 
 
 def _hours(name: str, source: str, column: str | None = None) -> Field:
     return Field(name, (source,), FieldType.NUMBER, divide=3600, column=column)
+
+
+def _menu(name: str, *source: str) -> Field:
+    """One word that a menu offers by its original text."""
+    return Field(name, source, whole=True, summary=True, labels=True)
 
 
 JOBS = _index(
@@ -66,6 +119,45 @@ JOBS = _index(
         Field("type", ("type",), searchable=False),
     ),
     sorters=("completed", "elapsed"),
+    columns={
+        "completed": Column("completed", float),
+        "elapsed": Column("elapsed", float),
+        "event": Column("event", str),
+        "category": Column("category", str),
+    },
+)
+
+ALERTS = _index(
+    "alerts",
+    "",
+    (
+        Field("active", ("active",)),
+        Field("alert", ("alert",)),
+        Field("groups", ("groups",)),
+        Field("server", ("server",)),
+        _hours("start", "date", column="date"),
+        _hours("end", "modified", column="modified"),
+        Field("jobs", ("jobs",)),
+        Field("tickets", ("tickets",)),
+    ),
+    sorters=("date", "modified"),
+    columns={"date": Column("date"), "modified": Column("modified")},
+)
+
+SNAPSHOTS = _index(
+    "snapshots",
+    "",
+    (
+        Field("type", ("type",)),
+        Field("source", ("source",)),
+        Field("server", ("server",)),
+        Field("groups", ("groups",)),
+        _hours("date", "date", column="date"),
+        Field("alerts", ("alerts",)),
+        Field("jobs", ("jobs",)),
+    ),
+    sorters=("date",),
+    columns={"date": Column("date")},
 )
 
 ACTIVITY = _index(
@@ -76,24 +168,71 @@ ACTIVITY = _index(
         Field("keywords", ("keywords",), longest=128),
         _hours("date", "epoch", column="epoch"),
     ),
+    columns={"action": Column("action", str, 64), "epoch": Column("epoch")},
 )
 
 SERVERS = _index(
     "servers",
     "keywords",
     (
-        Field("groups", ("groups",)),
+        Field("groups", ("groups",), summary=True),
         Field("autoGroup", ("autoGroup",)),
         _hours("created", "created"),
-        _hours("modified", "modified"),
+        _hours("modified", "modified", column="modified"),
         Field("keywords", ("keywords",), longest=64),
-        Field("os_platform", ("info", "os", "platform"), whole=True),
-        Field("os_distro", ("info", "os", "distro"), whole=True),
-        Field("os_release", ("info", "os", "release"), whole=True),
-        Field("os_arch", ("info", "os", "arch"), whole=True),
-        Field("cpu_virt", ("info", "virt", "vendor"), whole=True),
-        Field("cpu_brand", ("info", "cpu", "combo"), whole=True),
-        Field("cpu_cores", ("info", "cpu", "cores"), whole=True),
+        _menu("os_platform", "info", "os", "platform"),
+        _menu("os_distro", "info", "os", "distro"),
+        _menu("os_release", "info", "os", "release"),
+        _menu("os_arch", "info", "os", "arch"),
+        _menu("cpu_virt", "info", "virt", "vendor"),
+        _menu("cpu_brand", "info", "cpu", "combo"),
+        _menu("cpu_cores", "info", "cpu", "cores"),
     ),
-    sorters=("hostname",),
+    sorters=("hostname", "ip", "modified"),
+    date="modified",  # a property that servers do not have: their last change stands for it
+    columns={
+        "hostname": Column("hostname", str, 255),
+        "ip": Column("ip", str, 64),
+        "modified": Column("modified"),
+    },
+)
+TICKETS = _index(
+    "tickets",
+    "body",
+    (
+        Field("type", ("type",), summary=True),
+        Field("num", ("num",), FieldType.NUMBER, column="num"),
+        Field("status", ("status",), summary=True),
+        Field("category", ("category",)),
+        Field("username", ("username",), whole=True),
+        Field("assignees", ("assignees",), whole=True),
+        Field("cc", ("cc",), whole=True),
+        Field("jobs", ("jobs",)),
+        Field("tags", ("tags",), summary=True),
+        _hours("created", "created", column="created"),
+        _hours("modified", "modified", column="modified"),
+        Field("due", ("due",), FieldType.DATE),
+        Field("server", ("server",)),
+        Field("subject", ("subject",), longest=32, most=50, stemmed=True),
+        Field(
+            "body",
+            ("username",),
+            also=("subject", "body"),
+            longest=32,
+            most=500,
+            stemmed=True,
+            markdown=True,
+        ),
+        Field(
+            "changes",
+            ("changes",),
+            longest=32,
+            most=500,
+            stemmed=True,
+            markdown=True,
+            values=("body", "value", "username", "key"),
+        ),
+    ),
+    sorters=("num", "modified"),
+    columns={"num": Column("num"), "created": Column("created"), "modified": Column("modified")},
 )

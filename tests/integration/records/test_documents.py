@@ -6,17 +6,17 @@ from conductor.records.store import Records
 
 
 async def test_put_get_all_delete(records: Records) -> None:
-    servers = Documents(records, tables.servers)
-    await servers.put("s2", {"id": "s2"}, hostname="b")
-    await servers.put("s1", {"id": "s1", "n": [1]}, hostname="z")
-    assert await servers.get("s1") == {"id": "s1", "n": [1]}
-    assert await servers.get("s3") is None
-    assert [doc["id"] for doc in await servers.all()] == ["s1", "s2"]
-    assert [doc["id"] for doc in await servers.all("hostname")] == ["s2", "s1"]
-    await servers.put("s1", {"id": "s1"}, hostname="a")
-    assert [doc["id"] for doc in await servers.all("hostname")] == ["s1", "s2"]
-    assert await servers.delete("s1") is True
-    assert await servers.delete("s1") is False
+    snapshots = Documents(records, tables.snapshots)
+    await snapshots.put("s2", {"id": "s2"}, date=2)
+    await snapshots.put("s1", {"id": "s1", "n": [1]}, date=9)
+    assert await snapshots.get("s1") == {"id": "s1", "n": [1]}
+    assert await snapshots.get("s3") is None
+    assert [doc["id"] for doc in await snapshots.all()] == ["s1", "s2"]
+    assert [doc["id"] for doc in await snapshots.all("date")] == ["s2", "s1"]
+    await snapshots.put("s1", {"id": "s1"}, date=1)
+    assert [doc["id"] for doc in await snapshots.all("date")] == ["s1", "s2"]
+    assert await snapshots.delete("s1") is True
+    assert await snapshots.delete("s1") is False
 
 
 async def test_add_keeps_what_is_there(records: Records) -> None:

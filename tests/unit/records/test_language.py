@@ -22,6 +22,7 @@ from conductor.records.search.tree import (
     Tree,
     Word,
 )
+from conductor.records.search.words import NUMBER_LIMIT
 
 NOW = time.mktime((2026, 5, 17, 15, 30, 0, 0, 0, -1))
 HOUR = 3600
@@ -101,7 +102,8 @@ def test_simple_queries(query: str, tree: Tree) -> None:
         ("date:>=now", Span("date", midnight(2026, 5, 17), None)),
         ("date:>=2026-01-01", Span("date", midnight(2026, 1, 1), None)),
         ("date:2026/01/01..2026.01.31", Span("date", midnight(2026, 1, 1), midnight(2026, 1, 31) + HOUR)),
-        ("date:<99999999999", Span("date", None, 1_000_000 * HOUR)),
+        ("date:<99999999999", Span("date", None, 99999999999 // HOUR * HOUR)),
+        ("date:<9999999999999999", Span("date", None, NUMBER_LIMIT * HOUR)),
         ("date:soon", NOTHING),
         ("date:2026-13-40", NOTHING),
         ("date:..", NOTHING),

@@ -1,0 +1,146 @@
+"""One table of records whose words are in the table `terms`: what both kinds of searchable records share.
+
+A record's words follow from one column of it (`witness`, encoded JSON). A change compares that column with
+what it has read, so that the words that leave the index are those of the version that is replaced.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from conductor.records.search.finder import Document, Finder
+from conductor.records.search.index import Index
+from conductor.records.search.language import parse
+from conductor.records.search.restriction import Restriction, restricted
+from conductor.records.search.words import term_rows
+from conductor.records.search.words import terms as terms_of
+from conductor.records.store import Records, Write, insert_new
+from conductor.records.tables import terms
+from shared.clock import now
+
+Json = dict[str, Any]
+
+_IDS_TOGETHER = 500
+_INSERT_TERMS = insert_new(terms)
+_DELETE_TERMS = sa.delete(terms).where(*(column == sa.bindparam(f"old_{column.name}") for column in terms.c))
+
+
+class IndexedTable:
+    """Adds, changes, deletes, reads and finds the rows of one table. All its changes go through one of these."""
+
+    def __init__(self, records: Records, index: Index, table: sa.Table, witness: str) -> None:
+        self.index = index
+        self.finder = Finder(records, index, table)
+        self._records = records
+        self._table = table
+        self._key = table.c.id
+        self._witness = table.c[witness]
+        same = (self._key == sa.bindparam("wanted"), self._witness == sa.bindparam("old"))
+        changed = [column.name for column in table.columns if column is not self._key]
+        self._insert = insert_new(table)
+        self._replace = sa.update(table).where(*same).values({name: sa.bindparam(name) for name in changed})
+        self._delete = sa.delete(table).where(*same)
+        self._one = sa.select(self._witness).where(self._key == sa.bindparam("wanted"))
+
+    def columns(self, record: Mapping[str, Any], **given: Any) -> Json:
+        """The row's columns besides its document: `given`, the others from the record."""
+        return {name: column.value(record) for name, column in self.index.columns.items()} | given
+
+    async def add(self, row: Json, record: Mapping[str, Any], *also: Write) -> bool:
+        """Store a row with its words, and `also`, in one transaction; False, and nothing, if its ID is known."""
+        words = Write(_INSERT_TERMS, term_rows(self.index, row["id"], record))
+        with self.finder.changing():
+            return await self._records.write_if(Write(self._insert, row), words, *also)
+
+    async def change(
+        self, id: str, change: Callable[[bytes], tuple[Json, Mapping[str, Any]] | None], *also: Write
+    ) -> bool:
+        """Replace a row by what `change` makes of its witness: row and record, or None to leave it.
+
+        `change` is called again when somebody else changed the row meanwhile. False if there is no such row
+        or `change` did not want one.
+        """
+
+        def writes(old: bytes) -> list[Write] | None:
+            made = change(old)
+            if made is None:
+                return None
+            row, record = made
+            new = terms_of(self.index, record)
+            gone = terms_of(self.index, msgspec.json.decode(old)) - new
+            return [
+                Write(self._replace, {**row, "wanted": id, "old": old}),
+                *self._forget_words(id, gone),
+                Write(_INSERT_TERMS, term_rows(self.index, id, record)),
+                *also,
+            ]
+
+        return await self._exchange(id, writes)
+
+    async def delete(self, id: str, *also: Write) -> bool:
+        """False if there is none."""
+
+        def writes(old: bytes) -> list[Write]:
+            words = terms_of(self.index, msgspec.json.decode(old))
+            return [Write(self._delete, {"wanted": id, "old": old}), *self._forget_words(id, words), *also]
+
+        return await self._exchange(id, writes)
+
+    async def rows(self, ids: Sequence[str], *columns: str) -> list[sa.Row[Any]]:
+        """The rows that exist, ID first, in no order."""
+        wanted = list(dict.fromkeys(ids))
+        query = sa.select(self._key, *(self._table.c[column] for column in columns)).where(
+            self._key.in_(sa.bindparam("ids", expanding=True))
+        )
+        rows: list[sa.Row[Any]] = []
+        for start in range(0, len(wanted), _IDS_TOGETHER):
+            some = {"ids": wanted[start : start + _IDS_TOGETHER]}
+            rows += await self._records.read(
+                lambda connection, some=some: connection.execute(query, some).all()  # type: ignore[misc]
+            )
+        return rows
+
+    async def find(
+        self,
+        query: str,
+        columns: Sequence[str],
+        *,
+        offset: int,
+        limit: int,
+        sort_by: str,
+        sort_dir: int,
+        restriction: Restriction | None,
+    ) -> tuple[list[Document], int]:
+        """One page of `columns`, and how many match. A `limit` below 1 is 1, an `offset` below 0 is 0."""
+        tree = restricted(parse(query, self.index, now()), self.index, restriction)
+        return await self.finder.find(
+            tree,
+            offset=max(offset, 0),
+            limit=max(limit, 1),
+            sort_by=sort_by,
+            descending=sort_dir < 0,
+            columns=columns,
+        )
+
+    async def _exchange(self, id: str, writes: Callable[[bytes], list[Write] | None]) -> bool:
+        while True:
+            old = await self._records.read(
+                lambda connection: connection.execute(self._one, {"wanted": id}).scalar()
+            )
+            if old is None:
+                return False
+            wanted = writes(old)
+            if wanted is None:
+                return False
+            with self.finder.changing():
+                if await self._records.write_if(*wanted):
+                    return True
+
+    def _forget_words(self, id: str, words: set[tuple[str, str]]) -> list[Write]:
+        rows = [
+            {"old_index_name": self.index.name, "old_field": field, "old_word": word, "old_record": id}
+            for field, word in sorted(words)
+        ]
+        return [Write(_DELETE_TERMS, rows)] if rows else []
