@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -14,6 +15,8 @@ from shared import clock
 from shared.protocol.updates import storable
 
 Record = dict[str, Any]
+SampleObserver = Callable[[Mapping[str, Any], Record, float], None]
+"""Judges each accepted sample, as alerts do: server, host record, time."""
 
 QUICK_KEPT = 60
 """Quick samples kept of each server, one a second."""
@@ -26,8 +29,10 @@ log = structlog.get_logger(__name__)
 class Samples:
     """Takes samples as they come and writes the minute samples together, twice a second."""
 
-    def __init__(self, records: Records) -> None:
+    def __init__(self, records: Records, observers: Sequence[SampleObserver] = ()) -> None:
+        """`observers` are called in their order with each accepted minute sample."""
         self._records = records
+        self._observers = tuple(observers)
         self._stored = Documents(records, tables.samples)
         self._minute: dict[str, Record] = {}
         self._unwritten: set[str] = set()
@@ -49,7 +54,7 @@ class Samples:
         server["last_time_code"] = date // 60
         server_id = str(server["id"])
         self._offline.discard(server_id)
-        self._minute[server_id] = {
+        sample = self._minute[server_id] = {
             "version": str(message.get("version", "1.0")),
             "date": date,
             "server": server_id,
@@ -58,6 +63,11 @@ class Samples:
             "groups": server.get("groups", []),
             "data": data,
         }
+        for observer in () if data.get("dummy") else self._observers:
+            try:
+                observer(server, sample, date)
+            except Exception:
+                log.exception("an observer of samples failed", server=server_id)
         self._unwritten.add(server_id)
         self._any_unwritten.set()
         self.taken += 1
