@@ -50,13 +50,16 @@ from conductor.api import (
 from conductor.api import avatars as avatar_calls
 from conductor.api import definitions as definitions_api
 from conductor.api import secrets as secrets_api
+from conductor.api.alerts import AlertCalls
 from conductor.api.health import Health
 from conductor.api.kernel import Kernel
 from conductor.api.metrics import Metrics
 from conductor.api.office import Office
 from conductor.api.openapi import OpenApi
 from conductor.api.registry import Registry
+from conductor.api.server_jobs import ServerJobs
 from conductor.api.sessions import SessionCalls
+from conductor.api.snapshots import SnapshotCalls
 from conductor.api.sso import SsoDoor
 from conductor.api.user_admin import UserAdminCalls
 from conductor.api.users import UserCalls
@@ -68,7 +71,9 @@ from conductor.errors import Refusal
 from conductor.fleet.browser_door import BrowserDoor
 from conductor.fleet.browser_picture import Picture
 from conductor.fleet.browsers import Browsers
+from conductor.fleet.changes import ServerChanges
 from conductor.fleet.enrolment import Enrolment
+from conductor.fleet.removal import Removals
 from conductor.fleet.roster import Roster
 from conductor.fleet.sockets import Sockets
 from conductor.jobs.deletion import Deletion
@@ -76,11 +81,17 @@ from conductor.leadership import Leadership
 from conductor.live.connection import connect
 from conductor.live.embedded import EmbeddedRedis, RedisMissing
 from conductor.live.keys import keys
+from conductor.monitoring.alerts.active import ActiveAlerts
+from conductor.monitoring.alerts.alerting import Alerting
+from conductor.monitoring.alerts.purge import Purge
+from conductor.monitoring.alerts.store import AlertStore
 from conductor.monitoring.samples import Samples
+from conductor.monitoring.snapshots import Snapshots
+from conductor.monitoring.watches import Watches
 from conductor.records import tables
 from conductor.records.files import Files
 from conductor.records.job_archive import JobArchive
-from conductor.records.search.index import SERVERS
+from conductor.records.search.index import ALERTS, SERVERS, SNAPSHOTS
 from conductor.records.searchable import SearchableDocuments
 from conductor.records.store import Records, SchemaError
 from conductor.settings import Settings, SettingsError, load
@@ -153,8 +164,9 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
         files = Files.open(settings.files_url or (data_dir / "files").as_uri())
         archive = JobArchive(records)
         stored_servers = SearchableDocuments(records, SERVERS, tables.servers)
-        samples = Samples(records)
 
+        release = version("opsorbit")
+        roster = Roster(release)
         signals = Signals()
         activity = ActivityLog(records)
         signals.subscribe("activity log", activity.observe)
@@ -164,6 +176,32 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
             records, signals, active_jobs=office.count_of_event, apart={"secrets": vault}
         )
         deletion = Deletion(archive, files, signals)
+        alert_records = SearchableDocuments(records, ALERTS, tables.alerts)
+        snapshot_records = SearchableDocuments(records, SNAPSHOTS, tables.snapshots)
+        server_jobs = ServerJobs(office)
+        active_alerts = ActiveAlerts(lambda id: definitions.get("alerts", id))
+        alert_store = AlertStore(records, alert_records)
+        alerting = Alerting(alert_store, active_alerts, definitions, signals, roster, server_jobs)
+        purge = Purge(alert_store, definitions.state)
+        snapshots = Snapshots(snapshot_records, roster, active_alerts, server_jobs, definitions, signals)
+        watches = Watches(definitions.state, snapshots)
+        samples = Samples(records, (alerting.sampled, watches.sampled))
+        alerting.samples = snapshots.samples = samples
+        signals.subscribe("alerts", alerting.observe)
+        signals.subscribe("deleted alerts", purge.observe)
+        server_changes = ServerChanges(roster, stored_servers, definitions, signals)
+
+        async def forget_alerts(server_id: str) -> None:
+            alerting.forget_server(server_id)
+            await purge.delete(f"server:{server_id}")
+
+        removals = Removals(
+            roster,
+            stored_servers,
+            definitions.state,
+            signals,
+            (forget_alerts, snapshots.delete_of_server, samples.delete),
+        )
         users = Users(records)
         sessions = Sessions(records, settings, signals)
         accounts = Accounts(users, sessions, definitions, settings, signals)
@@ -184,14 +222,14 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
             ttl=settings.lease_seconds,
             margin=settings.lease_margin_seconds,
         )
-        release = version("opsorbit")
-        roster = Roster(release)
         sockets = Sockets(roster, samples, settings, signals, leadership)
         picture = Picture(definitions, roster, leadership, release)
         door = BrowserDoor(accounts, leadership, settings, release)
         browsers = Browsers(accounts, definitions, picture, door, signals)
         sockets.browsers = browsers
         picture.jobs = office.jobs
+        picture.alerts = active_alerts.all
+        watches.changed = browsers.state_changed
         signals.subscribe("browsers", browsers.observe)
         activity.follow(browsers.followed)
 
@@ -222,13 +260,22 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
                 *secrets_api.endpoints(definitions, vault, signals),
                 *references.endpoints(definitions),
                 *revisions.endpoints(definitions, records),
-                *multiple.endpoints(definitions, multiple.of_house(office, roster, definitions.state)),
+                *multiple.endpoints(
+                    definitions,
+                    {
+                        **multiple.of_house(office, roster, definitions.state),
+                        "alerts": picture.active_alerts,
+                    },
+                ),
                 *event_history.endpoints(definitions, records, settings.ttl),
                 *run_event.endpoints(office, definitions),
                 *jobs.endpoints(office, archive, deletion, settings),
                 *job_logs.endpoints(office, archive, files, settings),
                 *job_stream.endpoints(office, archive, settings),
                 *servers.endpoints(roster, stored_servers, samples),
+                *servers.ServerCalls(server_changes, removals).endpoints(),
+                *AlertCalls(alerting, alert_store, definitions, samples, signals).endpoints(),
+                *SnapshotCalls(snapshots, watches, roster, definitions, signals).endpoints(),
                 *satellites.endpoints(office, Enrolment(redis, names, settings), roster, accounts, settings),
             )
         )
@@ -265,7 +312,23 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
             announce_password=_show_password,
             key_usage=key_usage,
             browsers=browsers,
-            forget=(archive.forget, stored_servers.forget, sessions.forget, samples.forget_all, vault.forget),
+            alerting=alerting,
+            purge=purge,
+            watches=watches,
+            removals=removals,
+            server_changes=server_changes,
+            forget=(
+                archive.forget,
+                stored_servers.forget,
+                alert_records.forget,
+                snapshot_records.forget,
+                sessions.forget,
+                alerting.forget,
+                watches.forget,
+                snapshots.forget,
+                samples.forget_all,
+                vault.forget,
+            ),
         )
 
         for running, name in (

@@ -14,15 +14,20 @@ from conductor.definitions.defaults import seed
 from conductor.definitions.repository import Definitions
 from conductor.errors import Deposed
 from conductor.fleet.browsers import Browsers
+from conductor.fleet.changes import ServerChanges
 from conductor.fleet.joining import Joining
 from conductor.fleet.members import Members
+from conductor.fleet.removal import Removals
 from conductor.fleet.roster import Roster
 from conductor.fleet.sockets import Sockets
 from conductor.jobs.engine import JobEngine
 from conductor.leadership import Leadership
 from conductor.live.book import JobBook
 from conductor.live.keys import Keys
+from conductor.monitoring.alerts.alerting import Alerting
+from conductor.monitoring.alerts.purge import Purge
 from conductor.monitoring.samples import Samples
+from conductor.monitoring.watches import Watches
 from conductor.records.files import Files
 from conductor.records.job_archive import JobArchive
 from conductor.records.searchable import SearchableDocuments
@@ -72,6 +77,11 @@ class Primary:
         announce_password: Callable[[str], None],
         key_usage: KeyUsage,
         browsers: Browsers,
+        alerting: Alerting,
+        purge: Purge,
+        watches: Watches,
+        removals: Removals,
+        server_changes: ServerChanges,
         forget: Sequence[Callable[[], None]],
     ) -> None:
         """`forget` drops what is remembered of the stores: between two terms of ours others may change them."""
@@ -94,6 +104,11 @@ class Primary:
         self._announce_password = announce_password
         self._key_usage = key_usage
         self._browsers = browsers
+        self._alerting = alerting
+        self._purge = purge
+        self._watches = watches
+        self._removals = removals
+        self._server_changes = server_changes
         self._forget = forget
 
     async def serve(self, epoch: int) -> None:
@@ -123,11 +138,17 @@ class Primary:
         joining = Joining(self._roster, self._servers, self._definitions, self._settings, self._signals)
         known = await self._servers.all()
         self._roster.expect({str(server["id"]): server for server in known}, RETURN_SECONDS)
-        members = Members(self._roster, joining, self._definitions)
+        await self._alerting.load(known)
+        regroup_offline = self._server_changes.regroup_offline
+        members = Members(self._roster, joining, self._definitions, regroup_offline)
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(engine.run(), name="job engine")
                 group.create_task(members.run(), name="fleet members")
+                group.create_task(self._alerting.run(), name="alerts")
+                group.create_task(self._purge.run(), name="deleted alerts")
+                group.create_task(self._watches.run(), name="watches")
+                group.create_task(self._removals.run(), name="deleted servers")
                 group.create_task(self._key_usage.run(), name="use of API keys")
                 await engine.ready.wait()
                 self._office.open(engine)
@@ -141,6 +162,7 @@ class Primary:
             await self._sockets.close_all()
             if self._leadership.holds_lease:  # a clean stop
                 await self._samples.flush()
+                await self._alerting.flush()
                 await self._key_usage.flush()
             self._forget_everything()
             self._announce(epoch, primary=False)

@@ -1,13 +1,19 @@
 """Keeps satellites in step with the definitions: their plugins, and which groups they belong to."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
+
+import structlog
 
 from conductor.definitions.repository import Definitions
+from conductor.errors import Unavailable
 from conductor.fleet import servers
 from conductor.fleet.joining import Joining
 from conductor.fleet.roster import Roster
 
 _CHECK_SECONDS = 1.0
+
+log = structlog.get_logger(__name__)
 
 
 class Members:
@@ -16,12 +22,19 @@ class Members:
     Before a job is launched its satellite is told at once: it must not run yesterday's script.
     """
 
-    def __init__(self, roster: Roster, joining: Joining, definitions: Definitions) -> None:
+    def __init__(
+        self,
+        roster: Roster,
+        joining: Joining,
+        definitions: Definitions,
+        regroup_offline: Callable[[], Awaitable[object]],
+    ) -> None:
         self._roster = roster
         self._joining = joining
         self._definitions = definitions
+        self._regroup_offline = regroup_offline
         self._plugins = definitions.version("plugins")
-        self._groups = definitions.version("groups")
+        self._groups = -1  # an earlier term may have died between a change and its consequences
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -48,3 +61,8 @@ class Members:
                 record["keywords"] = servers.keywords(record)
                 self._roster.tell(server_id, "update", {"groups": member_of})
                 await self._joining.save(record)
+        try:
+            await self._regroup_offline()
+        except Unavailable as error:
+            self._groups = -1  # the next second tries again
+            log.warning("offline servers wait for their groups", error=str(error))

@@ -92,6 +92,11 @@ class Roster:
             del self._recent[next(iter(self._recent))]
         return record
 
+    def drop(self, server_id: str) -> Record | None:
+        """Forget a server that is not online; answers its last record, if it was remembered."""
+        self._expected.pop(server_id, None)
+        return self._recent.pop(server_id, None)
+
     # What they are told
 
     def tell(self, server_id: str, cmd: str, data: Any) -> None:

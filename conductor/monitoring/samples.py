@@ -99,6 +99,14 @@ class Samples:
         else:
             self._minute.pop(server_id, None)
 
+    async def delete(self, server_id: str) -> None:
+        """The server is deleted: nothing of its samples stays."""
+        self.forget(server_id)
+        self._minute.pop(server_id, None)
+        self._unwritten.discard(server_id)
+        self._offline.discard(server_id)
+        await self._stored.delete(server_id)
+
     def forget_all(self) -> None:
         """The term has ended: the next primary has the newer samples, and ours must not go over them."""
         self._minute.clear()
