@@ -18,7 +18,20 @@ from conductor.signals import Activity, Actor, ServerChanged, Signals
 from shared import clock
 
 _KEPT_BY_US = frozenset(
-    "id hostname ip info socket_id keywords created modified userData last_time_code offline delete".split()
+    [
+        "id",
+        "hostname",
+        "ip",
+        "info",
+        "socket_id",
+        "keywords",
+        "created",
+        "modified",
+        "userData",
+        "last_time_code",
+        "offline",
+        "delete",
+    ]
 )
 """What only the host, a join or a call of its own may set: left as it is, whatever a caller sends."""
 _FLAGS = ("enabled", "autoGroup")
