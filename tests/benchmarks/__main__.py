@@ -13,7 +13,7 @@ import uvloop
 from conductor.cli.client import ApiError, Client
 from conductor.cli.deployment import deployed
 from conductor.cli.processes import ProcessError
-from tests.benchmarks import conductor_alone, end_to_end, footprint, reads
+from tests.benchmarks import alerts, conductor_alone, end_to_end, footprint, reads
 from tests.benchmarks.fleet import FleetError
 from tests.benchmarks.loadgen import LoadError
 from tests.benchmarks.report import Figure, table
@@ -22,7 +22,7 @@ from tests.benchmarks.websocket import UpgradeError
 
 Group = Callable[[], Awaitable[list[Figure]]]
 
-GROUPS = ("footprint", "end-to-end", "simulated", "definitions", "samples", "jobs")
+GROUPS = ("footprint", "end-to-end", "simulated", "definitions", "alerts", "samples", "jobs")
 """In the order in which they run: what fills the database comes last."""
 
 _FAILURES = (ApiError, FleetError, LoadError, ProcessError, UpgradeError, OSError, TimeoutError, LookupError)
@@ -54,6 +54,7 @@ async def _measure(url: str, api_key: str, size: Size, wanted: Sequence[str]) ->
             "end-to-end": lambda: end_to_end.end_to_end(target),
             "simulated": lambda: conductor_alone.simulated_jobs(target),
             "definitions": lambda: reads.definitions(target),
+            "alerts": alerts.evaluation,
             "samples": lambda: conductor_alone.samples(target),
             "jobs": lambda: reads.jobs(target),
         }
