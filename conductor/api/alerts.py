@@ -1,7 +1,7 @@
 """Alerts: trying a definition, invocations, and why an alert is what it is (contract api/alerts.yaml)."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -10,12 +10,13 @@ from conductor.api.endpoint import Endpoint, Takes, Text, WordId
 from conductor.definitions.compiled import check_source, check_template
 from conductor.definitions.repository import Definitions
 from conductor.definitions.unlimited import refuse_group_limited
-from conductor.errors import NotFound, Refusal
+from conductor.errors import BadParameter, NotFound, Refusal
 from conductor.monitoring.alerts.alerting import Alerting
 from conductor.monitoring.alerts.ports import Samples
 from conductor.monitoring.alerts.rules import OFFLINE
 from conductor.monitoring.alerts.store import AlertStore
-from conductor.signals import Activity, Signals
+from conductor.signals import Activity, AlertsShifted, Signals
+from shared.clock import now
 from shared.expressions import ExpressionError, compile_expression, expand
 from shared.expressions.explain import explain
 
@@ -35,6 +36,11 @@ class Ids(msgspec.Struct, kw_only=True):
 
 class Invocation(msgspec.Struct, kw_only=True):
     id: WordId
+
+
+class Acknowledgement(msgspec.Struct, kw_only=True):
+    id: WordId
+    notes: Annotated[str, msgspec.Meta(max_length=8192)] = ""
 
 
 class Tickets(msgspec.Struct, kw_only=True):
@@ -108,6 +114,21 @@ class AlertCalls:
             raise Refusal("alert", f"Failed to locate alert invocation: {params.id}")
         self._log(call, "alert_delete_invocation", params.id, {})
         return {}
+
+    async def acknowledge(self, call: Call, params: Acknowledgement) -> Json:
+        """Of ours: somebody sees to it; who, since when, and what they say of it."""
+        invocation = await self._store.get(params.id)
+        if invocation is None or not call.account.sees_groups(invocation.get("groups") or ()):
+            raise Refusal("alert", f"Failed to locate alert invocation: {params.id}")
+        given = {"username": call.account.name, "date": int(now()), "notes": params.notes}
+        changed = await self._store.change(params.id, lambda doc: {**doc, "acknowledged": given})
+        if changed is None:
+            raise Refusal("alert", f"Failed to locate alert invocation: {params.id}")
+        if (active := self._alerting.active.get(params.id)) is not None:
+            active["acknowledged"] = given
+            self._signals.publish(AlertsShifted(server_id=str(changed.get("server", ""))))
+        self._log(call, "alert_acknowledge", params.id, {"alert": changed})
+        return {"acknowledged": given}
 
     async def explain(self, call: Call, params: Question) -> Json:
         """What the alert reads on the server now, how far it has counted, and the last hour."""
@@ -188,6 +209,16 @@ class AlertCalls:
                 mutates=True,
             ),
             Endpoint(
+                name="acknowledge_alert",
+                handler=self.acknowledge,
+                params=Acknowledgement,
+                summary="Say that somebody sees to an alert.",
+                privilege="edit_alerts",
+                takes=Takes.BODY,
+                methods=("POST",),
+                mutates=True,
+            ),
+            Endpoint(
                 name="explain_alert",
                 handler=self.explain,
                 params=Question,
@@ -197,10 +228,12 @@ class AlertCalls:
 
 
 def _listed(ids: Any) -> list[str]:
+    if ids is None:
+        raise BadParameter("Missing parameter: ids")
     if isinstance(ids, str):
         ids = [id.strip() for id in ids.split(",") if id.strip()]
     if not isinstance(ids, list) or not ids or not all(isinstance(id, str) for id in ids):
-        raise Refusal("alert", "Missing or malformed parameter: ids")
+        raise Refusal("alert", "Malformed parameter: ids")
     if len(ids) > MOST_IDS:
         raise Refusal("alert", f"At most {MOST_IDS} invocations can be asked for at once.")
     return ids

@@ -1,6 +1,7 @@
 """Keeps satellites in step with the definitions: their plugins, and which groups they belong to."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 
 import structlog
@@ -10,8 +11,11 @@ from conductor.errors import Unavailable
 from conductor.fleet import servers
 from conductor.fleet.joining import Joining
 from conductor.fleet.roster import Roster
+from shared import clock
 
 _CHECK_SECONDS = 1.0
+_RECENT_SECONDS = 86_400
+"""Servers that left are remembered for so long, and until midnight (contract monitoring.md §8)."""
 
 log = structlog.get_logger(__name__)
 
@@ -39,9 +43,13 @@ class Members:
     async def run(self) -> None:
         """Until cancelled."""
         self._roster.before_launch = self.tell_plugins
+        day = time.localtime().tm_yday
         while True:
             await asyncio.sleep(_CHECK_SECONDS)
             self.tell_plugins()
+            now, today = clock.now(), time.localtime().tm_yday
+            self._roster.forget_left(now - _RECENT_SECONDS if today == day else now)
+            day = today
             if self._groups != (version := self._definitions.version("groups")):
                 self._groups = version
                 await self._regroup()

@@ -183,3 +183,89 @@ async def test_watches_of_servers_and_groups(agent: Agent, alone: Station, admin
         with pytest.raises(ApiError) as refused:
             await admin.call(call, id="main", duration="soon")
         assert refused.value.code == "api"
+
+
+async def test_a_death_right_after_an_alert_has_fired_leaves_one_invocation(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    folder = tmp_path_factory.mktemp("c")
+    fault = {"OPSORBIT_FAULT": "conductor.alert_fired", "OPSORBIT_FAULT_ONCE": str(folder / "died")}
+    async with station(folder, **fault) as own, own.client() as admin:
+        alert = await create_alert(admin)
+        async with own.agent("") as agent:
+            await agent.join()
+            await agent.send("monitor", {"version": "1.0", "server": agent.id, "data": DATA})
+            await agent.closed()
+
+        async def dead() -> bool:
+            return not own.conductor.running
+
+        await eventually(dead, "it died")
+        own.conductor.start()
+        await own.conductor.ready()
+        (before,) = await active(admin, agent.id)
+        await agent.rejoin()
+        await send_sample(agent, DATA)
+        told = await admin.call("explain_alert", alert=alert["id"], server=agent.id)
+        assert (told["state"], told["invocation"]) == ("active", before["id"])
+        assert [one["id"] for one in await active(admin, agent.id)] == [before["id"]]
+        await agent.leave()
+
+
+async def test_an_alert_is_acknowledged(agent: Agent, admin: Client) -> None:
+    """Hole 7 of alerts.md §9."""
+    alert = await create_alert(admin, severity="critical")
+    await send_sample(agent, DATA)
+    invocation = await fired(admin, agent, alert)
+    await admin.call("acknowledge_alert", id=invocation["id"], notes="On my way")
+    (shown,) = await active(admin, agent.id)
+    assert (shown["acknowledged"]["notes"], shown["severity"]) == ("On my way", "critical")
+    with pytest.raises(ApiError) as refused:
+        await admin.call("acknowledge_alert", id="anone")
+    assert refused.value.code == "alert"
+    await admin.call("delete_alert", id=alert["id"])
+
+
+async def test_who_is_limited_to_groups_sees_and_manages_no_more_than_them(
+    agent: Agent, alone: Station, admin: Client
+) -> None:
+    alert = await create_alert(admin)
+    await send_sample(agent, DATA)
+    invocation = await fired(admin, agent, alert)
+    other = (await admin.call("create_group", title="Other", hostname_match="(?!)"))["group"]["id"]
+    rights = dict.fromkeys(
+        (
+            "edit_alerts",
+            "delete_alerts",
+            "edit_tickets",
+            "create_snapshots",
+            "delete_snapshots",
+            "update_servers",
+        ),
+        True,
+    )
+    key = await admin.call("create_api_key", title="Limited", active=1, privileges=rights, groups=[other])
+    async with Client(alone.conductor.url, str(key["plain_key"])) as limited:
+        assert await active(limited, agent.id) == []
+        (shown,) = (await limited.call("get_alert_invocations", ids=invocation["id"]))["alerts"]
+        assert shown == {"err": f"Failed to locate alert invocation: {invocation['id']}"}
+        trial = {"server": agent.id, "expression": "true", "message": "x"}
+        for call, params, code in (
+            ("test_alert", trial, "alert"),
+            ("manage_alert_invocation_tickets", {"id": invocation["id"], "tickets": []}, "alert"),
+            ("delete_alert_invocation", {"id": invocation["id"]}, "alert"),
+            ("acknowledge_alert", {"id": invocation["id"]}, "alert"),
+            ("explain_alert", {"alert": alert["id"], "server": agent.id}, "notfound"),
+            ("create_snapshot", {"server": agent.id}, "access"),
+            ("create_group_snapshot", {"group": "main"}, "access"),
+            ("delete_snapshot", {"id": "sn1"}, "alert"),
+            ("watch_server", {"id": agent.id, "duration": 5}, "access"),
+            ("watch_group", {"id": "main", "duration": 5}, "access"),
+            ("update_server", {"id": agent.id, "title": "x"}, "access"),
+            ("update_server_data", {"id": agent.id, "data": {}}, "server"),
+            ("delete_server", {"id": agent.id, "history": 1}, "access"),
+        ):
+            with pytest.raises(ApiError) as refused:
+                await limited.call(call, **params)
+            assert (call, refused.value.code) == (call, code)
+    await admin.call("delete_alert", id=alert["id"])

@@ -27,10 +27,12 @@ class Purge:
         self._store = store
         self._state = state
         self._news = asyncio.Event()
+        self._unmarked: list[str] = []
+        """Deleted definitions that are not in the state yet."""
 
     async def observe(self, signal: Signal) -> None:
         if isinstance(signal, DefinitionChanged) and (signal.kind, signal.verb) == ("alerts", "delete"):
-            await self._state.merge(f"{_PENDING}/{signal.item['id']}", {"since": int(clock.now())})
+            self._unmarked.append(str(signal.item["id"]))
             self._news.set()
 
     async def run(self) -> None:
@@ -38,6 +40,9 @@ class Purge:
         while True:
             self._news.clear()
             try:
+                while self._unmarked:
+                    await self._state.merge(f"{_PENDING}/{self._unmarked[0]}", {"since": int(clock.now())})
+                    del self._unmarked[0]
                 for alert_id in self._state.under(_PENDING):
                     deleted = await self.delete(f"alert:{alert_id}")
                     await self._state.delete(f"{_PENDING}/{alert_id}")

@@ -95,6 +95,8 @@ class Transitions:
             "actions": [],
             "why": list(one.why),
         }
+        if one.definition.get("severity"):
+            invocation["severity"] = one.definition["severity"]
         owed = self._owed(one)
         await self._store.fire(invocation, state, owed)
         faults.reach("conductor.alert_fired")
@@ -146,8 +148,10 @@ class Transitions:
     def _owed(self, one: Transition) -> Owed | None:
         if not one.acts or not one.definition.get("enabled"):
             return None
-        snoozed = self._state.get("global").get("alert_snooze")
-        if isinstance(snoozed, int | float) and snoozed > clock.now() and not one.despite_snooze:
+        snoozes = (self._state.get("global").get("alert_snooze"), one.definition.get("snooze_until"))
+        now = clock.now()
+        snoozed = any(isinstance(until, int | float) and until > now for until in snoozes)
+        if snoozed and not one.despite_snooze:
             return None
         kept = ("id", "hostname", "title", "ip", "groups")
         return Owed(
