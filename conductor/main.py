@@ -181,7 +181,15 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
         server_jobs = ServerJobs(office)
         active_alerts = ActiveAlerts(lambda id: definitions.get("alerts", id))
         alert_store = AlertStore(records, alert_records)
-        alerting = Alerting(alert_store, active_alerts, definitions, signals, roster, server_jobs)
+        alerting = Alerting(
+            alert_store,
+            active_alerts,
+            definitions,
+            signals,
+            roster,
+            server_jobs,
+            stale_seconds=settings.stale_alert_timeout,
+        )
         purge = Purge(alert_store, definitions.state)
         snapshots = Snapshots(snapshot_records, roster, active_alerts, server_jobs, definitions, signals)
         watches = Watches(definitions.state, snapshots)

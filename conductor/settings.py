@@ -179,6 +179,10 @@ class Settings(msgspec.Struct, kw_only=True):
     """`satellite.config`: keys pushed to every satellite, over the stock ones."""
     airgap: Json = msgspec.field(default_factory=lambda: {"enabled": False, "whitelist": [], "blacklist": []})
 
+    # Alerts
+    stale_alert_timeout: float = 90.0
+    """Seconds without a sample after which the active alerts of a server are stale."""
+
     # Answers
     ttl: int = 300
     """Seconds a client may keep a search result."""

@@ -37,7 +37,8 @@ STALE_SECONDS = 90.0
 
 _SAVE_SECONDS = 10.0
 _LOOK_SECONDS = 1.0
-_SWEEP_SECONDS = 15.0
+_SWEEPS = 6
+"""Looks for silent servers within the time after which one counts as silent."""
 _MINUTE = 60
 
 log = structlog.get_logger(__name__)
@@ -68,6 +69,7 @@ class Alerting:
         self._definitions = definitions
         self._servers = servers
         self._stale_seconds = stale_seconds
+        self._sweep_seconds = max(_LOOK_SECONDS, stale_seconds / _SWEEPS)
         self._open = False
         self._full = False
         self._states: dict[str, dict[str, AlertState]] = {}
@@ -307,7 +309,7 @@ class Alerting:
         while True:
             self._follow_definitions()
             await asyncio.sleep(_LOOK_SECONDS)
-            if clock.monotonic() - swept >= _SWEEP_SECONDS:
+            if clock.monotonic() - swept >= self._sweep_seconds:
                 swept = clock.monotonic()
                 self.sweep()
                 await self.look_at_silent()
