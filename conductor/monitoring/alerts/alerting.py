@@ -16,6 +16,7 @@ import structlog
 from conductor.definitions.repository import Definitions
 from conductor.errors import Unavailable
 from conductor.monitoring.alerts.active import ActiveAlerts
+from conductor.monitoring.alerts.board import Board
 from conductor.monitoring.alerts.evaluation import AlertState, Outcome, evaluate
 from conductor.monitoring.alerts.history import History
 from conductor.monitoring.alerts.owing import Owing
@@ -72,12 +73,11 @@ class Alerting:
         self._sweep_seconds = max(_LOOK_SECONDS, stale_seconds / _SWEEPS)
         self._open = False
         self._full = False
-        self._states: dict[str, dict[str, AlertState]] = {}
+        self._board = Board()
         self._known: dict[str, Json] = {}
         """The last record of each server that was heard of."""
         self._seen: dict[str, tuple[float, float]] = {}
         """When each server sent its last sample: monotonic, wall."""
-        self._unsaved: set[tuple[str, str]] = set()
         self._version = -1
         self._loaded = 0.0
 
@@ -89,18 +89,16 @@ class Alerting:
         states, active = await self._store.states(), await self._store.active()
         stored = await self._store.get_many(state.id for state in states if state.notified)
         found = resumed(states, active, stored, self._top)
-        for state in found.states:
-            self._states.setdefault(state.server, {})[state.alert] = state
+        self._board.load(found.states, found.unsaved)
         for invocation in found.active:
             self.active.put(invocation)
-        self._unsaved |= set(found.unsaved)
         now = clock.monotonic()
         self._loaded = now
         for record in servers:
             server_id = str(record["id"])
             self._known[server_id] = record
             self._seen[server_id] = (now, float(record.get("modified") or 0))
-        for server_id in self._states:
+        for server_id in self._board.servers:
             self._seen.setdefault(server_id, (now, clock.now()))
         await self.owing.load()
         self._open = True
@@ -108,10 +106,9 @@ class Alerting:
     def forget(self) -> None:
         """The term has ended."""
         self._open = False
-        self._states.clear()
+        self._board.clear()
         self._known.clear()
         self._seen.clear()
-        self._unsaved.clear()
         self._turns.clear()
         self._version = -1
         self.active.clear()
@@ -128,7 +125,7 @@ class Alerting:
 
     async def flush(self) -> None:
         """Write what waits; at the orderly end of a term."""
-        await self._save()
+        await self._board.save(self._store)
 
     # Samples
 
@@ -146,7 +143,7 @@ class Alerting:
         rules = self.rules.of(server.get("groups") or ())
         if any(rule.reads_offline for rule in rules):
             data = {**data, OFFLINE: 0}
-        fired = self._evaluate(rules, self._states.get(server_id, {}), server, data, int(now))
+        fired = self._evaluate(rules, self._board.of_server(server_id), server, data, int(now))
         if fired:
             sample["new_alerts"] = {**(sample.get("new_alerts") or {}), **dict.fromkeys(fired, True)}
 
@@ -163,7 +160,7 @@ class Alerting:
         self.history.add(server_id, now, rules, outcome.results)
         if outcome.states is states:
             return []
-        self._note(server_id, states, outcome.states)
+        self._board.exchange(server_id, states, outcome.states)
         self._refresh(outcome, now)
         for turn, turned in (
             (Turn.FIRED, outcome.fired),
@@ -174,20 +171,6 @@ class Alerting:
                 why = _why(state.exp, data) if turn is Turn.FIRED else ()
                 self._turns.put(self._transition(turn, state, server, now, why=why))
         return [state.alert for state in outcome.fired]
-
-    def _note(
-        self, server_id: str, before: Mapping[str, AlertState], after: Mapping[str, AlertState]
-    ) -> None:
-        """Keep the states after a sample, those that other rules have left alone included."""
-        kept = self._states.get(server_id, {})
-        merged = {key: state for key, state in kept.items() if key not in before} | dict(after)
-        for alert_id in kept.keys() | merged.keys():
-            if kept.get(alert_id) is not merged.get(alert_id):
-                self._unsaved.add((server_id, alert_id))
-        if merged:
-            self._states[server_id] = merged
-        else:
-            self._states.pop(server_id, None)
 
     def _refresh(self, outcome: Outcome, now: int) -> None:
         """Active invocations carry the present message; what is stored has that of the firing."""
@@ -221,22 +204,22 @@ class Alerting:
             return
         server_id, definition_id = str(invocation["server"]), str(invocation["alert"])
         server = self._servers.online.get(server_id)
-        state = self._states.get(server_id, {}).get(definition_id)
+        state = self._board.get(server_id, definition_id)
         if server is None or state is None or self._definitions.get("alerts", definition_id) is None:
             return
-        self._drop(state)
+        self._board.drop(state)
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         now = int(clock.now())
         self._turns.put(self._transition(Turn.CLEARED, state, server, now, despite_snooze=True), done)
         await done
 
     def state_of(self, server_id: str, alert_id: str) -> AlertState | None:
-        return self._states.get(server_id, {}).get(alert_id)
+        return self._board.get(server_id, alert_id)
 
     def forget_server(self, server_id: str) -> None:
         """The server is deleted: its alerts are over, without anything being told or run."""
-        for state in list(self._states.get(server_id, {}).values()):
-            self._drop(state)
+        for state in list(self._board.of_server(server_id).values()):
+            self._board.drop(state)
             if state.notified:
                 server = self._known.get(server_id) or {"id": server_id}
                 self._turns.put(self._transition(Turn.CLEARED, state, server, int(clock.now()), acts=False))
@@ -284,24 +267,9 @@ class Alerting:
         while True:
             await asyncio.sleep(_SAVE_SECONDS)
             try:
-                await self._save()
+                await self._board.save(self._store)
             except Unavailable as error:
                 log.warning("states of alerts wait for the database", error=str(error))
-
-    async def _save(self) -> None:
-        unsaved, self._unsaved = self._unsaved, set()
-        states, gone = [], []
-        for server_id, alert_id in unsaved:
-            state = self._states.get(server_id, {}).get(alert_id)
-            if state is None:
-                gone.append((server_id, alert_id))
-            else:
-                states.append(state)
-        try:
-            await self._store.save(states, gone)
-        except Unavailable:
-            self._unsaved |= unsaved
-            raise
 
     async def _watch(self) -> None:
         """Definitions that are gone or disabled, and servers that are silent."""
@@ -321,10 +289,10 @@ class Alerting:
             return
         self._version = version
         now = int(clock.now())
-        for state in [one for own in self._states.values() for one in own.values()]:
+        for state in self._board.every():
             if self.rules.get(state.alert) is not None:
                 continue
-            self._drop(state)
+            self._board.drop(state)
             if not state.notified:
                 continue
             server = self._known.get(state.server) or {"id": state.server}
@@ -336,19 +304,19 @@ class Alerting:
     def sweep(self) -> None:
         """Alerts of servers that sent nothing lately go stale; what was only warming up is forgotten."""
         now = clock.monotonic()
-        for server_id, own in list(self._states.items()):
+        for server_id in self._board.servers:
             if now - self._seen.get(server_id, (0.0, 0.0))[0] < self._stale_seconds:
                 continue
             server = self._known.get(server_id) or {"id": server_id}
-            for state in list(own.values()):
+            for state in list(self._board.of_server(server_id).values()):
                 rule = self.rules.get(state.alert)
                 if state.stale or (rule is not None and rule.reads_offline):
                     continue
                 if not state.notified:
-                    self._drop(state)
+                    self._board.drop(state)
                     continue
                 silent = msgspec.structs.replace(state, stale=True)
-                self._note(server_id, {state.alert: state}, {state.alert: silent})
+                self._board.exchange(server_id, {state.alert: state}, {state.alert: silent})
                 self._turns.put(self._transition(Turn.SILENT, silent, server, int(clock.now())))
 
     async def look_at_silent(self) -> None:
@@ -370,15 +338,12 @@ class Alerting:
                 sample = await self.samples.latest(server_id) or {}
             except Unavailable:
                 return
-            own = self._states.get(server_id, {})
+            own = self._board.of_server(server_id)
             states = {rule.id: own[rule.id] for rule in rules if rule.id in own}
             data = {**(sample.get("data") or {}), OFFLINE: int(now - since)}
             self._evaluate(rules, states, server, data, int(now))
 
     # Inside
-
-    def _drop(self, state: AlertState) -> None:
-        self._note(state.server, {state.alert: state}, {})
 
     def _top(self, alert_id: str) -> int:
         rule = self.rules.get(alert_id)
