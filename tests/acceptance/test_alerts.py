@@ -185,11 +185,13 @@ async def test_watches_of_servers_and_groups(agent: Agent, alone: Station, admin
         assert refused.value.code == "api"
 
 
-async def test_a_death_right_after_an_alert_has_fired_leaves_one_invocation(
+@pytest.mark.parametrize("point", ["conductor.alert_fired", "conductor.alert_actions_ran"])
+async def test_a_death_after_an_alert_has_fired_leaves_one_invocation(
     tmp_path_factory: pytest.TempPathFactory,
+    point: str,
 ) -> None:
     folder = tmp_path_factory.mktemp("c")
-    fault = {"OPSORBIT_FAULT": "conductor.alert_fired", "OPSORBIT_FAULT_ONCE": str(folder / "died")}
+    fault = {"OPSORBIT_FAULT": point, "OPSORBIT_FAULT_ONCE": str(folder / "died")}
     async with station(folder, **fault) as own, own.client() as admin:
         alert = await create_alert(admin)
         async with own.agent("") as agent:
