@@ -72,6 +72,7 @@ from conductor.api import secrets as secrets_api
 from conductor.api import tickets as tickets_api
 from conductor.api import web_hooks as web_hooks_api
 from conductor.api.administration import endpoints as administration_endpoints
+from conductor.api.alerts import AlertCalls
 from conductor.api.health import Health
 from conductor.api.job_texts import ActiveJobTexts
 from conductor.api.kernel import Kernel
@@ -79,8 +80,10 @@ from conductor.api.metrics import Metrics
 from conductor.api.office import Office
 from conductor.api.openapi import OpenApi
 from conductor.api.registry import Registry
+from conductor.api.server_jobs import ServerJobs
 from conductor.api.sessions import SessionCalls
 from conductor.api.signed_urls import UrlSigner
+from conductor.api.snapshots import SnapshotCalls
 from conductor.api.sso import SsoDoor
 from conductor.api.user_admin import UserAdminCalls
 from conductor.api.users import UserCalls
@@ -98,7 +101,9 @@ from conductor.filing.user_files import UserFiles
 from conductor.fleet.browser_door import BrowserDoor
 from conductor.fleet.browser_picture import Picture
 from conductor.fleet.browsers import Browsers
+from conductor.fleet.changes import ServerChanges
 from conductor.fleet.enrolment import Enrolment
+from conductor.fleet.removal import Removals
 from conductor.fleet.roster import Roster
 from conductor.fleet.sockets import Sockets
 from conductor.jobs.deletion import Deletion
@@ -107,9 +112,15 @@ from conductor.leadership import Leadership
 from conductor.live.connection import connect
 from conductor.live.embedded import EmbeddedRedis, RedisMissing
 from conductor.live.keys import keys
+from conductor.monitoring.alerts.active import ActiveAlerts
+from conductor.monitoring.alerts.alerting import Alerting
+from conductor.monitoring.alerts.purge import Purge
+from conductor.monitoring.alerts.store import AlertStore
 from conductor.monitoring.quick import QuickMonitors
 from conductor.monitoring.retention import Retention
 from conductor.monitoring.samples import Samples
+from conductor.monitoring.snapshots import Snapshots
+from conductor.monitoring.watches import Watches
 from conductor.outbound.daily import DailyCounts
 from conductor.outbound.http import HttpClient
 from conductor.outbound.mail import Mailer
@@ -118,7 +129,7 @@ from conductor.outbound.web_hooks import WebHooks
 from conductor.records import tables
 from conductor.records.files import Files
 from conductor.records.job_archive import JobArchive
-from conductor.records.search.index import SERVERS
+from conductor.records.search.index import ALERTS, SERVERS, SNAPSHOTS
 from conductor.records.searchable import SearchableDocuments
 from conductor.records.store import Records, SchemaError
 from conductor.schedule.plugin_files import GivenFiles
@@ -221,6 +232,8 @@ async def _running(
         archive = JobArchive(records)
         stored_servers = SearchableDocuments(records, SERVERS, tables.servers)
 
+        release = version("opsorbit")
+        roster = Roster(release)
         signals = Signals()
         activity = ActivityLog(records)
         signals.subscribe("activity log", activity.observe)
@@ -231,7 +244,6 @@ async def _running(
         definitions = Definitions(
             records, signals, active_jobs=office.count_of_event, apart={"secrets": vault}
         )
-        samples = Samples(records, definitions, QuickMonitors(settings.quick_monitors, settings.quick_max))
         expiry = FileExpiry(records, files)
         of_jobs = job_uploads(settings.client)
         job_files = JobFiles(files, archive, expiry, of_jobs.rules, active=office.job)
@@ -251,6 +263,45 @@ async def _running(
         )
         signals.subscribe("buckets", bucket_contents.observe)
         deletion = Deletion(archive, files, signals, definitions.state, settings.tz, job_files)
+        alert_records = SearchableDocuments(records, ALERTS, tables.alerts)
+        snapshot_records = SearchableDocuments(records, SNAPSHOTS, tables.snapshots)
+        server_jobs = ServerJobs(office)
+        active_alerts = ActiveAlerts(lambda id: definitions.get("alerts", id))
+        alert_store = AlertStore(records, alert_records)
+        alerting = Alerting(
+            alert_store,
+            active_alerts,
+            definitions,
+            signals,
+            roster,
+            server_jobs,
+            stale_seconds=settings.stale_alert_timeout,
+        )
+        purge = Purge(alert_store, definitions.state)
+        snapshots = Snapshots(snapshot_records, roster, active_alerts, server_jobs, definitions, signals)
+        watches = Watches(definitions.state, snapshots)
+        samples = Samples(
+            records,
+            definitions,
+            QuickMonitors(settings.quick_monitors, settings.quick_max),
+            (alerting.sampled, watches.sampled),
+        )
+        alerting.samples = snapshots.samples = samples
+        signals.subscribe("alerts", alerting.observe)
+        signals.subscribe("deleted alerts", purge.observe)
+        server_changes = ServerChanges(roster, stored_servers, definitions, signals)
+
+        async def forget_alerts(server_id: str) -> None:
+            alerting.forget_server(server_id)
+            await purge.delete(f"server:{server_id}")
+
+        removals = Removals(
+            roster,
+            stored_servers,
+            definitions.state,
+            signals,
+            (forget_alerts, snapshots.delete_of_server, samples.delete),
+        )
         users = Users(records)
         sessions = Sessions(records, settings, signals)
         accounts = Accounts(users, sessions, definitions, settings, signals)
@@ -271,8 +322,6 @@ async def _running(
             ttl=settings.lease_seconds,
             margin=settings.lease_margin_seconds,
         )
-        release = version("opsorbit")
-        roster = Roster(release)
         if settings.file_access == "signed":
             roster.signed = UrlSigner(settings).inputs
         sockets = Sockets(roster, samples, settings, signals, leadership)
@@ -281,6 +330,8 @@ async def _running(
         browsers = Browsers(accounts, definitions, picture, door, signals)
         sockets.browsers = browsers
         picture.jobs = office.jobs
+        picture.alerts = active_alerts.all
+        watches.changed = browsers.state_changed
         signals.subscribe("browsers", browsers.observe)
         activity.follow(browsers.followed)
 
@@ -300,6 +351,8 @@ async def _running(
             records=records,
             archive=archive,
             servers=stored_servers,
+            alerts=alert_records,
+            snapshots=snapshot_records,
             files=files,
             definitions=definitions,
             users=users,
@@ -319,6 +372,7 @@ async def _running(
             interrupt=bring_to_rest,
         )
         house.conductors.stop = stop
+        house.collections.deletes("servers", removals.remove)
         activity.follow(house.follow)
         signals.subscribe("statistics", house.statistics.observe)
 
@@ -402,6 +456,8 @@ async def _running(
             browsers=browsers,
             samples=samples,
             buckets=bucket_contents,
+            snapshots=snapshots,
+            alerts=alerting,
         )
 
         async def records_answer() -> bool:
@@ -433,7 +489,13 @@ async def _running(
                 *secrets_api.endpoints(definitions, vault, signals),
                 *references.endpoints(definitions),
                 *revisions.endpoints(definitions, records),
-                *multiple.endpoints(definitions, multiple.of_house(office, roster, definitions.state)),
+                *multiple.endpoints(
+                    definitions,
+                    {
+                        **multiple.of_house(office, roster, definitions.state),
+                        "alerts": picture.active_alerts,
+                    },
+                ),
                 *actions.endpoints(failed_actions, definitions),
                 *event_history.endpoints(definitions, records, settings.ttl),
                 *run_event.endpoints(office, definitions, job_files),
@@ -470,6 +532,9 @@ async def _running(
                     texts=ActiveJobTexts(office, facts, settings),
                 ),
                 *administration_endpoints(house, roster, leadership),
+                *servers.ServerCalls(server_changes, removals).endpoints(),
+                *AlertCalls(alerting, alert_store, definitions, samples, signals).endpoints(),
+                *SnapshotCalls(snapshots, watches, roster, definitions, signals).endpoints(),
                 *satellites.endpoints(office, Enrolment(redis, names, settings), roster, accounts, settings),
             )
         )
@@ -506,14 +571,23 @@ async def _running(
             announce_password=_show_password,
             key_usage=key_usage,
             browsers=browsers,
+            alerting=alerting,
+            purge=purge,
+            watches=watches,
+            removals=removals,
+            server_changes=server_changes,
             forget=(
                 house.forget,
                 sessions.forget,
+                alerting.forget,
+                watches.forget,
+                snapshots.forget,
                 samples.forget_all,
                 vault.forget,
                 bucket_contents.forget,
             ),
             action_ports=action_ports,
+            active_alerts=active_alerts,
             duties=(("ticket mail", notices.run),),
             house=house,
             secrets_of_plugin=secret_values.of_plugin,

@@ -94,6 +94,12 @@ class ServerRemoved(Signal, frozen=True, kw_only=True):
     server: Mapping[str, Any]
 
 
+class ServerChanged(Signal, frozen=True, kw_only=True):
+    """A server's record is not what it was, or is gone; what somebody did to it is an activity of its own."""
+
+    server: Mapping[str, Any]
+
+
 class Notice(Signal, frozen=True, kw_only=True):
     """Something an operator should read. `level`: notice, warning, error or critical."""
 
@@ -178,10 +184,20 @@ class AlertFired(Signal, frozen=True, kw_only=True):
     """`invocation` is the stored record (contract structures/alert_invocation.yaml)."""
 
     invocation: Mapping[str, Any]
+    definition: Mapping[str, Any] = {}
+    server: Mapping[str, Any] = {}
 
 
 class AlertCleared(Signal, frozen=True, kw_only=True):
     invocation: Mapping[str, Any]
+    definition: Mapping[str, Any] = {}
+    server: Mapping[str, Any] = {}
+
+
+class AlertsShifted(Signal, frozen=True, kw_only=True):
+    """Active alerts of a server are other ones now, and none fired or cleared: it fell silent, or is back."""
+
+    server_id: str
 
 
 class SnapshotTaken(Signal, frozen=True, kw_only=True):

@@ -20,8 +20,10 @@ from conductor.definitions.defaults import seed
 from conductor.definitions.repository import Definitions
 from conductor.errors import Deposed
 from conductor.fleet.browsers import Browsers
+from conductor.fleet.changes import ServerChanges
 from conductor.fleet.joining import Joining, SecretsOfPlugin
 from conductor.fleet.members import Members
+from conductor.fleet.removal import Removals
 from conductor.fleet.roster import Roster
 from conductor.fleet.sockets import Sockets
 from conductor.jobs.engine import JobEngine
@@ -31,7 +33,11 @@ from conductor.jobs.ports import Ports as JobPorts
 from conductor.leadership import Leadership
 from conductor.live.book import JobBook
 from conductor.live.keys import Keys
+from conductor.monitoring.alerts.active import ActiveAlerts
+from conductor.monitoring.alerts.alerting import Alerting
+from conductor.monitoring.alerts.purge import Purge
 from conductor.monitoring.samples import Samples
+from conductor.monitoring.watches import Watches
 from conductor.records.files import Files
 from conductor.records.job_archive import JobArchive
 from conductor.records.searchable import SearchableDocuments
@@ -85,10 +91,16 @@ class Primary:
         announce_password: Callable[[str], None],
         key_usage: KeyUsage,
         browsers: Browsers,
+        alerting: Alerting,
+        purge: Purge,
+        watches: Watches,
+        removals: Removals,
+        server_changes: ServerChanges,
         forget: Sequence[Callable[[], None]],
         secrets_of_plugin: SecretsOfPlugin,
         house: Administration,
         action_ports: ActionPorts,
+        active_alerts: ActiveAlerts,
         duties: Sequence[tuple[str, Callable[[], Coroutine[Any, Any, None]]]] = (),
     ) -> None:
         """`duties` run during each term, under these names.
@@ -115,9 +127,15 @@ class Primary:
         self._announce_password = announce_password
         self._key_usage = key_usage
         self._browsers = browsers
+        self._alerting = alerting
+        self._purge = purge
+        self._watches = watches
+        self._removals = removals
+        self._server_changes = server_changes
         self._forget = forget
         self._duties = duties
         self._action_ports = action_ports
+        self._active_alerts = active_alerts
         self._house = house
         self._secrets_of_plugin = secrets_of_plugin
 
@@ -160,9 +178,16 @@ class Primary:
             self._settings,
             self._signals,
             self._data_dir,
-            ports=JobPorts(actions=actions, notices=actions, suspension=actions.suspension, graphs=workflows),
+            ports=JobPorts(
+                alerts=self._active_alerts,
+                actions=actions,
+                notices=actions,
+                suspension=actions.suspension,
+                graphs=workflows,
+            ),
         )
         for_actions.open(engine)
+        self._alerting.owing.actions = actions
         for_workflows.open(engine)
         joining = Joining(
             self._roster,
@@ -174,11 +199,17 @@ class Primary:
         )
         known = await self._servers.all()
         self._roster.expect({str(server["id"]): server for server in known}, RETURN_SECONDS)
-        members = Members(self._roster, joining, self._definitions)
+        await self._alerting.load(known)
+        regroup_offline = self._server_changes.regroup_offline
+        members = Members(self._roster, joining, self._definitions, regroup_offline)
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(engine.run(), name="job engine")
                 group.create_task(members.run(), name="fleet members")
+                group.create_task(self._alerting.run(), name="alerts")
+                group.create_task(self._purge.run(), name="deleted alerts")
+                group.create_task(self._watches.run(), name="watches")
+                group.create_task(self._removals.run(), name="deleted servers")
                 group.create_task(self._key_usage.run(), name="use of API keys")
                 group.create_task(self._house.jobs.run(), name="internal jobs")
                 group.create_task(self._house.statistics.run(), name="statistics")
@@ -200,6 +231,7 @@ class Primary:
             await self._sockets.close_all()
             if self._leadership.holds_lease:  # a clean stop
                 await self._samples.finish()
+                await self._alerting.flush()
                 await self._key_usage.flush()
                 await self._house.statistics.flush()
             self._forget_everything()

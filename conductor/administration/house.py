@@ -35,7 +35,7 @@ from conductor.live.keys import Keys
 from conductor.records import tables
 from conductor.records.files import Files
 from conductor.records.job_archive import JobArchive
-from conductor.records.search.index import ACTIVITY, ALERTS, SNAPSHOTS, TICKETS
+from conductor.records.search.index import ACTIVITY, TICKETS
 from conductor.records.searchable import SearchableDocuments
 from conductor.records.store import Records
 from conductor.settings import Settings
@@ -54,6 +54,8 @@ class Administration:
         records: Records,
         archive: JobArchive,
         servers: SearchableDocuments,
+        alerts: SearchableDocuments,
+        snapshots: SearchableDocuments,
         files: Files,
         definitions: Definitions,
         users: Users,
@@ -85,8 +87,8 @@ class Administration:
         self.collections = Collections(
             archive,
             {
-                "alerts": SearchableDocuments(records, ALERTS, tables.alerts),
-                "snapshots": SearchableDocuments(records, SNAPSHOTS, tables.snapshots),
+                "alerts": alerts,
+                "snapshots": snapshots,
                 "servers": servers,
                 "activity": SearchableDocuments(records, ACTIVITY, tables.activity),
                 "tickets": SearchableDocuments(records, TICKETS, tables.tickets),

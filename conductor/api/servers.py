@@ -1,26 +1,105 @@
-"""Servers: who is online, and their samples as they came (contract api/servers.yaml)."""
+"""Servers: who is online, what is known of them, and what people change (contract api/servers.yaml)."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
-from conductor.api.call import Call
-from conductor.api.endpoint import Endpoint, NoParams
-from conductor.errors import NotFound
+from conductor.api.call import Call, Json
+from conductor.api.endpoint import Auth, DefinitionId, Endpoint, Takes
+from conductor.errors import BadParameter, NotFound
+from conductor.fleet.changes import ServerChanges
+from conductor.fleet.removal import Removals
 from conductor.fleet.roster import Roster
 from conductor.monitoring.samples import Samples
 from conductor.records.searchable import SearchableDocuments
 
+_FALSE = (False, 0, "", "0", "false")
+
+
+class Page(msgspec.Struct, kw_only=True):
+    """Of ours; without a limit all are listed."""
+
+    offset: Annotated[int, msgspec.Meta(ge=0, le=2**31)] = 0
+    limit: Annotated[int, msgspec.Meta(ge=0, le=2**31)] = 0
+
 
 class ServerId(msgspec.Struct, kw_only=True):
-    id: str
+    id: DefinitionId
+
+
+class ServerData(msgspec.Struct, kw_only=True):
+    id: DefinitionId
+    data: Any = None
+    user_data: Any = msgspec.field(default=None, name="userData")
+    """An older name of `data`."""
+    replace: bool | int | str = False
+
+
+class Deletion(msgspec.Struct, kw_only=True):
+    id: DefinitionId
+    history: bool | int | str = False
+
+
+class ServerCalls:
+    """What writes."""
+
+    def __init__(self, changes: ServerChanges, removals: Removals) -> None:
+        self._changes = changes
+        self._removals = removals
+
+    async def update(self, call: Call, params: ServerId) -> Json:
+        await self._changes.update(params.id, call.params, call.account, call.actor)
+        return {}
+
+    async def update_data(self, call: Call, params: ServerData) -> Json:
+        data = params.user_data if params.data is None else params.data
+        if not isinstance(data, dict):
+            raise BadParameter("Missing or malformed parameter: data")
+        replace = params.replace not in _FALSE
+        merged = await self._changes.update_data(params.id, data, call.account, call.actor, replace=replace)
+        return {"data": merged}
+
+    async def delete(self, call: Call, params: Deletion) -> Json:
+        await self._removals.delete(params.id, call.actor, history=params.history not in _FALSE)
+        return {}
+
+    def endpoints(self) -> tuple[Endpoint[Any], ...]:
+        return (
+            Endpoint(
+                name="update_server",
+                handler=self.update,
+                params=ServerId,
+                summary="Change a server's title, icon, labels, groups, job limit, or whether it takes jobs.",
+                privilege="update_servers",
+                mutates=True,
+            ),
+            Endpoint(
+                name="update_server_data",
+                handler=self.update_data,
+                params=ServerData,
+                summary="Merge into a server's user data, or replace it.",
+                privilege="update_servers",
+                takes=Takes.BODY,
+                methods=("POST",),
+                mutates=True,
+            ),
+            Endpoint(
+                name="delete_server",
+                handler=self.delete,
+                params=Deletion,
+                summary="Uninstall a server's satellite; with its history, delete all that is kept of it.",
+                auth=Auth.ADMIN,
+                mutates=True,
+            ),
+        )
 
 
 def endpoints(roster: Roster, stored: SearchableDocuments, samples: Samples) -> tuple[Endpoint[Any], ...]:
-    async def get_active_servers(call: Call, params: NoParams) -> Mapping[str, Any]:
+    async def get_active_servers(call: Call, params: Page) -> Mapping[str, Any]:
         rows = [server for server in roster.online.values() if call.account.sees_groups(server["groups"])]
-        return {"rows": rows, "list": {"length": len(rows)}}
+        end = params.offset + params.limit if params.limit else None
+        return {"rows": rows[params.offset : end], "list": {"length": len(rows)}}
 
     async def get_active_server(call: Call, params: ServerId) -> Mapping[str, Any]:
         server = roster.online.get(params.id)
@@ -48,7 +127,7 @@ def endpoints(roster: Roster, stored: SearchableDocuments, samples: Samples) -> 
         Endpoint(
             name="get_active_servers",
             handler=get_active_servers,
-            params=NoParams,
+            params=Page,
             summary="Servers that are online.",
         ),
         Endpoint(

@@ -9,6 +9,8 @@ from typing import Any
 
 from conductor.signals import (
     Activity,
+    AlertCleared,
+    AlertFired,
     DefinitionChanged,
     JobAborted,
     JobDeleted,
@@ -17,6 +19,7 @@ from conductor.signals import (
     ServerAdded,
     ServerRemoved,
     Signal,
+    SnapshotTaken,
     TicketChanged,
     UserLoggedIn,
 )
@@ -181,6 +184,40 @@ def _ticket(signal: TicketChanged) -> Json:
     return made
 
 
+def _alert(action: str, words: str) -> Callable[[Any], Json]:
+    def describe(signal: AlertFired | AlertCleared) -> Json:
+        invocation, server, definition = signal.invocation, signal.server, signal.definition
+        name = server.get("title") or server.get("hostname") or invocation.get("server", "")
+        what = definition.get("title") or invocation.get("alert", "")
+        return {
+            "action": action,
+            "description": f"{words}: {name}: {what}",
+            "server": str(invocation.get("server", "")),
+            "hostname": str(server.get("hostname", "")),
+            "ip": str(server.get("ip", "")),
+            "alert": dict(invocation),
+            "loc": f"Alerts?id={invocation.get('id', '')}",
+            "keywords": [str(invocation.get(key, "")) for key in ("id", "alert", "server")],
+        }
+
+    return describe
+
+
+def _snapshot(signal: SnapshotTaken) -> Json | None:
+    """Those that somebody asked for; a watch would fill the log."""
+    if signal.source != "user":
+        return None
+    return {
+        "action": "snapshot_create",
+        "description": signal.snapshot_id,
+        "snapshot": signal.snapshot_id,
+        "type": signal.kind,
+        signal.kind: signal.resource_id,
+        "source": signal.source,
+        "keywords": [signal.snapshot_id, signal.resource_id],
+    }
+
+
 _DESCRIBED: Mapping[type[Signal], Callable[[Any], Json | None]] = {
     Activity: _activity,
     DefinitionChanged: _definition,
@@ -192,4 +229,7 @@ _DESCRIBED: Mapping[type[Signal], Callable[[Any], Json | None]] = {
     Notice: _notice,
     LeadershipChanged: _leadership,
     TicketChanged: _ticket,
+    AlertFired: _alert("alert_new", "New alert for"),
+    AlertCleared: _alert("alert_cleared", "Alert cleared"),
+    SnapshotTaken: _snapshot,
 }

@@ -1,4 +1,7 @@
-"""`opsorbit demo`: one conductor, one satellite, one real job, from nothing to an archived log."""
+"""`opsorbit demo`: one conductor, one satellite, one real job, from nothing to an archived log.
+
+Then this host's live monitors, and an alert that fires and clears.
+"""
 
 import asyncio
 import contextlib
@@ -11,6 +14,7 @@ from typing import Any
 
 from conductor.cli.client import ApiError, Client, Json
 from conductor.cli.demo_job import event
+from conductor.cli.demo_monitors import define_alert, show_monitors
 from conductor.cli.deployment import Deployment, deployed
 from conductor.cli.processes import DEFAULT_PORT, ProcessError, free_port
 from conductor.cli.view import JobView, View
@@ -44,11 +48,13 @@ async def run_demo(*, leave: bool) -> int:
 
 async def _demonstrate(view: View, *, leave: bool) -> int:
     with tempfile.TemporaryDirectory(prefix="opsorbit-demo-") as folder:
-        async with deployed(Path(folder), port=free_port(DEFAULT_PORT), step=view.step) as deployment:
+        port = free_port(DEFAULT_PORT)
+        async with deployed(Path(folder), port=port, step=view.step, prepare=define_alert) as deployment:
             async with Client(deployment.url, deployment.api_key) as client:
                 job = await _run_job(client, view)
                 view.result(_summary(job))
                 status = _exit_status(job)
+                await show_monitors(client, deployment.server_id, view, brief=leave)
             if not leave:
                 _invite(view, deployment, str(job["event"]))
                 await _until_cancelled()

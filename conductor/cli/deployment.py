@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,10 +38,12 @@ async def deployed(
     port: int | None = None,
     environment: Mapping[str, str] | None = None,
     step: Callable[[str], None] = lambda _: None,
+    prepare: Callable[[Client], Awaitable[object]] | None = None,
 ) -> AsyncIterator[Deployment]:
     """Start both in `folder` on embedded defaults, connect them, and stop both at the end.
 
-    `step` is told in words what comes next. Raises ProcessError or ApiError when something does not come up.
+    `step` is told in words what comes next; `prepare` is awaited before there is a satellite.
+    Raises ProcessError or ApiError when something does not come up.
     """
     password = new_password()
     conductor = Conductor(
@@ -55,6 +57,8 @@ async def deployed(
         await conductor.ready()
         api_key = await administrator_key(conductor.url, password)
         async with Client(conductor.url, api_key) as client:
+            if prepare is not None:
+                await prepare(client)
             step("Enrolling and starting a satellite")
             satellite, server_id = await enrol(client, conductor, folder / "satellite")
             satellite.start()

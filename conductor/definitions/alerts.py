@@ -11,8 +11,15 @@ from conductor.definitions.text import check_flags, check_strings, check_types, 
 from conductor.definitions.unlimited import refuse_group_limited
 
 _TEXTS = ("title", "expression", "message")
-_TYPES = {"monitor_id": "string", "email": "string", "web_hook": "string"}
-_FLAGS = ("enabled", "exclusive_actions", "limit_jobs", "abort_jobs")
+_TYPES = {
+    "monitor_id": "string",
+    "email": "string",
+    "web_hook": "string",
+    # Of ours: actions rest until then; how grave it is.
+    "snooze_until": "number",
+    "severity": "string",
+}
+_FLAGS = ("enabled", "exclusive_actions", "limit_jobs", "abort_jobs", "consecutive")
 _LISTS = ("groups", "actions")
 
 
@@ -48,6 +55,7 @@ def _check(doc: Json, context: Context) -> None:
     check_flags(doc, *_FLAGS)
     check_strings(doc, "groups")
     check_whole(doc, "samples", 1)
+    check_whole(doc, "clear_samples", 1)
     if "actions" in doc:
         check_actions(doc["actions"], context.library)
     if "expression" in doc:

@@ -4,7 +4,7 @@ Contract structures/state.yaml. Each path is a row of its own, so that a counter
 everything.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -102,6 +102,21 @@ class GlobalState:
             self.withdraw(key)
             raise
         self.apply(key, changes)
+
+    async def discard(self, key: str, *names: str) -> None:
+        """Remove `names` from the document at `key`; committed on return. Raises Unavailable."""
+        await unbroken(self._discard(key, names))
+
+    async def _discard(self, key: str, names: Sequence[str]) -> None:
+        doc = {name: value for name, value in self.latest(key).items() if name not in names}
+        self._ahead[key] = (doc, self._ahead[key][1] + 1 if key in self._ahead else 1)
+        try:
+            await self._records.write(Write(_PUT, {"key": key, "doc": msgspec.json.encode(doc)}))
+        except BaseException:
+            self.withdraw(key)
+            raise
+        self._docs[key] = {name: value for name, value in self.get(key).items() if name not in names}
+        self.withdraw(key)
 
     async def delete(self, key: str) -> None:
         """Remove what is at `key`; committed on return. Raises Unavailable."""

@@ -30,8 +30,10 @@ from conductor.jobs.engine import JobEngine
 from conductor.signals import (
     AlertCleared,
     AlertFired,
+    AlertsShifted,
     DefinitionChanged,
     ServerAdded,
+    ServerChanged,
     ServerRemoved,
     SessionsEnded,
     Signal,
@@ -158,6 +160,10 @@ class Browsers:
         self.broadcast("activity", row, sees=_is_admin)
         self.page_update("ActivityLog", "activity", {"data": row}, sees=_is_admin)
 
+    def state_changed(self) -> None:
+        """The cluster's state is not what it was, beyond what follows from jobs."""
+        self._stale.add("state")
+
     async def observe(self, signal: Signal) -> None:
         """A signal of the house."""
         if not self._browsers:
@@ -169,9 +175,9 @@ class Browsers:
                 self._user_changed(signal)
             case DefinitionChanged():
                 self._definition_changed(signal)
-            case ServerAdded() | ServerRemoved():
+            case ServerAdded() | ServerRemoved() | ServerChanged():
                 self._stale.add("servers")
-            case AlertFired() | AlertCleared():
+            case AlertFired() | AlertCleared() | AlertsShifted():
                 self._stale.add("alerts")
             case TicketChanged():
                 self._ticket_changed(signal)
@@ -206,6 +212,8 @@ class Browsers:
             self._by_view(lambda account: ("update", self._picture.servers(account)))
         if "alerts" in stale:
             self._by_view(lambda account: ("update", self._picture.active_alerts(account)))
+        if "state" in stale:
+            self._by_view(lambda account: ("update", {"state": self._picture.state(account)}))
         if self._cachebust:
             self._cachebust = False
             self.broadcast("cachebust", {})

@@ -136,6 +136,18 @@ class Joining:
         except Unavailable as error:
             log.warning("a server record was not saved", server=record["id"], error=str(error))
 
+    async def save_left(self, record: Record) -> None:
+        """Write when a server left, unless it is back by then."""
+        server_id = str(record["id"])
+
+        def left(stored: Record) -> Record | None:
+            return None if server_id in self._roster.online else {**stored, "modified": record["modified"]}
+
+        try:
+            await self._stored.change(server_id, left)
+        except Unavailable as error:
+            log.warning("when a server left was not saved", server=server_id, error=str(error))
+
     async def _record(self, connection: Connection, visitor: Visitor) -> Record:
         stored = self._roster.record(visitor.server_id) or await self._stored.get(visitor.server_id)
         record = servers.joined_record(visitor.hello, stored, server_id=visitor.server_id, now=clock.now())

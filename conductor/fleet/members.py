@@ -1,11 +1,17 @@
 """Keeps satellites in step with the definitions: their plugins, and which groups they belong to."""
 
 import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+import structlog
 
 from conductor.definitions.repository import Definitions
+from conductor.errors import Unavailable
 from conductor.fleet import servers
 from conductor.fleet.joining import Joining
 from conductor.fleet.roster import Roster
+from shared import clock
 
 _CHECK_SECONDS = 1.0
 _GROWTH = 1.25
@@ -13,6 +19,10 @@ _GROWTH = 1.25
 
 _SMALL = 8
 """Of fewer servers the samples come within a quarter of a second anyway."""
+_RECENT_SECONDS = 86_400
+"""Servers that left are remembered for so long, and until midnight (contract monitoring.md §8)."""
+
+log = structlog.get_logger(__name__)
 
 
 class Members:
@@ -21,21 +31,32 @@ class Members:
     Before a job is launched its satellite is told at once: it must not run yesterday's script.
     """
 
-    def __init__(self, roster: Roster, joining: Joining, definitions: Definitions) -> None:
+    def __init__(
+        self,
+        roster: Roster,
+        joining: Joining,
+        definitions: Definitions,
+        regroup_offline: Callable[[], Awaitable[object]],
+    ) -> None:
         self._roster = roster
         self._joining = joining
         self._definitions = definitions
+        self._regroup_offline = regroup_offline
         self._plugins = self._told()
         self._size = _SMALL
-        self._groups = definitions.version("groups")
+        self._groups = -1  # an earlier term may have died between a change and its consequences
 
     async def run(self) -> None:
         """Until cancelled."""
         self._roster.before_launch = self.tell_plugins
+        day = time.localtime().tm_yday
         while True:
             await asyncio.sleep(_CHECK_SECONDS)
             self.tell_plugins()
             self._tell_size()
+            now, today = clock.now(), time.localtime().tm_yday
+            self._roster.forget_left(now - _RECENT_SECONDS if today == day else now)
+            day = today
             if self._groups != (version := self._definitions.version("groups")):
                 self._groups = version
                 await self._regroup()
@@ -68,3 +89,8 @@ class Members:
                     server_id, "update", {"groups": member_of, **self._joining.lists(member_of)}
                 )
                 await self._joining.save(record)
+        try:
+            await self._regroup_offline()
+        except Unavailable as error:
+            self._groups = -1  # the next second tries again
+            log.warning("offline servers wait for their groups", error=str(error))

@@ -96,6 +96,17 @@ class Roster:
             del self._recent[next(iter(self._recent))]
         return record
 
+    def forget_left(self, before: float) -> None:
+        """Remember those no longer who left before this Unix time."""
+        for server_id, record in list(self._recent.items()):
+            if float(record.get("modified") or 0) < before:
+                del self._recent[server_id]
+
+    def drop(self, server_id: str) -> Record | None:
+        """Forget a server that is not online; answers its last record, if it was remembered."""
+        self._expected.pop(server_id, None)
+        return self._recent.pop(server_id, None)
+
     # What they are told
 
     def tell(self, server_id: str, cmd: str, data: Any) -> None:

@@ -75,9 +75,14 @@ def keywords(record: Mapping[str, Any]) -> str:
         *(system.get(key) for key in ("platform", "distro", "release", "arch")),
         *(cpu.get(key) for key in ("manufacturer", "brand")),
         *(virt.get(key) for key in ("vendor", "type", "location")),
-        record.get("title"),
+        record.get("title"), *_labels(record),
     ]  # fmt: skip
     return ",".join(str(word or "unknown") for word in words)
+
+
+def _labels(record: Mapping[str, Any]) -> list[str]:
+    labels = record.get("labels")
+    return [label for label in labels if isinstance(label, str)] if isinstance(labels, list) else []
 
 
 def _info(info: dict[str, Any]) -> dict[str, Any]:

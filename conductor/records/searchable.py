@@ -64,9 +64,11 @@ class SearchableDocuments:
             pass  # somebody deleted and added it between the two
 
     async def change(
-        self, id: str, change: Callable[[Json], Mapping[str, Any] | None], **columns: Any
+        self, id: str, change: Callable[[Json], Mapping[str, Any] | None], *also: Write, **columns: Any
     ) -> Json | None:
         """Store what `change` makes of the document with this ID, and return it.
+
+        `also` is written in the same transaction, if it was stored.
 
         `change` gets a copy of its own, and is called again when somebody else was faster, so that nobody's
         change is lost. None, and nothing stored, if there is no document or `change` returned None.
@@ -81,7 +83,7 @@ class SearchableDocuments:
             made.append(new)
             return self._row(id, new, columns), new
 
-        return dict(made[0]) if await self._table.change(id, changed) else None
+        return dict(made[0]) if await self._table.change(id, changed, *also) else None
 
     async def delete(self, id: str, *also: Write) -> bool:
         """False if there is none."""

@@ -270,3 +270,20 @@ timelines = sa.Table(
     sa.Column("start", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("doc", sa.LargeBinary, nullable=False),  # msgpack (monitoring/buckets.py)
 )
+
+alert_states = sa.Table(
+    "alert_states",
+    metadata,
+    # How far an alert has counted on a server, and which invocation it is in; no row: it counts 0.
+    sa.Column("server", _key(64), primary_key=True),
+    sa.Column("alert", _key(128), primary_key=True),
+    sa.Column("doc", sa.LargeBinary, nullable=False),
+)
+
+alert_actions = sa.Table(
+    "alert_actions",
+    metadata,
+    # Actions that an alert owes: written with its change, gone when their results are stored.
+    sa.Column("id", _key(128), primary_key=True),  # invocation and condition
+    sa.Column("doc", sa.LargeBinary, nullable=False),
+)

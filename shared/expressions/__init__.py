@@ -7,7 +7,8 @@ knows no record, does no I/O, and reaches nothing but the context it is given an
 
 Evaluation is bounded (see `limits`) and raises `ExpressionError` alone. Importing the package is cheap: the
 parser and the pattern engine are loaded when the first expression or pattern is compiled. Public besides the
-names below: `measures.monitor_value`, and `functions.percent_encode` as the value filter of URLs.
+names below: `measures.monitor_value`, `explain.explain`, `explain.names_of`, and `functions.percent_encode`
+as the value filter of URLs.
 """
 
 from .errors import ExpressionError

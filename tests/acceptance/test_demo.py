@@ -35,6 +35,9 @@ def test_the_demonstration_runs_a_job_to_its_end_and_cleans_up(tmp_path: Path) -
     assert "MB became" in output, "the result has the script's own description"
     assert re.search(r"\[ *\d\d%\]", output), "progress on the way"
     assert "[100%]" in output
+    assert output.index("Result") < output.index("Alert fired") < output.index("Alert cleared")
+    assert re.search(r"memory\.used +\d+", output), "the alert tells why it fired"
+    assert len(re.findall(r"CPU [\d.]+ %, load", output)) == 2, "two samples of this host's monitors"
     assert "admin, password" not in output, "nobody is invited to a conductor that is gone"
     assert list(tmp_path.iterdir()) == [], "its data is removed"
 

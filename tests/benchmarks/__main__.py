@@ -14,6 +14,7 @@ from conductor.cli.client import ApiError, Client
 from conductor.cli.deployment import deployed
 from conductor.cli.processes import ProcessError
 from tests.benchmarks import (
+    alerts,
     conductor_alone,
     end_to_end,
     footprint,
@@ -38,6 +39,7 @@ GROUPS = (
     "simulated",
     "workflows",
     "definitions",
+    "alerts",
     "samples",
     "jobs",
 )
@@ -80,6 +82,7 @@ async def _measure(url: str, api_key: str, size: Size, wanted: Sequence[str]) ->
             "simulated": lambda: conductor_alone.simulated_jobs(target),
             "workflows": lambda: workflows.split(target),
             "definitions": lambda: reads.definitions(target),
+            "alerts": alerts.evaluation,
             "samples": lambda: conductor_alone.samples(target),
             "jobs": lambda: reads.jobs(target),
         }

@@ -31,6 +31,8 @@ SCHEDULE_POINTS = ("conductor.due", "conductor.fired")
 """Reached by what fires by itself: tests/chaos/test_schedule.py."""
 WORKFLOW_POINTS = ("conductor.workflow",)
 """Reached by workflows alone: see test_workflow."""
+ALERT_POINTS = ("conductor.alert_fired", "conductor.alert_actions_ran")
+"""Reached by an alert alone: `tests/acceptance/test_alerts.py` dies at them."""
 SATELLITE_POINTS = (
     "satellite.taken",
     "satellite.started",
@@ -52,6 +54,7 @@ def test_every_point_of_the_code_is_covered_here() -> None:
         *ACTION_POINTS,
         *SCHEDULE_POINTS,
         *WORKFLOW_POINTS,
+        *ALERT_POINTS,
         *SATELLITE_POINTS,
         *ROTATION_POINTS,
     )

@@ -18,7 +18,7 @@ from conductor.live.keys import keys
 from conductor.records import tables
 from conductor.records.files import Files
 from conductor.records.job_archive import JobArchive
-from conductor.records.search.index import SERVERS
+from conductor.records.search.index import ALERTS, SERVERS, SNAPSHOTS
 from conductor.records.searchable import SearchableDocuments
 from conductor.records.store import Records
 from conductor.settings import Settings
@@ -84,6 +84,8 @@ async def house(records: Records, tmp_path: Path) -> AsyncIterator[House]:
         records=records,
         archive=archive,
         servers=SearchableDocuments(records, SERVERS, tables.servers),
+        alerts=SearchableDocuments(records, ALERTS, tables.alerts),
+        snapshots=SearchableDocuments(records, SNAPSHOTS, tables.snapshots),
         files=files,
         definitions=definitions,
         users=users,

@@ -1,9 +1,11 @@
 """Laws that hold for any text and any context."""
 
+import contextlib
+import time
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared.expressions import ExpressionError, compile_expression, expand
@@ -100,3 +102,14 @@ def test_work_is_bounded_by_steps(text: str) -> None:
     context = {"l": [{"n": i} for i in range(1, 3000)], "s": "x" * 100_000}
     with pytest.raises(ExpressionError, match="too many steps"):
         compile_expression(text).evaluate(context)
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(expressions, contexts)
+def test_no_run_takes_more_than_50_ms(text: str, context: dict[str, Any]) -> None:
+    """In processor time, which other processes on the machine do not lengthen."""
+    expression = compile_expression(text)
+    began = time.thread_time()
+    with contextlib.suppress(ExpressionError):
+        expression.evaluate(context)
+    assert time.thread_time() - began < 0.05

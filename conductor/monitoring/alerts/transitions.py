@@ -1,0 +1,162 @@
+"""What an alert's state on a server has come to, and how it is carried out: stored first, then told and acted on.
+
+Contract alerts.md §3 and §4. Each method raises Unavailable, and may be called again.
+"""
+
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from conductor.definitions.state import GlobalState
+from conductor.monitoring.alerts.active import ActiveAlerts
+from conductor.monitoring.alerts.evaluation import AlertState
+from conductor.monitoring.alerts.ports import ServerJobs, with_parents
+from conductor.monitoring.alerts.store import MOST_JOBS, AlertStore, Owed
+from conductor.signals import AlertCleared, AlertFired, AlertsShifted, Signals
+from shared import clock, faults
+
+Json = dict[str, Any]
+
+
+class Turn(StrEnum):
+    FIRED = "alert_new"
+    CLEARED = "alert_cleared"
+    SILENT = "stale"
+    BACK = "back"
+    GONE = "gone"
+    """The definition is deleted: nobody is told but browsers."""
+
+
+class Transition(NamedTuple):
+    turn: Turn
+    state: AlertState
+    server: Mapping[str, Any]
+    definition: Mapping[str, Any]
+    date: int
+    why: tuple[Mapping[str, Any], ...] = ()
+    acts: bool = True
+    """Its actions run, unless alerts are snoozed."""
+    despite_snooze: bool = False
+
+
+class Transitions:
+    """Carries transitions out. Those of one alert on one server come one after the other."""
+
+    def __init__(
+        self,
+        store: AlertStore,
+        active: ActiveAlerts,
+        signals: Signals,
+        jobs: ServerJobs,
+        state: GlobalState,
+        owe: Callable[[Owed], None],
+    ) -> None:
+        self._store = store
+        self._active = active
+        self._signals = signals
+        self._jobs = jobs
+        self._state = state
+        self._owe = owe
+
+    async def carry_out(self, one: Transition) -> None:
+        match one.turn:
+            case Turn.FIRED:
+                await self._fire(one)
+            case Turn.CLEARED:
+                await self._clear(one)
+            case Turn.SILENT:
+                await self._fall_silent(one)
+            case Turn.BACK:
+                await self._come_back(one)
+            case Turn.GONE:
+                await self._store.save((), [(one.state.server, one.state.alert)])
+                self._active.drop(one.state.server, one.state.alert)
+                self._signals.publish(AlertsShifted(server_id=one.state.server))
+
+    async def _fire(self, one: Transition) -> None:
+        state = one.state
+        running = list(self._jobs.running_on(state.server))
+        related = [*running, *self._parents(running)]
+        tickets = [str(id) for job in related for id in job.get("tickets") or ()]
+        invocation: Json = {
+            "id": state.id,
+            "active": True,
+            "alert": state.alert,
+            "server": state.server,
+            "groups": list(one.server.get("groups") or ()),
+            "date": state.date,
+            "modified": one.date,
+            "exp": state.exp,
+            "message": state.message,
+            "count": one.definition.get("samples") or state.count,
+            "notified": True,
+            "jobs": with_parents(running)[-MOST_JOBS:],
+            "tickets": list(dict.fromkeys(tickets)),
+            "actions": [],
+            "why": list(one.why),
+        }
+        if one.definition.get("severity"):
+            invocation["severity"] = one.definition["severity"]
+        owed = self._owed(one)
+        await self._store.fire(invocation, state, owed)
+        faults.reach("conductor.alert_fired")
+        self._active.put(invocation)
+        self._signals.publish(
+            AlertFired(invocation=dict(invocation), definition=one.definition, server=one.server)
+        )
+        if one.definition.get("abort_jobs"):
+            for job in running:
+                self._jobs.abort(str(job["id"]), f"Alert Fired: {one.definition.get('title', '')}")
+        if owed is not None:
+            self._owe(owed)
+
+    async def _clear(self, one: Transition) -> None:
+        state, owed = one.state, self._owed(one)
+        changes = {"active": False, "stale": None, "modified": one.date, "last_message": state.message}
+        drop = self._store.drop_state(state.server, state.alert)
+        invocation = await self._store.end(state.id, changes, (drop,), owed)
+        self._active.drop(state.server, state.alert)
+        if invocation is None:  # deleted by hand
+            self._signals.publish(AlertsShifted(server_id=state.server))
+            return
+        self._signals.publish(
+            AlertCleared(invocation=invocation, definition=one.definition, server=one.server)
+        )
+        if owed is not None:
+            self._owe(owed)
+
+    async def _fall_silent(self, one: Transition) -> None:
+        state = one.state
+        changes = {"active": False, "stale": True, "modified": one.date}
+        await self._store.end(state.id, changes, (self._store.put_state(state),), None)
+        self._active.drop(state.server, state.alert)
+        self._signals.publish(AlertsShifted(server_id=state.server))
+
+    async def _come_back(self, one: Transition) -> None:
+        state = one.state
+        changes = {"active": True, "stale": None, "modified": one.date}
+        invocation = await self._store.end(state.id, changes, (self._store.put_state(state),), None)
+        if invocation is not None:
+            self._active.put(invocation)
+            self._signals.publish(AlertsShifted(server_id=state.server))
+
+    def _parents(self, jobs: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+        own = {str(job["id"]) for job in jobs}
+        found = (self._jobs.get(id) for id in with_parents(jobs) if id not in own)
+        return [job for job in found if job is not None]
+
+    def _owed(self, one: Transition) -> Owed | None:
+        if not one.acts or not one.definition.get("enabled"):
+            return None
+        snoozes = (self._state.get("global").get("alert_snooze"), one.definition.get("snooze_until"))
+        now = clock.now()
+        snoozed = any(isinstance(until, int | float) and until > now for until in snoozes)
+        if snoozed and not one.despite_snooze:
+            return None
+        kept = ("id", "hostname", "title", "ip", "groups")
+        return Owed(
+            invocation=one.state.id,
+            condition=one.turn.value,
+            server={key: one.server[key] for key in kept if key in one.server},
+            definition=dict(one.definition),
+        )

@@ -1,0 +1,109 @@
+"""Watches: servers and groups of which a snapshot is taken each minute for a while (contract snapshots.md §4).
+
+They are in the cluster's state, `watches/servers` and `watches/groups`: {ID: Unix time of the end}, so that they
+outlive restarts. What has ended is ignored; maintenance removes it.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import structlog
+
+from conductor.definitions.state import GlobalState
+from conductor.errors import Refusal
+from conductor.monitoring.snapshots import Snapshots
+from shared import clock
+
+Json = dict[str, Any]
+
+_AT_SECOND = 30
+_MOST_WAITING = 1_000
+_UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
+
+log = structlog.get_logger(__name__)
+
+
+class Watches:
+    """`sampled` is a sample observer; `run` is the term's."""
+
+    def __init__(self, state: GlobalState, snapshots: Snapshots) -> None:
+        self._state = state
+        self._snapshots = snapshots
+        self._waiting: asyncio.Queue[tuple[Mapping[str, Any], Json]] = asyncio.Queue(_MOST_WAITING)
+        self.changed: Callable[[], None] = _nothing
+        """Called when a watch was set: browsers keep the state."""
+
+    async def set(self, kind: str, resource_id: str, seconds: int) -> None:
+        """Watch for so long from now, in place of an earlier watch; 0 ends it. `kind`: servers or groups."""
+        key = f"watches/{kind}"
+        if seconds:
+            await self._state.merge(key, {resource_id: int(clock.now()) + seconds})
+        elif resource_id in self._state.latest(key):
+            await self._state.discard(key, resource_id)
+        self.changed()
+
+    def until(self, kind: str, resource_id: str) -> int:
+        """When the watch ends; 0 without one."""
+        end = self._state.get(f"watches/{kind}").get(resource_id)
+        return int(end) if isinstance(end, int | float) and not isinstance(end, bool) else 0
+
+    def sampled(self, server: Mapping[str, Any], sample: Json, now: float, /) -> None:
+        """Take a snapshot of this very sample if its server is watched."""
+        date = sample.get("date") or now
+        if self.until("servers", str(server["id"])) < date or self._waiting.full():
+            return
+        self._waiting.put_nowait((dict(server), sample))
+
+    def forget(self) -> None:
+        self._waiting = asyncio.Queue(_MOST_WAITING)
+
+    async def run(self) -> None:
+        """Until cancelled. Raises Deposed, in a group."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._of_servers(), name="watched servers")
+            group.create_task(self._of_groups(), name="watched groups")
+
+    async def _of_servers(self) -> None:
+        while True:
+            server, sample = await self._waiting.get()
+            try:
+                await self._snapshots.keep(server, sample, source="watch")
+            except Refusal as refusal:
+                log.warning(
+                    "a watched server got no snapshot", server=server["id"], reason=refusal.description
+                )
+
+    async def _of_groups(self) -> None:
+        while True:
+            await asyncio.sleep(_until_next(clock.now()))
+            await self.take_groups()
+
+    async def take_groups(self) -> None:
+        """One snapshot of each watched group; one that fails keeps no other from its own."""
+        now = clock.now()
+        for group_id in list(self._state.get("watches/groups")):
+            if self.until("groups", group_id) <= now:
+                continue
+            try:
+                await self._snapshots.take_group(group_id, source="watch")
+            except Refusal as refusal:
+                log.warning("a watched group got no snapshot", group=group_id, reason=refusal.description)
+
+
+def in_words(seconds: int) -> str:
+    """`5 minutes`, `1 hour`: the largest unit that divides it, as activities tell how long a watch lasts."""
+    if not seconds:
+        return "0 seconds (disabled)"
+    size, unit = next((size, unit) for size, unit in _UNITS if seconds % size == 0)
+    count = seconds // size
+    return f"{count} {unit}{'' if count == 1 else 's'}"
+
+
+def _until_next(now: float) -> float:
+    """Seconds to the next half of a minute; a whole one at it."""
+    return 60 - (now - _AT_SECOND) % 60
+
+
+def _nothing() -> None:
+    """Nobody is looking."""
