@@ -109,6 +109,7 @@ from conductor.monitoring.samples import Samples
 from conductor.outbound.daily import DailyCounts
 from conductor.outbound.http import HttpClient
 from conductor.outbound.mail import Mailer
+from conductor.outbound.publications import Publications
 from conductor.outbound.system_hooks import SystemHooks
 from conductor.outbound.web_hooks import WebHooks
 from conductor.records import tables
@@ -329,6 +330,7 @@ async def _running(
 
         post.mailer = mailer
         house.jobs.mailer = mailer
+        house.marketplace.web = house.releases.web = Publications(client)
         house.jobs.browsers = browsers
         house.maintenance.register("password recovery", recovery.purge)
         house.maintenance.register("expired files", lambda: expiry.expire(int(clock.now())))
@@ -394,6 +396,7 @@ async def _running(
             browsers=browsers,
             samples=samples,
             buckets=bucket_contents,
+            counts=house.statistics,
         )
 
         async def records_answer() -> bool:
