@@ -26,7 +26,9 @@ async def test_a_thousand_events_due_in_one_second_are_all_launched(house: House
         assert elapsed < 10  # the benchmarks measure it; here other tests run beside it
 
 
-async def test_thousands_of_triggers_that_match_one_minute_are_launched_and_starve_nobody(house: House) -> None:
+async def test_thousands_of_triggers_that_match_one_minute_are_launched_and_starve_nobody(
+    house: House,
+) -> None:
     """Bad input: three thousand triggers of one event name the same minute, beside an event with one."""
     house.tick = 60.0
     triggers = [{**EVERY_MINUTE, "id": f"n{number}"} for number in range(3000)]
