@@ -124,6 +124,7 @@ from conductor.monitoring.watches import Watches
 from conductor.outbound.daily import DailyCounts
 from conductor.outbound.http import HttpClient
 from conductor.outbound.mail import Mailer
+from conductor.outbound.publications import Publications
 from conductor.outbound.system_hooks import SystemHooks
 from conductor.outbound.web_hooks import WebHooks
 from conductor.records import tables
@@ -136,7 +137,15 @@ from conductor.schedule.plugin_files import GivenFiles
 from conductor.schedule.plugins import TriggerPlugins
 from conductor.schedule.timekeeper import Timekeeper
 from conductor.settings import Settings, SettingsError, load
-from conductor.signals import SYSTEM, Actor, Signals
+from conductor.signals import (
+    SYSTEM,
+    ActionRun,
+    Activity,
+    Actor,
+    DefinitionChanged,
+    JobConditionMet,
+    Signals,
+)
 from conductor.term import Primary
 from conductor.tickets.attachments import Attachments
 from conductor.tickets.bonds import StoredBonds
@@ -238,7 +247,7 @@ async def _running(
         activity = ActivityLog(records)
         signals.subscribe("activity log", activity.observe)
         failed_actions = FailedActions(records, settings.max_failed_actions)
-        signals.subscribe("failed actions", failed_actions.observe)
+        signals.subscribe("failed actions", failed_actions.observe, ActionRun)
         office = Office()
         vault = await _vault(records, settings, data_dir)
         definitions = Definitions(
@@ -261,7 +270,7 @@ async def _running(
             known=lambda bucket_id: bucket(bucket_id) is not None,
             max_data_size=of_buckets.max_data_size,
         )
-        signals.subscribe("buckets", bucket_contents.observe)
+        signals.subscribe("buckets", bucket_contents.observe, DefinitionChanged)
         deletion = Deletion(archive, files, signals, definitions.state, settings.tz, job_files)
         alert_records = SearchableDocuments(records, ALERTS, tables.alerts)
         snapshot_records = SearchableDocuments(records, SNAPSHOTS, tables.snapshots)
@@ -388,6 +397,7 @@ async def _running(
 
         post.mailer = mailer
         house.jobs.mailer = mailer
+        house.marketplace.web = house.releases.web = Publications(client)
         house.jobs.browsers = browsers
         house.maintenance.register("password recovery", recovery.purge)
         house.maintenance.register(
@@ -446,7 +456,8 @@ async def _running(
         )
         activity.follow(hooks.follow)
 
-        signals.subscribe("condition hooks", ConditionHooks(lambda: settings.hooks, hooks.fire).observe)
+        condition_hooks = ConditionHooks(lambda: settings.hooks, hooks.fire)
+        signals.subscribe("condition hooks", condition_hooks.observe, JobConditionMet)
         action_ports = ActionPorts(
             mailer=mailer,
             web_hooks=web_hooks,
@@ -458,6 +469,7 @@ async def _running(
             buckets=bucket_contents,
             snapshots=snapshots,
             alerts=alerting,
+            counts=house.statistics,
         )
 
         async def records_answer() -> bool:
@@ -470,7 +482,7 @@ async def _running(
 
         trigger_plugins = TriggerPlugins(definitions, settings, release, secret_values)
         timekeeper = Timekeeper(definitions, trigger_plugins, settings, signals, files=GivenFiles(job_files))
-        signals.subscribe("schedule", timekeeper.observe)
+        signals.subscribe("schedule", timekeeper.observe, DefinitionChanged, Activity)
 
         registry = Registry(
             (

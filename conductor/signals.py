@@ -269,17 +269,20 @@ Observer = Callable[[Signal], Awaitable[None]]
 
 
 class Signals:
-    """The announcer. Subscribe before `run`; every observer sees every signal, in order."""
+    """The announcer. Subscribe before `run`; every observer sees every signal that it asked for, in order."""
 
     def __init__(self) -> None:
-        self._observers: list[tuple[str, Observer, asyncio.Queue[Signal]]] = []
+        self._observers: list[tuple[str, Observer, asyncio.Queue[Signal], tuple[type[Signal], ...]]] = []
         self.dropped = 0
 
-    def subscribe(self, name: str, observer: Observer) -> None:
-        self._observers.append((name, observer, asyncio.Queue(_QUEUE_LENGTH)))
+    def subscribe(self, name: str, observer: Observer, *only: type[Signal]) -> None:
+        """`only` these types are delivered; without any all are. A job announces half a dozen, others few."""
+        self._observers.append((name, observer, asyncio.Queue(_QUEUE_LENGTH), only or (Signal,)))
 
     def publish(self, signal: Signal) -> None:
-        for name, _, queue in self._observers:
+        for name, _, queue, wanted in self._observers:
+            if not isinstance(signal, wanted):
+                continue
             if queue.full():
                 queue.get_nowait()
                 queue.task_done()
@@ -290,14 +293,14 @@ class Signals:
     async def run(self) -> None:
         """Deliver until cancelled."""
         async with asyncio.TaskGroup() as group:
-            for name, observer, queue in self._observers:
+            for name, observer, queue, _ in self._observers:
                 group.create_task(self._deliver(name, observer, queue), name=f"observer {name}")
 
     async def settled(self, timeout: float) -> None:
         """Return when all that was published has been delivered, or after `timeout` seconds."""
         try:
             async with asyncio.timeout(timeout):
-                for _, _, queue in self._observers:
+                for _, _, queue, _ in self._observers:
                     await queue.join()
         except TimeoutError:
             log.warning("signals were left undelivered")

@@ -48,8 +48,17 @@ class WebHooks(Protocol):
 
 
 class Tickets(Protocol):
-    async def create(self, doc: Doc, *, actor: Any, username: str) -> dict[str, Any]:
-        """The stored ticket with its number. Raises Refusal."""
+    async def create(
+        self,
+        doc: Doc,
+        *,
+        actor: Any,
+        username: str,
+        job_id: str = "",
+        alert_id: str = "",
+        correlation_id: str = "",
+    ) -> dict[str, Any]:
+        """The stored ticket with its number; it lists the job or alert it is of. Raises Refusal."""
         ...
 
 

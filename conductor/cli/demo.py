@@ -15,6 +15,7 @@ from typing import Any
 from conductor.cli.client import ApiError, Client, Json
 from conductor.cli.demo_job import event
 from conductor.cli.demo_monitors import define_alert, show_monitors
+from conductor.cli.demo_schedule import show_schedule
 from conductor.cli.deployment import Deployment, deployed
 from conductor.cli.processes import DEFAULT_PORT, ProcessError, free_port
 from conductor.cli.view import JobView, View
@@ -54,6 +55,7 @@ async def _demonstrate(view: View, *, leave: bool) -> int:
                 job = await _run_job(client, view)
                 view.result(_summary(job))
                 status = _exit_status(job)
+                await show_schedule(client, view, Path(folder))
                 await show_monitors(client, deployment.server_id, view, brief=leave)
             if not leave:
                 _invite(view, deployment, str(job["event"]))

@@ -33,6 +33,8 @@ class LiveLogs:
         self._beyond: dict[str, int] = {}
         self._written: dict[str, int] = {}
         self._gathered: dict[str, bytearray] = {}
+        self._untold: dict[str, None] = {}
+        """Jobs with output that was written at once, of which nobody has been told the size."""
 
     def size(self, job_id: str) -> int:
         """Bytes of the job's output that have arrived."""
@@ -52,11 +54,13 @@ class LiveLogs:
         gathered += data
         if len(gathered) > _GATHERED_BYTES:
             self._write(job_id)
+            self._untold[job_id] = None
         return self.size(job_id)
 
     def flush(self) -> dict[str, int]:
         """Hand over all that was gathered; answer the sizes that can be acknowledged."""
-        written = {job_id: self._write(job_id) for job_id in list(self._gathered)}
+        written = {job_id: self._write(job_id) for job_id in {**self._untold, **self._gathered}}
+        self._untold.clear()
         return {
             job_id: size + self._beyond.get(job_id, 0) for job_id, size in written.items() if size is not None
         }
@@ -104,6 +108,7 @@ class LiveLogs:
         """The log is in the archive."""
         self._gathered.pop(job_id, None)
         self._beyond.pop(job_id, None)
+        self._untold.pop(job_id, None)
         if self._written.pop(job_id, 0):
             self._path(job_id).unlink(missing_ok=True)
 

@@ -74,7 +74,9 @@ class Reports:
         if job is None or not self._intake.chunk(job, message.offset, message.data):
             return
         waiting = self._waiting_results.get(job.id)
-        if waiting is not None:
+        # What is missing was asked for when the result came: asking again at each chunk would bring each of
+        # them many times.
+        if waiting is not None and self._intake.size(job) >= waiting.log_size:
             self.result(server_id, waiting)
 
     def result(self, server_id: str, message: JobResult) -> None:

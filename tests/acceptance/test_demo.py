@@ -38,6 +38,12 @@ def test_the_demonstration_runs_a_job_to_its_end_and_cleans_up(tmp_path: Path) -
     assert output.index("Result") < output.index("Alert fired") < output.index("Alert cleared")
     assert re.search(r"memory\.used +\d+", output), "the alert tells why it fired"
     assert len(re.findall(r"CPU [\d.]+ %, load", output)) == 2, "two samples of this host's monitors"
+    assert re.search(r"is due at \d\d:\d\d: the schedule fires it", output)
+    failed = re.search(r"Job (\w+) has failed \(.*The peer does not answer.*\) and is tried again", output)
+    succeeded = re.search(r"Job (\w+) has succeeded at the second attempt", output)
+    assert failed, output
+    assert succeeded, output
+    assert failed[1] != succeeded[1], "each attempt is a job of its own"
     assert "admin, password" not in output, "nobody is invited to a conductor that is gone"
     assert list(tmp_path.iterdir()) == [], "its data is removed"
 

@@ -28,7 +28,7 @@ ACTION_POINTS = (
 )
 """Reached by jobs with actions alone: `test_job_engine_actions` dies at them."""
 SCHEDULE_POINTS = ("conductor.due", "conductor.fired")
-"""Reached by what fires by itself: tests/chaos/test_schedule.py."""
+"""Reached by what fires by itself: tests/chaos/test_job_engine_schedule.py."""
 WORKFLOW_POINTS = ("conductor.workflow",)
 """Reached by workflows alone: see test_workflow."""
 ALERT_POINTS = ("conductor.alert_fired", "conductor.alert_actions_ran")

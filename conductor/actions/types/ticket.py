@@ -27,14 +27,26 @@ async def run(occasion: Occasion, means: Means) -> Result:
         "due": action.get("ticket_due") or template.get("due") or 0,
         **(_of_job(occasion, job, means) if job else _of_alert(occasion, alert) if alert else {}),
     }
-    ticket = await means.ports.tickets.create(document, actor=SYSTEM, username="system")
+    ticket = await means.ports.tickets.create(
+        document,
+        actor=SYSTEM,
+        username="system",
+        job_id=job.id if job else "",
+        alert_id=str(alert.invocation.get("id") or "") if alert else "",
+        correlation_id=str(job.job.get("correlation_id") or "") if job else "",
+    )
     ticket_id = str(ticket["id"])
     if job:
-        job.set(tickets=[*(job.job.get("tickets") or ()), ticket_id])
+        job.set(tickets=_with(job.job.get("tickets"), ticket_id))
     elif alert:
-        alert.invocation["tickets"] = [*(alert.invocation.get("tickets") or ()), ticket_id]
+        alert.invocation["tickets"] = _with(alert.invocation.get("tickets"), ticket_id)
     number = ticket.get("num", ticket_id)
     return Result(0, f"Successfully created ticket #{number}", loc=f"#{number}")
+
+
+def _with(listed: Any, ticket_id: str) -> list[str]:
+    """The tickets room may have listed it already."""
+    return list(dict.fromkeys((*(listed or ()), ticket_id)))
 
 
 def _of_job(occasion: Occasion, job: ActiveJob, means: Means) -> dict[str, Any]:

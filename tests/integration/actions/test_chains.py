@@ -56,7 +56,7 @@ async def test_data_files_and_tickets_go_on_to_the_new_job(stage: Stage) -> None
         }  # fmt: skip
         assert job["tickets"] == ["t1"]
         assert job["username"] == "admin"
-        assert details["input"] == {"data": {"rows": [1]}, "files": [file]}
+        assert details["input"] == {"data": {"rows": [1]}, "files": [{**file, "job": first}]}
         term.result(launched)
         await term.ended(link["id"])
 

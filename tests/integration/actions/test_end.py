@@ -22,8 +22,9 @@ async def run(
     async with stage.house.term() as term:
         event = await stage.house.event()
         job_id = await term.launch(event, actions=actions, **job)
-        for file in (result or {}).get("files", ()):
-            file["path"] = f"files/jobs/{job_id}/a.csv"  # a job may list its own files only
+        for number, file in enumerate((result or {}).get("files", ())):
+            # A job may list its own files only, each once.
+            file["path"] = f"files/jobs/{job_id}/{number}.csv"
         term.result(await term.launched(job_id), **(result or {}))
         return await term.ended(job_id)
 
@@ -272,7 +273,7 @@ async def test_output_is_stored_in_a_bucket_and_fetched_from_it(stage: Stage) ->
     store = action("store", bucket_id="pail", bucket_sync="data_and_files", bucket_glob="*.csv")
     record = await run(stage, [store], {"data": {"n": 1}, "files": files})
     assert record["actions"][0]["code"] == 0
-    assert stage.edges.buckets.stored == [("pail", {"n": 1}, files[:1])]
+    assert stage.edges.buckets.stored == [("pail", {"n": 1}, [{**files[0], "job": record["id"]}])]
     stage.edges.buckets.held = {"data": {"n": 2}, "files": files[:1]}
     async with stage.house.term() as term:
         event = await stage.house.event()
@@ -287,7 +288,9 @@ async def test_output_is_stored_in_a_bucket_and_fetched_from_it(stage: Stage) ->
         term.result(launched)
         await term.ended(job_id)
     refused = await run(
-        stage, [action("store", bucket_id="pail", bucket_sync="files")], {"files": [files[0]] * 3}
+        stage,
+        [action("store", bucket_id="pail", bucket_sync="files")],
+        {"files": [dict(files[0]) for _ in range(3)]},
     )
     assert (refused["actions"][0]["code"], refused["actions"][0]["description"]) == (
         "bucket",

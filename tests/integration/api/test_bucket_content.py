@@ -63,8 +63,8 @@ async def filled(tmp_path: Path) -> AsyncIterator[Filled]:
     )
     signals = Signals()
     async with serving(tmp_path, buckets.endpoints(contents, DEFINITIONS.get, signals)) as served:
-        for name, observer, queue in served.signals._observers:
-            signals._observers.append((name, observer, queue))  # one announcer for both
+        for subscription in served.signals._observers:
+            signals._observers.append(subscription)  # one announcer for both
         yield Filled(served, contents, tmp_path)
     await records.close()
 

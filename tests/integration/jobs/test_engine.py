@@ -66,6 +66,18 @@ async def test_a_result_waits_for_the_whole_log(house: House) -> None:
         assert (await term.ended(launched.id))["output"] == "one\ntwo\n"
 
 
+async def test_a_log_that_comes_after_its_result_is_asked_for_once(house: House) -> None:
+    """Asked for at each chunk, every chunk came many times, until the satellite's link was full of them."""
+    house.satellites.join("s1")
+    async with house.term() as term:
+        launched = await term.launched(await term.launch(await house.event()))
+        term.result(launched, log_size=20)
+        for offset in range(0, 20, 4):
+            term.log(launched, b"one\n", offset=offset)
+        assert (await term.ended(launched.id))["output"] == "one\n" * 5
+        assert [ack for ack in house.satellites.log_acks if ack[3]] == [("s1", launched.id, 0, True)]
+
+
 async def test_one_result_told_many_times_ends_the_job_once(house: House) -> None:
     house.satellites.join("s1")
     async with house.term() as term:

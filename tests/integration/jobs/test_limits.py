@@ -55,8 +55,8 @@ async def test_better_the_abort_of_a_limit_does_not_wait_for_its_notices(house: 
         launched = await started(house, term, fires, limit("time", duration=900))
         used(term, launched, mem={"current": 101})
         await until(lambda: house.satellites.aborted, "the abort is sent")
-        assert notices.told == [(launched.id, "mem")]
         assert not notices.delivered.is_set()
+        await until(lambda: notices.told == [(launched.id, "mem")], "it is being told")
         notices.delivered.set()
         await until(lambda: "elapsed_ms" in term.job(launched.id).job["limits"][0], "the outcome is kept")
         told = term.job(launched.id).job["limits"][0]

@@ -26,6 +26,21 @@ async def test_a_thousand_events_due_in_one_second_are_all_launched(house: House
         assert elapsed < 10  # the benchmarks measure it; here other tests run beside it
 
 
+async def test_thousands_of_triggers_that_match_one_minute_are_launched_and_starve_nobody(
+    house: House,
+) -> None:
+    """Bad input: three thousand triggers of one event name the same minute, beside an event with one."""
+    house.tick = 60.0
+    triggers = [{**EVERY_MINUTE, "id": f"n{number}"} for number in range(3000)]
+    crowd = await house.event(triggers=triggers)
+    other = await house.event(triggers=[EVERY_MINUTE])
+    async with clockwork(house) as work:
+        await work.at(NOON + 60)
+        assert len(work.jobs(crowd["id"])) == 3000
+        assert len(work.jobs(other["id"])) == 1
+        assert {job["now"] for job in work.jobs()} == {NOON + 60}
+
+
 async def test_idle_events_cost_a_look_nothing(house: House) -> None:
     never = {"type": "schedule", "enabled": True, "years": [2030], "months": [1], "days": [1]}
     await many(house, 3000, triggers=[never])

@@ -32,6 +32,14 @@ def test_sizes_to_acknowledge_are_those_written(logs: LiveLogs, tmp_path: Path) 
     assert logs.flush() == {}
 
 
+def test_what_was_written_at_once_is_acknowledged_too(logs: LiveLogs) -> None:
+    """A window full of chunks that were all written already would stay full for ever."""
+    for _ in range(4):
+        logs.append("j1", b"x" * 256 * 1024)
+    assert logs.flush() == {"j1": 1024 * 1024}
+    assert logs.flush() == {}
+
+
 def test_the_next_conductor_goes_on_where_the_file_ends(logs: LiveLogs, tmp_path: Path) -> None:
     logs.append("j1", b"one\n")
     logs.flush()
