@@ -13,7 +13,7 @@ import uvloop
 from conductor.cli.client import ApiError, Client
 from conductor.cli.deployment import deployed
 from conductor.cli.processes import ProcessError
-from tests.benchmarks import conductor_alone, end_to_end, footprint, reads, schedule
+from tests.benchmarks import archive, conductor_alone, end_to_end, footprint, reads, schedule
 from tests.benchmarks.fleet import FleetError
 from tests.benchmarks.loadgen import LoadError
 from tests.benchmarks.report import Figure, table
@@ -22,7 +22,7 @@ from tests.benchmarks.websocket import UpgradeError
 
 Group = Callable[[], Awaitable[list[Figure]]]
 
-GROUPS = ("footprint", "schedule", "end-to-end", "simulated", "definitions", "samples", "jobs")
+GROUPS = ("footprint", "schedule", "end-to-end", "simulated", "definitions", "samples", "jobs", "archive")
 """In the order in which they run: what fills the database comes last."""
 
 _FAILURES = (ApiError, FleetError, LoadError, ProcessError, UpgradeError, OSError, TimeoutError, LookupError)
@@ -49,6 +49,8 @@ async def _measure(url: str, api_key: str, size: Size, wanted: Sequence[str]) ->
             if "schedule" in wanted:
                 due, idle = size.scheduled_events
                 figures += await _group("schedule", lambda: schedule.schedule(due, idle))
+            if "archive" in wanted:
+                figures += await _group("archive", lambda: _archive(folder / "archive", size.archived))
             deployment = await stack.enter_async_context(deployed(folder, step=_say))
             url, api_key = deployment.url, deployment.api_key
             groups["footprint"] = lambda: footprint.idle(deployment, size.idle_seconds)
@@ -64,6 +66,13 @@ async def _measure(url: str, api_key: str, size: Size, wanted: Sequence[str]) ->
             if name in wanted:
                 figures += await _group(name, group)
     return figures
+
+
+async def _archive(folder: Path, count: int) -> list[Figure]:
+    """A conductor of its own, over many finished jobs."""
+    loading = await archive.load(folder / "conductor", count)
+    async with deployed(folder) as deployment, Client(deployment.url, deployment.api_key) as client:
+        return [*loading, *await archive.measured(Target(client, deployment.api_key, Size()))]
 
 
 async def _group(name: str, group: Group) -> list[Figure]:

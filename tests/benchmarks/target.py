@@ -24,6 +24,7 @@ class Size:
     searches: int = 1000
     creates: int = 500
     rows: int = 20_000
+    archived: int = 200_000
     satellites: int = 200
     sample_rounds: int = 5
     idle_seconds: float = 10.0
@@ -39,6 +40,7 @@ QUICK = Size(
     searches=100,
     creates=50,
     rows=1000,
+    archived=20_000,
     satellites=40,
     sample_rounds=1,
     idle_seconds=3.0,
