@@ -22,7 +22,7 @@ class Size:
     simulated_jobs: int = 3000
     reads: int = 10_000
     searches: int = 1000
-    creates: int = 500
+    creates: int = 1500
     rows: int = 20_000
     archived: int = 200_000
     satellites: int = 200
