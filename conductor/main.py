@@ -37,14 +37,17 @@ from conductor.access.users import Users
 from conductor.actions.condition_hooks import ConditionHooks
 from conductor.actions.failures import FailedActions
 from conductor.actions.ports import Ports as ActionPorts
+from conductor.administration.backup.sealed import SecretSection
 from conductor.administration.house import Administration
 from conductor.administration.internal_jobs import InternalJob
+from conductor.administration.rotation import Rotation
 from conductor.api import (
     actions,
     api_keys,
     bucket_definitions,
     buckets,
     categories,
+    channels,
     event_history,
     explain,
     job_control,
@@ -97,6 +100,7 @@ from conductor.filing.buckets import Buckets
 from conductor.filing.expiry import FileExpiry
 from conductor.filing.job_files import JobFiles
 from conductor.filing.limits import bucket_uploads, job_uploads
+from conductor.filing.section import BucketSection
 from conductor.filing.user_files import UserFiles
 from conductor.fleet.browser_door import BrowserDoor
 from conductor.fleet.browser_picture import Picture
@@ -122,9 +126,9 @@ from conductor.monitoring.samples import Samples
 from conductor.monitoring.snapshots import Snapshots
 from conductor.monitoring.watches import Watches
 from conductor.outbound.daily import DailyCounts
+from conductor.outbound.fetch import Fetch
 from conductor.outbound.http import HttpClient
 from conductor.outbound.mail import Mailer
-from conductor.outbound.publications import Publications
 from conductor.outbound.system_hooks import SystemHooks
 from conductor.outbound.web_hooks import WebHooks
 from conductor.records import tables
@@ -155,6 +159,7 @@ from conductor.tickets.people import Everybody
 from conductor.tickets.shelf import Shelf
 from conductor.tickets.tickets import Tickets
 from shared import clock
+from shared.protocol.tokens import server_token
 
 STOP_SECONDS = 5.0
 
@@ -262,8 +267,9 @@ async def _running(
             return definitions.get("buckets", bucket_id)
 
         of_buckets = bucket_uploads(settings.client)
+        in_buckets = BucketContents(records)
         bucket_contents = Buckets(
-            BucketContents(records),
+            in_buckets,
             files,
             expiry,
             of_buckets.rules,
@@ -382,23 +388,36 @@ async def _running(
         )
         house.conductors.stop = stop
         house.collections.deletes("servers", removals.remove)
+        house.sections.register(BucketSection(in_buckets))
+        house.sections.register(SecretSection(vault))
         activity.follow(house.follow)
         signals.subscribe("statistics", house.statistics.observe)
 
         client = HttpClient(settings)
         stack.push_async_callback(client.close)
+        house.marketplace.web = house.releases.web = Fetch(client)
         counts = DailyCounts(definitions.state, settings.tz)
 
         async def count_hook(hook_id: str, limit: int) -> bool:
-            return limit <= 0 or await counts.take(f"web_hooks/{hook_id}", limit)
+            granted = limit <= 0 or await counts.take(f"web_hooks/{hook_id}", limit)
+            if granted:
+                house.statistics.bump("web_hooks", hook_id, "invocations")
+            return granted
 
         web_hooks = WebHooks(client, settings, count=count_hook)
-        mailer = Mailer(settings, version=release, templates=data_dir / "emails", take=counts.take)
+        mailer = Mailer(
+            settings,
+            version=release,
+            templates=data_dir / "emails",
+            take=counts.take,
+            sent=lambda: house.statistics.bump("transactions", "email_sent"),
+        )
 
         post.mailer = mailer
         house.jobs.mailer = mailer
-        house.marketplace.web = house.releases.web = Publications(client)
         house.jobs.browsers = browsers
+        picture.internal_jobs = lambda: {job.id: job.shown() for job in house.jobs.all()}
+        picture.statistics = house.statistics.shown
         house.maintenance.register("password recovery", recovery.purge)
         house.maintenance.register(
             "timelines", Retention(samples.timelines, settings.timeline_expiration).trim
@@ -439,7 +458,14 @@ async def _running(
             settings,
             server_exists=server_exists,
             spawn=lambda work: office.engine.in_background(work),
+            closed=lambda: house.statistics.bump("transactions", "ticket_close"),
         )
+
+        async def delete_ticket(ticket_id: str) -> None:
+            if await shelf.get(ticket_id) is not None:
+                await tickets.delete(ticket_id, actor=SYSTEM)
+
+        house.collections.deletes("tickets", delete_ticket)
 
         async def ticket_of_hook(doc: Mapping[str, Any], caused_by: str) -> Mapping[str, Any]:
             return await tickets.create(doc, actor=SYSTEM, username="system", caused_by=caused_by)
@@ -472,6 +498,26 @@ async def _running(
             counts=house.statistics,
         )
 
+        def give_new_tokens() -> int:
+            for server_id in (online := tuple(roster.online)):
+                token = server_token(server_id, settings.secret_key)
+                roster.tell(server_id, "updateConfig", {"auth_token": token})
+            return len(online)
+
+        rotation = Rotation(
+            KeyFile(data_dir),
+            vault,
+            settings,
+            changes,
+            house.jobs,
+            interrupt=bring_to_rest,
+            hosts=house.conductors.all,
+            retell=give_new_tokens,
+        )
+
+        async def menu_of_bucket(bucket_id: str) -> Mapping[str, Any]:
+            return await in_buckets.data(bucket_id) if bucket(bucket_id) is not None else {}
+
         async def records_answer() -> bool:
             return await records.read(lambda connection: connection.exec_driver_sql("SELECT 1").scalar() == 1)
 
@@ -489,7 +535,9 @@ async def _running(
                 *misc.endpoints(settings, leadership, release, house.conductors.all),
                 *session_calls.endpoints(),
                 *sso.endpoints(),
-                *UserCalls(accounts, changes, recovery, security, post, signals, settings).endpoints(),
+                *UserCalls(
+                    accounts, changes, recovery, security, post, signals, settings, house.jobs
+                ).endpoints(),
                 *UserAdminCalls(
                     accounts, changes, sorted_by_name=settings.User.sort_global_users
                 ).endpoints(),
@@ -509,6 +557,7 @@ async def _running(
                     },
                 ),
                 *actions.endpoints(failed_actions, definitions),
+                *channels.endpoints(office, definitions, signals),
                 *event_history.endpoints(definitions, records, settings.ttl),
                 *run_event.endpoints(office, definitions, job_files),
                 *magic.endpoints(office, definitions, settings, job_files),
@@ -543,7 +592,7 @@ async def _running(
                     online=lambda server_id: server_id in roster.online,
                     texts=ActiveJobTexts(office, facts, settings),
                 ),
-                *administration_endpoints(house, roster, leadership),
+                *administration_endpoints(house, roster, leadership, rotation, menu_of_bucket),
                 *servers.ServerCalls(server_changes, removals).endpoints(),
                 *AlertCalls(alerting, alert_store, definitions, samples, signals).endpoints(),
                 *SnapshotCalls(snapshots, watches, roster, definitions, signals).endpoints(),

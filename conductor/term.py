@@ -215,7 +215,7 @@ class Primary:
                 group.create_task(self._house.statistics.run(), name="statistics")
                 group.create_task(self._house.maintenance.run(), name="maintenance")
                 await engine.ready.wait()
-                self._office.open(engine)
+                self._office.open(engine, actions)
                 self._browsers.engine = engine
                 self._sockets.term = Term(engine, joining)
                 self._leadership.took_office()

@@ -31,9 +31,10 @@ from conductor.actions.suspensions import Suspensions
 from conductor.errors import Deposed, Refusal, Unavailable
 from conductor.live.book import ActiveJob, JobBook
 from conductor.signals import ActionRun, Actor, JobConditionMet, Signals
-from shared import clock, faults
+from shared import clock, faults, ids
 
 _SAVE_AGAIN_SECONDS = 1.0
+_TRIAL = "This is a test of a notification channel."
 
 log = structlog.get_logger(__name__)
 
@@ -193,6 +194,26 @@ class Actions:
                 )  # fmt: skip
                 group.create_task(self._of_alert(occasion, deadline))
         return chosen
+
+    async def try_channel(self, channel_id: str) -> Action:
+        """Notify a channel of an alert that never was, and answer the executed action.
+
+        Nothing else hears of it: neither universal actions nor stored alerts. It counts towards the day's cap.
+        """
+        moment = clock.now()
+        invocation = {"id": ids.short_id("test"), "alert": "test", "date": int(moment), "message": _TRIAL}
+        definition = {"id": "test", "title": "Test of a channel"}
+        make = Once(partial(alert_data.alert_data, self._around, invocation, definition, {}, {}, "alert_new"))
+        action: Action = {"type": "channel", "channel_id": channel_id, "condition": "alert_new"}
+        occasion = Occasion(
+            action, "alert_new", str(invocation["id"]),
+            lambda action: {**make(), "text": _TRIAL, "action": action},
+            alert=Alert(invocation, definition, {}),
+        )  # fmt: skip
+        began = clock.monotonic()
+        result = await attempted(occasion, self._means, began + self._settings.action_phase_timeout)
+        done(action, result, _milliseconds(began))
+        return action
 
     async def _sample(self, server: Mapping[str, Any]) -> Mapping[str, Any]:
         """The server's latest sample; what was given is taken for it where it has measurements itself."""

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Protocol
 
 import msgspec
 
+from conductor.access.account import Account
 from conductor.administration import config_paths, log_search, state_paths
 from conductor.administration.house import Administration
 from conductor.administration.internal_jobs import BUSY, InternalJob
@@ -16,7 +17,7 @@ from conductor.api.endpoint import Auth, Endpoint, NoParams, Takes, Text
 from conductor.api.search import Flag, flag, listed
 from conductor.errors import BadParameter, Refusal
 from conductor.settings import Settings
-from conductor.signals import Activity
+from conductor.signals import Activity, Actor
 
 Json = dict[str, Any]
 
@@ -31,14 +32,9 @@ Username = Annotated[str, msgspec.Meta(pattern=r"^[\w\-\.]+$(?!\n)", max_length=
 class KeyRotation(Protocol):
     """Gives the house a new secret key."""
 
-    async def rotate(self, password: str, call: Any, /) -> str:
+    async def rotate(self, account: Account, password: str, actor: Actor, email: str, /) -> str:
         """Start it; the internal job's ID. Raises Refusal `admin`."""
         ...
-
-
-class NoRotation:
-    async def rotate(self, password: str, call: Any, /) -> str:
-        raise Refusal("admin", "The secret key of this conductor cannot be rotated.")
 
 
 class TestJob(msgspec.Struct, kw_only=True):
@@ -78,12 +74,12 @@ class Rotate(msgspec.Struct, kw_only=True):
 class Admin:
     """The endpoints of this page."""
 
-    def __init__(self, house: Administration, sockets: Callable[[], list[Json]]) -> None:
+    def __init__(
+        self, house: Administration, sockets: Callable[[], list[Json]], rotation: KeyRotation
+    ) -> None:
         self._house = house
         self._sockets = sockets
-        self.rotation: KeyRotation = NoRotation()
-        self.log_out: Callable[[str], None] = _nobody
-        """Tells the browsers of a user to log out."""
+        self._rotation = rotation
 
     # State
 
@@ -205,7 +201,6 @@ class Admin:
 
         async def work(job: InternalJob) -> None:
             ended = await self._house.sessions.end_all(username)
-            self.log_out(username)
             job.stats["sessions"] = ended
             job.details = f"- sessions ended: {ended}"
 
@@ -221,7 +216,9 @@ class Admin:
     async def rotate_secret_key(self, call: Call, params: Rotate) -> Json:
         if self._house.jobs.exclusive:
             raise Refusal("admin", BUSY)
-        return {"id": await self.rotation.rotate(params.password, call)}
+        user = self._house.users.get(call.account.name) if call.account.kind == "user" else None
+        email = str(user.get("email", "")) if user else ""
+        return {"id": await self._rotation.rotate(call.account, params.password, call.actor, email)}
 
     # Logs and settings
 
@@ -316,7 +313,3 @@ class Admin:
 
 
 _CREDENTIALS = ("api_key", "session_id", "csrf_token", "cachebust", "pretty")
-
-
-def _nobody(username: str) -> None:
-    """Nobody is looking."""

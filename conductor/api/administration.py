@@ -4,7 +4,7 @@ from typing import Any
 
 from conductor.administration.house import Administration
 from conductor.api import docs, form_config, marketplace, search
-from conductor.api.admin import Admin
+from conductor.api.admin import Admin, KeyRotation
 from conductor.api.backup import Backup
 from conductor.api.bulk import Bulk
 from conductor.api.endpoint import Endpoint
@@ -14,7 +14,15 @@ from conductor.fleet.roster import Roster
 from shared import clock
 
 
-def endpoints(house: Administration, roster: Roster, leadership: Leadership) -> tuple[Endpoint[Any], ...]:
+def endpoints(
+    house: Administration,
+    roster: Roster,
+    leadership: Leadership,
+    rotation: KeyRotation,
+    bucket_data: form_config.BucketData,
+) -> tuple[Endpoint[Any], ...]:
+    """`bucket_data` of a bucket's ID: what menus of magic links are made of."""
+
     def sockets() -> list[dict[str, Any]]:
         return [
             {
@@ -33,11 +41,11 @@ def endpoints(house: Administration, roster: Roster, leadership: Leadership) -> 
 
     return (
         *search.endpoints(house.collections, house.statistics, house.settings),
-        *Admin(house, sockets).endpoints(),
+        *Admin(house, sockets, rotation).endpoints(),
         *Bulk(house).endpoints(),
         *Backup(house).endpoints(),
         *Multi(house, roster, lambda: leadership.primary).endpoints(),
         *marketplace.endpoints(house.marketplace),
-        *form_config.endpoints(house.definitions, house.settings, house.version),
+        *form_config.endpoints(house.definitions, house.settings, house.version, bucket_data),
         *docs.endpoints(house.settings),
     )

@@ -13,7 +13,9 @@ _JSON: dict[str, str] = {
     "Content-Type": "application/json",
     "Server": SERVER,
     "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "private, no-store",
 }
+"""Answers are the caller's own: whoever may keep one says so in its endpoint."""
 _PRETTY = ("", "0", "false")
 
 

@@ -1,6 +1,5 @@
 """One request as a handler sees it."""
 
-import uuid
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,6 +10,7 @@ from conductor.access.account import NOBODY, Account
 from conductor.access.accounts import Credentials
 from conductor.api import client
 from conductor.signals import Actor
+from shared import ids
 
 Json = dict[str, Any]
 
@@ -111,7 +111,7 @@ class Call:
     def correlation_id(self) -> str:
         """One per request: whatever it leads to carries it."""
         if not self._correlation_id:
-            self._correlation_id = str(uuid.uuid4())
+            self._correlation_id = ids.story_id()
         return self._correlation_id
 
     @property

@@ -103,7 +103,7 @@ class Door:
         self._bucket = bucket
         self._roster = roster
         self._accounts = accounts
-        self._secret = settings.secret_key
+        self._settings = settings
 
     async def require(self, account: Account, where: Place) -> None:
         """Raise AccessDenied unless the account may see what the file belongs to."""
@@ -128,13 +128,13 @@ class Door:
         """
         if auth:
             if server:
-                token = tokens.server_token(server, self._secret)
+                token = tokens.server_token(server, self._settings.secret_key)
                 fits = tokens.matches(auth, token) or tokens.matches(auth, tokens.runner_token(job_id, token))
                 if fits and server in self._roster.online:
                     job = await self.job(job_id)
                     if job is None or job.get("server") in (None, "", server):
                         return ""
-            elif tokens.matches(auth, tokens.job_token(job_id, self._secret)):
+            elif tokens.matches(auth, tokens.job_token(job_id, self._settings.secret_key)):
                 return ""
         if call.credentials.session_id or call.credentials.api_key:
             account: Account | None = await call.require_account()

@@ -28,7 +28,7 @@ _NEVER = {
     "Cache-Control": "no-cache, no-store, must-revalidate, proxy-revalidate",
     "Expires": "Thu, 01 Jan 1970 00:00:00 GMT",
 }
-_SECRET_HEADERS = ("cookie", "x-api-key", "x-session-id", "x-csrf-token")
+_SECRET_HEADERS = ("cookie", "x-api-key", "x-session-id", "x-csrf-token", "authorization")
 _NEW_USER_PRIVILEGES = (
     "create_events",
     "edit_events",

@@ -4,22 +4,31 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from conductor.access.account import Account
+from conductor.actions.runner import Actions
 from conductor.errors import NotPrimary
 from conductor.jobs.engine import JobEngine
 from conductor.live.book import ActiveJob, JobBook
 
 
 class Office:
-    """Holds the job engine while this conductor is primary; main sets and clears it."""
+    """Holds the job engine and the actions while this conductor is primary; main sets and clears them."""
 
     def __init__(self) -> None:
         self._engine: JobEngine | None = None
+        self._actions: Actions | None = None
 
-    def open(self, engine: JobEngine) -> None:
-        self._engine = engine
+    def open(self, engine: JobEngine, actions: Actions | None = None) -> None:
+        self._engine, self._actions = engine, actions
 
     def close(self) -> None:
-        self._engine = None
+        self._engine = self._actions = None
+
+    @property
+    def actions(self) -> Actions:
+        """Raises NotPrimary between terms."""
+        if self._actions is None:
+            raise NotPrimary
+        return self._actions
 
     @property
     def engine(self) -> JobEngine:

@@ -27,12 +27,12 @@ class Signed(msgspec.Struct, kw_only=True):
 
 class UrlSigner:
     def __init__(self, settings: Settings) -> None:
-        self._secret = settings.secret_key
+        self._settings = settings
 
     def query(self, subject: str, seconds: float) -> tuple[str, int]:
         """The query that opens `subject`, a storage path or `logs/jobs/ID`, and when it ceases to."""
         expires = int(clock.now() + seconds)
-        signature = tokens.url_signature(subject, expires, self._secret)
+        signature = tokens.url_signature(subject, expires, self._settings.secret_key)
         return urlencode({"expires": expires, "signature": signature}), expires
 
     def inputs(self, details: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -52,5 +52,5 @@ class UrlSigner:
         if not (params.expires.isascii() and params.expires.isdigit() and len(params.expires) < 16):
             return False
         expires = int(params.expires)
-        expected = tokens.url_signature(subject, expires, self._secret)
+        expected = tokens.url_signature(subject, expires, self._settings.secret_key)
         return tokens.matches(params.signature, expected) and clock.now() < expires

@@ -91,6 +91,18 @@ class Vault:
         except CannotOpenError as error:
             raise Refusal("secret", f"Secret cannot be decrypted: {secret_id} ({error})") from None
 
+    async def ids(self) -> list[str]:
+        """Of the secrets that have values."""
+        return sorted(id for id in await self._rows() if id != _MARK)
+
+    async def drop(self, secret_ids: Sequence[str]) -> None:
+        """Forget the values of these secrets."""
+        async with self.lock:
+            if secret_ids:
+                await self._records.write(Write(_DELETE, [{"gone": id} for id in secret_ids]))
+            for id in secret_ids:
+                self._open.pop(id, None)
+
     async def put(self, secret_id: str, fields: Fields) -> None:
         """Replace the values of a secret. Its document is not touched: `names` is the caller's. Raises Refusals."""
         check_fields(fields)

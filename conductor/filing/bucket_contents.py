@@ -54,6 +54,8 @@ _FILES = (
     .order_by(bucket_files.c.position, bucket_files.c.name)
 )
 
+_BUCKETS = sa.union(sa.select(bucket_data.c.bucket), sa.select(bucket_files.c.bucket))
+
 _PER_ENTRY = 4
 """Bytes of JSON around a key and its value: two quotes, a colon, a comma."""
 
@@ -70,6 +72,11 @@ class BucketContents:
 
     def __init__(self, records: Records) -> None:
         self._records = records
+
+    async def buckets(self) -> list[str]:
+        """IDs of those that hold anything."""
+        rows = await self._records.read(lambda connection: connection.execute(_BUCKETS).scalars().all())
+        return sorted(rows)
 
     async def data(self, bucket: str) -> Json:
         rows = await self._records.read(lambda connection: connection.execute(_DATA, {"of": bucket}).all())

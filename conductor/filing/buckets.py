@@ -16,8 +16,9 @@ from conductor.errors import NotFound, Refusal
 from conductor.filing.bucket_contents import BucketContents, Filed, size_of
 from conductor.filing.bucket_plan import Entering, Step, plan
 from conductor.filing.expiry import FileExpiry
-from conductor.filing.names import random_part, url_name
+from conductor.filing.names import random_part
 from conductor.filing.places import storage_key
+from conductor.filing.section import listed
 from conductor.filing.uploads import Upload, UploadRules, file_object, is_file
 from conductor.records.files import Files
 from conductor.signals import DefinitionChanged, Signal
@@ -191,16 +192,10 @@ class Buckets:
         Only Files below the bucket's own folder are taken: a list must not make others' files its own.
         """
         self._require(bucket_id)
-        listed: dict[str, Filed] = {}
-        for number, file in enumerate(files):
-            path = storage_key(str(file.get("path"))) if is_file(file) else None
-            if path is None or not path.startswith(f"files/bucket/{bucket_id}/"):
-                raise Refusal("bucket", f"File #{number + 1} does not lie in bucket {bucket_id}")
-            name = str(file.get("filename") or path.rpartition("/")[2])
-            listed[url_name(name)] = Filed(time.time_ns() + number, {**file, "filename": name})
-        self.rules.check_count(len(listed))
+        taken = listed(bucket_id, list(files))
+        self.rules.check_count(len(taken))
         async with self._locked(bucket_id):
-            await self._contents.replace_files(bucket_id, listed)
+            await self._contents.replace_files(bucket_id, taken)
 
     async def delete_file(self, bucket_id: str, matches: Callable[[Json], bool]) -> Json | None:
         """Delete the first file that matches; returns its File, or None."""

@@ -24,6 +24,8 @@ from shared.clock import now
 Json = dict[str, Any]
 
 _IDS_TOGETHER = 500
+_MANY_SECONDS = 60.0
+"""How long one transaction of many rows may take."""
 _INSERT_TERMS = insert_new(terms)
 _DELETE_TERMS = sa.delete(terms).where(*(column == sa.bindparam(f"old_{column.name}") for column in terms.c))
 
@@ -54,6 +56,28 @@ class IndexedTable:
         words = Write(_INSERT_TERMS, term_rows(self.index, row["id"], record))
         with self.finder.changing():
             return await self._records.write_if(Write(self._insert, row), words, *also)
+
+    async def add_many(self, rows: Sequence[Json], records: Sequence[Mapping[str, Any]]) -> int:
+        """Store those whose IDs are not known, with their words, in one transaction; returns how many.
+
+        For imports: of one ID that somebody else adds at the same moment, words of both would be found.
+        """
+        known = {row.id for row in await self.rows([row["id"] for row in rows])}
+        fresh = {
+            row["id"]: (row, record)
+            for row, record in zip(rows, records, strict=True)
+            if row["id"] not in known
+        }
+        if not fresh:
+            return 0
+        words = [word for id, (_, record) in fresh.items() for word in term_rows(self.index, id, record)]
+        with self.finder.changing():
+            await self._records.write(
+                Write(self._insert, [row for row, _ in fresh.values()]),
+                Write(_INSERT_TERMS, words),
+                timeout=_MANY_SECONDS,
+            )
+        return len(fresh)
 
     async def change(
         self, id: str, change: Callable[[bytes], tuple[Json, Mapping[str, Any]] | None], *also: Write

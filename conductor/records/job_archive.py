@@ -78,6 +78,10 @@ class JobArchive:
         """
         return await self._table.add(self._row(job), job, *also)
 
+    async def add_many(self, jobs: Sequence[Mapping[str, Any]]) -> int:
+        """Store those that are not stored yet, in one transaction; returns how many. Raises Unavailable."""
+        return await self._table.add_many([self._row(job) for job in jobs], jobs)
+
     def forget(self) -> None:
         """Somebody else may have changed the archive: what is remembered of it counts no more."""
         self._cache.forget_all()

@@ -1,6 +1,5 @@
 """From a due moment to the launch it asks for (contract scheduler.md §10). Pure."""
 
-import uuid
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +8,7 @@ from conductor.live.firings import NO_FIRING, Firing
 from conductor.schedule.launches import ScheduledLaunch
 from conductor.schedule.timetable import Launch, Timetable
 from conductor.signals import Actor, EventFired
+from shared import ids
 
 Doc = Mapping[str, Any]
 
@@ -75,7 +75,7 @@ def _fired(event: Doc, trigger: Doc, minute: int) -> EventFired:
         trigger=trigger,
         minute=minute,
         actor=SCHEDULE,
-        correlation_id=str(uuid.uuid4()),
+        correlation_id=ids.story_id(),
     )
 
 

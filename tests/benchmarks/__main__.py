@@ -15,6 +15,7 @@ from conductor.cli.deployment import deployed
 from conductor.cli.processes import ProcessError
 from tests.benchmarks import (
     alerts,
+    archive,
     conductor_alone,
     end_to_end,
     footprint,
@@ -42,6 +43,7 @@ GROUPS = (
     "alerts",
     "samples",
     "jobs",
+    "archive",
 )
 """In the order in which they run: what fills the database comes last."""
 
@@ -71,7 +73,9 @@ async def _measure(url: str, api_key: str, size: Size, wanted: Sequence[str]) ->
                 figures += await _group("schedule", lambda: schedule.schedule(due, idle))
             if "monitoring" in wanted:
                 figures += await _group("monitoring", lambda: monitoring.in_process(folder, size))
-            if not set(wanted) - {"monitoring", "schedule"}:
+            if "archive" in wanted:
+                figures += await _group("archive", lambda: _archive(folder / "archive", size.archived))
+            if not set(wanted) - {"monitoring", "schedule", "archive"}:
                 return figures
             deployment = await stack.enter_async_context(deployed(folder, step=_say))
             url, api_key = deployment.url, deployment.api_key
@@ -90,6 +94,13 @@ async def _measure(url: str, api_key: str, size: Size, wanted: Sequence[str]) ->
             if name in wanted:
                 figures += await _group(name, group)
     return figures
+
+
+async def _archive(folder: Path, count: int) -> list[Figure]:
+    """A conductor of its own, over many finished jobs."""
+    loading = await archive.load(folder / "conductor", count)
+    async with deployed(folder) as deployment, Client(deployment.url, deployment.api_key) as client:
+        return [*loading, *await archive.measured(Target(client, deployment.api_key, Size()))]
 
 
 async def _group(name: str, group: Group) -> list[Figure]:

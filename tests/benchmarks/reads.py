@@ -40,7 +40,11 @@ async def definitions(target: Target) -> list[Figure]:
 
 async def jobs(target: Target) -> list[Figure]:
     """`get_job` and `search_jobs` over finished jobs; missing ones are run through simulated satellites."""
-    total = await _fill(target)
+    return await found(target, await _fill(target))
+
+
+async def found(target: Target, total: int) -> list[Figure]:
+    """`get_job` of the newest of `total` finished jobs, and a page of `search_jobs`."""
     newest = (await target.client.call("search_jobs", query="*", limit=1))["rows"][0]["id"]
     get = await target.load(
         [target.request("get_job", id=newest)],
