@@ -44,6 +44,7 @@ from conductor.api import (
     references,
     revisions,
     run_event,
+    satellite_keys,
     satellites,
     servers,
 )
@@ -56,6 +57,7 @@ from conductor.api.metrics import Metrics
 from conductor.api.office import Office
 from conductor.api.openapi import OpenApi
 from conductor.api.registry import Registry
+from conductor.api.satellite_files import SatelliteFiles
 from conductor.api.sessions import SessionCalls
 from conductor.api.sso import SsoDoor
 from conductor.api.user_admin import UserAdminCalls
@@ -68,6 +70,7 @@ from conductor.errors import Refusal
 from conductor.fleet.browser_door import BrowserDoor
 from conductor.fleet.browser_picture import Picture
 from conductor.fleet.browsers import Browsers
+from conductor.fleet.credentials import Credentials
 from conductor.fleet.enrolment import Enrolment
 from conductor.fleet.roster import Roster
 from conductor.fleet.sockets import Sockets
@@ -77,6 +80,7 @@ from conductor.live.connection import connect
 from conductor.live.embedded import EmbeddedRedis, RedisMissing
 from conductor.live.keys import keys
 from conductor.monitoring.samples import Samples
+from conductor.packages.store import Packages
 from conductor.records import tables
 from conductor.records.documents import Documents
 from conductor.records.files import Files
@@ -85,6 +89,7 @@ from conductor.records.store import Records, SchemaError
 from conductor.settings import Settings, SettingsError, load
 from conductor.signals import Actor, Signals
 from conductor.term import Primary
+from conductor.tls import server_context
 
 STOP_SECONDS = 5.0
 
@@ -185,6 +190,7 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
         )
         release = version("opsorbit")
         roster = Roster(release)
+        credentials = Credentials(Documents(records, tables.satellite_credentials), roster, settings, signals)
         sockets = Sockets(roster, samples, settings, signals, leadership)
         picture = Picture(definitions, roster, leadership, release)
         door = BrowserDoor(accounts, leadership, settings, release)
@@ -204,6 +210,8 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
             accounts, definitions, signals, leadership, picture.live, security, logout_url(settings.SSO)
         )
         sso = SsoDoor(settings, accounts, changes, session_calls, leadership, signals, pages=None)
+        enrolment = Enrolment(redis, names, settings, credentials)
+        packages = Packages(data_dir, settings, release)
         registry = Registry(
             (
                 *misc.endpoints(settings, leadership, release),
@@ -228,7 +236,13 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
                 *job_logs.endpoints(office, archive, files, settings),
                 *job_stream.endpoints(office, archive, settings),
                 *servers.endpoints(roster, stored_servers, samples),
-                *satellites.endpoints(office, Enrolment(redis, names, settings), roster, accounts, settings),
+                *satellites.endpoints(
+                    office, enrolment, credentials, roster, stored_servers, accounts, settings, release
+                ),
+                *SatelliteFiles(
+                    enrolment, credentials, packages, roster, stored_servers, accounts, settings
+                ).endpoints(),
+                *satellite_keys.endpoints(credentials, roster, stored_servers),
             )
         )
         metrics = Metrics([lambda: _gauges(office, roster, signals)])
@@ -264,7 +278,8 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
             announce_password=_show_password,
             key_usage=key_usage,
             browsers=browsers,
-            forget=(archive.forget, sessions.forget, samples.forget_all, vault.forget),
+            credentials=credentials,
+            forget=(credentials.forget, archive.forget, sessions.forget, samples.forget_all, vault.forget),
         )
 
         for running, name in (
@@ -291,10 +306,15 @@ async def _listening(kernel: Kernel, settings: Settings) -> AsyncIterator[None]:
     server = web.Server(kernel.handle, access_log=None)
     runner = web.ServerRunner(server, shutdown_timeout=STOP_SECONDS)
     await runner.setup()
-    site = web.TCPSite(runner, settings.WebServer.bind, settings.WebServer.port, backlog=1024)
+    where = settings.WebServer
+    site = web.TCPSite(runner, where.bind, where.port, backlog=1024)
     try:
         await site.start()
-        log.info("listening", host=settings.WebServer.bind, port=settings.WebServer.port)
+        log.info("listening", host=where.bind, port=where.port)
+        if where.https:
+            context = await asyncio.to_thread(server_context, where)
+            await web.TCPSite(runner, where.bind, where.https_port, backlog=1024, ssl_context=context).start()
+            log.info("listening with TLS", host=where.bind, port=where.https_port)
         yield
     finally:
         await runner.cleanup()

@@ -14,6 +14,7 @@ from conductor.definitions.defaults import seed
 from conductor.definitions.repository import Definitions
 from conductor.errors import Deposed
 from conductor.fleet.browsers import Browsers
+from conductor.fleet.credentials import Credentials
 from conductor.fleet.joining import Joining
 from conductor.fleet.members import Members
 from conductor.fleet.roster import Roster
@@ -72,6 +73,7 @@ class Primary:
         announce_password: Callable[[str], None],
         key_usage: KeyUsage,
         browsers: Browsers,
+        credentials: Credentials,
         forget: Sequence[Callable[[], None]],
     ) -> None:
         """`forget` drops what is remembered of the stores: between two terms of ours others may change them."""
@@ -94,6 +96,7 @@ class Primary:
         self._announce_password = announce_password
         self._key_usage = key_usage
         self._browsers = browsers
+        self._credentials = credentials
         self._forget = forget
 
     async def serve(self, epoch: int) -> None:
@@ -107,6 +110,7 @@ class Primary:
         async with asyncio.TaskGroup() as loading:  # the first password's hash takes a while
             loading.create_task(self._load_definitions())
             loading.create_task(self._load_users())
+            loading.create_task(self._credentials.load())
         book = JobBook(self._redis, self._keys, epoch, holds_lease=lambda: self._leadership.holds_lease)
         await book.load()
         engine = JobEngine(
@@ -120,7 +124,15 @@ class Primary:
             self._signals,
             self._data_dir,
         )
-        joining = Joining(self._roster, self._servers, self._definitions, self._settings, self._signals)
+        joining = Joining(
+            self._roster,
+            self._servers,
+            self._definitions,
+            self._settings,
+            self._signals,
+            self._credentials,
+            self._sockets.refusals,
+        )
         known = await self._servers.all()
         self._roster.expect({str(server["id"]): server for server in known}, RETURN_SECONDS)
         members = Members(self._roster, joining, self._definitions)

@@ -11,6 +11,7 @@ from typing import Any
 
 import structlog
 
+import satellite
 from satellite import logs
 from satellite.connection import Parts
 from satellite.handshake import NoCredentialsError
@@ -22,7 +23,12 @@ from satellite.link import Link
 from satellite.monitors.host_info import HostInfo
 from satellite.monitors.sampler import Sampler
 from satellite.plugins.scripts import PluginScripts
+from satellite.service.control import COMMANDS, control
+from satellite.service.crash import note_crash
+from satellite.service.instance import AlreadyRunning, Instance
 from satellite.settings import Config, SettingsError
+from satellite.tls import Tls
+from satellite.upgrade import Upkeep
 
 log = structlog.get_logger(__name__)
 
@@ -31,6 +37,8 @@ def main() -> None:
     """Entry point of `opsorbit-satellite`. Exit status 0 after a signal, 1 when it cannot start."""
     arguments = _arguments()
     data = arguments.data_dir.absolute()
+    if arguments.command is not None:
+        sys.exit(control(arguments.command, data, arguments.config, arguments.home))
     try:
         config = Config.load(arguments.config or data / "config.json")
     except SettingsError as error:
@@ -40,10 +48,15 @@ def main() -> None:
         _make_folders(data)
     except OSError as error:
         sys.exit(f"Cannot use {error.filename}: {error.strerror}")
-    sys.exit(_loop(run(data, config)))
+    try:
+        with Instance(data), note_crash(data):
+            status = _loop(run(data, config, arguments.home))
+    except AlreadyRunning as error:
+        sys.exit(str(error))
+    sys.exit(status)
 
 
-async def run(data: Path, config: Config) -> int:
+async def run(data: Path, config: Config, home: Path | None = None) -> int:
     """Serve until a signal. Jobs go on when it returns; a second signal exits at once."""
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -57,12 +70,15 @@ async def run(data: Path, config: Config) -> int:
     jobs = HeldJobs(Host(data, config, journal, scripts, link.base_url))
     sampler = Sampler(config, link, jobs)
     jobs.recover(journal.open())
-    parts = Parts(config, jobs, scripts, sampler, HostInfo(config))
+    tls = Tls(config)
+    upkeep = Upkeep(config, data, home, link.base_url, tls)
+    parts = Parts(config, jobs, scripts, sampler, HostInfo(config), tls, upkeep)
     tasks = [
         asyncio.create_task(stopping.wait(), name="stop"),
         asyncio.create_task(link.run(parts), name="link"),
         asyncio.create_task(jobs.run(), name="jobs"),
         asyncio.create_task(sampler.run(), name="samples"),
+        asyncio.create_task(upkeep.run(), name="upkeep"),
     ]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -120,6 +136,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--config", type=Path, default=None, help="settings file (default: config.json in the data directory)"
     )
+    parser.add_argument("--home", type=Path, default=None, help="the installation it runs from, if any")
+    parser.add_argument("--version", action="version", version=satellite.VERSION)
+    parser.add_argument("command", nargs="?", choices=COMMANDS, help="manage the service; nothing: run here")
     return parser.parse_args()
 
 

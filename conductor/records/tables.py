@@ -145,3 +145,11 @@ security_log = sa.Table(
     sa.Column("doc", sa.LargeBinary, nullable=False),
     sa.Index("ix_security_log_username", "username", "id"),
 )
+
+satellite_credentials = sa.Table(
+    "satellite_credentials",
+    metadata,
+    # Which generation of its key a satellite has, and until when an older one is good. No key is stored.
+    sa.Column("id", _key(64), primary_key=True),  # of the server
+    sa.Column("doc", sa.LargeBinary, nullable=False),
+)

@@ -12,13 +12,13 @@ import uvloop
 
 from conductor.cli.client import ApiError, Client
 from conductor.cli.deployment import deployed
+from conductor.cli.fleet.satellite import FleetError
+from conductor.cli.fleet.websocket import UpgradeError
 from conductor.cli.processes import ProcessError
 from tests.benchmarks import conductor_alone, end_to_end, footprint, reads
-from tests.benchmarks.fleet import FleetError
 from tests.benchmarks.loadgen import LoadError
 from tests.benchmarks.report import Figure, table
 from tests.benchmarks.target import QUICK, Size, Target
-from tests.benchmarks.websocket import UpgradeError
 
 Group = Callable[[], Awaitable[list[Figure]]]
 

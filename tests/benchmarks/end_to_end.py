@@ -1,6 +1,6 @@
 """Jobs through a real satellite: run_event until the record is archived, a trivial command."""
 
-from tests.benchmarks.fleet import NAME_PREFIX
+from conductor.cli.fleet.satellite import NAME_PREFIX
 from tests.benchmarks.report import Figure
 from tests.benchmarks.target import CONCURRENCY, Target
 

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from conductor.cli.client import Client, Json
-from tests.benchmarks.keepalive import request_bytes
+from conductor.cli.fleet.keepalive import request_bytes
 from tests.benchmarks.loadgen import Load, Plan, generate
 
 CONCURRENCY = 32

@@ -1,0 +1,1 @@
+"""The satellite as a service of its host: one instance, started, stopped, installed and removed."""
