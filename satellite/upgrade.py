@@ -20,12 +20,13 @@ import structlog
 from satellite.service.crash import CRASH_LOG
 from satellite.settings import Config, write_private
 from satellite.tls import Tls, TlsError
-from shared.clock import Seconds
+from shared.clock import Seconds, monotonic
 
 PACKAGE_NAME = "opsorbit-satellite"
 _UPGRADE_LOG = "background.log"
 _MOST_LOG_BYTES = 32 * 1024
 _MOST_SCRIPT_BYTES = 256 * 1024
+_POLL: Seconds = 0.2
 _DOWNLOAD = aiohttp.ClientTimeout(total=30)
 _REMOVE = 'sleep 1; "$0/bin/opsorbit-satellite" uninstall; rm -rf -- "$0"'
 
@@ -103,10 +104,11 @@ class Upkeep:
         log.info("upgrading", home=str(self._home))
         process = _detached([str(script)], environment, self._logs / _UPGRADE_LOG)
         seconds: Seconds = self._config.settings.upgrade_timeout_sec
-        child = asyncio.create_task(asyncio.to_thread(process.wait))
-        done, _ = await asyncio.wait([child], timeout=seconds)
-        # Usually nobody gets here: the script has ended us.
-        if not done:
+        # Usually nobody gets far here: the script ends us. A thread that waits for it would hold up our end.
+        deadline = monotonic() + seconds
+        while process.poll() is None and monotonic() < deadline:
+            await asyncio.sleep(_POLL)
+        if process.returncode is None:
             self._tell(
                 "critical", f"Satellite upgrade did not complete within {seconds:g} seconds.", _UPGRADE_LOG
             )

@@ -7,6 +7,7 @@ import msgspec
 
 from conductor.api.call import Call
 from conductor.api.endpoint import Auth, Endpoint, NoParams, WordId
+from conductor.errors import NotFound
 from conductor.fleet.credentials import Credentials, require_known
 from conductor.fleet.roster import Roster
 from conductor.records.documents import Documents
@@ -31,6 +32,12 @@ def endpoints(credentials: Credentials, roster: Roster, stored: Documents) -> tu
         server = await _known(params.id)
         await credentials.revoke(params.id, call.actor)
         return {"satellite": _row(server)}
+
+    async def upgrade(call: Call, params: Server) -> Mapping[str, Any]:
+        if params.id not in roster.online:
+            raise NotFound(f"Server is not online: {params.id}")
+        roster.tell(params.id, "upgrade", {})
+        return {}
 
     async def _known(server_id: str) -> Mapping[str, Any]:
         return require_known(roster.record(server_id) or await stored.get(server_id), server_id)
@@ -77,5 +84,13 @@ def endpoints(credentials: Credentials, roster: Roster, stored: Documents) -> tu
             auth=Auth.ADMIN,
             mutates=True,
             summary="Close a satellite's socket and take its key; it has to be enrolled anew.",
+        ),
+        Endpoint(
+            name="upgrade_satellite",
+            handler=upgrade,
+            params=Server,
+            auth=Auth.ADMIN,
+            mutates=True,
+            summary="Have one satellite install this conductor's release; its jobs go on.",
         ),
     )

@@ -43,6 +43,15 @@ def commands() -> typer.Typer:
         _run(url, api_key, lambda client: _changed(client, "revoke_satellite", server, "is revoked"))
 
     @app.command()
+    def upgrade(
+        server: Annotated[str, typer.Argument(help="The server's ID.")],
+        url: Annotated[str, _URL] = "http://localhost:5522",
+        api_key: Annotated[str, _KEY] = "",
+    ) -> None:
+        """Have a satellite install the conductor's release; its jobs go on."""
+        _run(url, api_key, lambda client: _upgraded(client, server))
+
+    @app.command()
     def package(
         folder: Annotated[Path, typer.Argument(help="Where to write it.")] = Path(),
     ) -> None:
@@ -74,6 +83,11 @@ def _run(url: str, api_key: str, work: Callable[[Client], Awaitable[None]]) -> N
 async def _changed(client: Client, call: str, server: str, what: str) -> None:
     row = (await client.call(call, id=server))["satellite"]
     typer.echo(f"{row['id']} ({row['hostname']}) {what}, generation {row['generation']}")
+
+
+async def _upgraded(client: Client, server: str) -> None:
+    await client.call("upgrade_satellite", id=server)
+    typer.echo(f"{server} upgrades itself; the activity log tells how it ends")
 
 
 async def _listed(client: Client) -> None:

@@ -15,7 +15,7 @@ restart() {
     if [ "${OPSORBIT_RESTART-}" = signal ]; then
         # The service manager or the container starts it again.
         kill -TERM "$OPSORBIT_SATELLITE_PID"
-    elif command -v systemctl >/dev/null 2>&1 && systemctl is-active --quiet opsorbit-satellite; then
+    elif command -v systemctl >/dev/null 2>&1 && systemctl is-active --quiet opsorbit-satellite 2>/dev/null; then
         systemctl restart opsorbit-satellite
     elif "$program" status >/dev/null; then
         "$program" restart
