@@ -40,7 +40,7 @@ def main() -> None:
     if arguments.command is not None:
         sys.exit(control(arguments.command, data, arguments.config, arguments.home))
     try:
-        config = Config.load(arguments.config or data / "config.json")
+        config = Config.load(arguments.config or _config_file(data))
     except SettingsError as error:
         sys.exit(str(error))
     logs.configure(config.settings.log_level)
@@ -126,6 +126,12 @@ def _make_folders(data: Path) -> None:
     (data / "jobs").chmod(0o711)
     if os.getuid() == 0:
         data.chmod(0o711)
+
+
+def _config_file(data: Path) -> Path:
+    """Where the settings are if the command line does not say (contract satellite_agent.md §1)."""
+    named = os.environ.get("XYSAT_config_file", "")  # noqa: SIM112 - the original's name
+    return Path(named) if named else data / "config.json"
 
 
 def _arguments() -> argparse.Namespace:

@@ -16,6 +16,11 @@ def version() -> str:
         return "unknown"
 
 
+def run() -> None:
+    """Run the command line of this process."""
+    commands()(prog_name="opsorbit")
+
+
 def commands() -> typer.Typer:
     app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 _WINDOW_SECONDS = 60.0
 _MOST_KEPT = 1_000
+_SWEEP_SECONDS = 1.0
 
 
 @dataclass(slots=True)
@@ -20,6 +21,8 @@ class Refusals:
 
     def __init__(self) -> None:
         self._told: dict[str, _Told] = {}
+        self._full_until = 0.0
+        """Not looked through again before: a flood must not make each refusal costly."""
         self._failures: dict[str, list[float]] = {}
 
     def note(self, text: str, now: float) -> str | None:
@@ -32,7 +35,8 @@ class Refusals:
             told.swallowed += 1
             return None
         if told is None and len(self._told) >= _MOST_KEPT:
-            self._drop_old(now)
+            if now >= self._full_until:
+                self._drop_old(now)
             if len(self._told) >= _MOST_KEPT:
                 return None
         self._told[text] = _Told(now)
@@ -42,9 +46,7 @@ class Refusals:
     def failed(self, address: str, now: float) -> None:
         """A join from this address had wrong credentials."""
         if address not in self._failures and len(self._failures) >= _MOST_KEPT:
-            self._drop_old(now)
-            if len(self._failures) >= _MOST_KEPT:
-                del self._failures[next(iter(self._failures))]
+            del self._failures[next(iter(self._failures))]  # the one that came first
         window = self._failures.setdefault(address, [now, 0])
         if now - window[0] >= _WINDOW_SECONDS:
             window[:] = [now, 0]
@@ -57,4 +59,4 @@ class Refusals:
 
     def _drop_old(self, now: float) -> None:
         self._told = {key: one for key, one in self._told.items() if now - one.at < _WINDOW_SECONDS}
-        self._failures = {key: one for key, one in self._failures.items() if now - one[0] < _WINDOW_SECONDS}
+        self._full_until = now + _SWEEP_SECONDS

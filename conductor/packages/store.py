@@ -138,8 +138,9 @@ class Packages:
                             output.write(chunk)
                 part.replace(path)
             except (OSError, TimeoutError, KeyError) as error:
-                part.unlink(missing_ok=True)
                 raise Refusal("satellite", f"The package {name} cannot be read: {error}") from None
+            finally:
+                part.unlink(missing_ok=True)
             for older in self._made.glob(f"*-{name}"):
                 if older != path:
                     older.unlink(missing_ok=True)

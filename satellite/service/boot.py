@@ -20,7 +20,7 @@ class NoServiceError(Exception):
     """This host has no way of starting the satellite at its boot that we know."""
 
 
-def install(command: Sequence[str], data: Path, home: Path | None) -> str:
+def install(command: Sequence[str], data: Path) -> str:
     """Have the host start `command` at its boot, not yet now; returns what was done.
 
     Raises OSError, CalledProcessError or NoServiceError.
@@ -34,7 +34,7 @@ def install(command: Sequence[str], data: Path, home: Path | None) -> str:
     if shutil.which("systemctl") is None:
         raise NoServiceError("There is no systemd here; start the satellite by other means at boot.")
     path = _SYSTEMD_FOLDER / SYSTEMD_NAME
-    path.write_text(systemd_unit(command, data, home))
+    path.write_text(systemd_unit(command))
     if Path("/run/systemd/system").is_dir():
         _run("systemctl", "daemon-reload")
     _run("systemctl", "enable", SYSTEMD_NAME)
@@ -56,14 +56,8 @@ def remove() -> str:
     return "there was no service"
 
 
-def systemd_unit(command: Sequence[str], data: Path, home: Path | None) -> str:
-    """The unit. It writes below its data, and beside it where it has to replace itself."""
-    writable = [data, *([home] if home else [])]
-    return _filled(
-        "opsorbit-satellite.service",
-        COMMAND=" ".join(_quoted(part) for part in command),
-        WRITABLE=" ".join(_quoted(str(path)) for path in writable),
-    )
+def systemd_unit(command: Sequence[str]) -> str:
+    return _filled("opsorbit-satellite.service", COMMAND=" ".join(_quoted(part) for part in command))
 
 
 def launchd_plist(command: Sequence[str], data: Path) -> str:

@@ -35,7 +35,7 @@ def control(command: str, data: Path, config: Path | None, home: Path | None) ->
             print(f"running, process {pid}" if pid else "not running")
             return 0 if pid else CANNOT_START
         case "install":
-            return _told(lambda: boot.install(_command(data, config, home), data, home))
+            return _told(lambda: boot.install(_command(data, config, home), data))
         case _:
             status = _told(boot.remove)
             return status or stop(data)
