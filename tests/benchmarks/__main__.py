@@ -15,14 +15,14 @@ from conductor.cli.deployment import deployed
 from conductor.cli.fleet.satellite import FleetError
 from conductor.cli.fleet.websocket import UpgradeError
 from conductor.cli.processes import ProcessError
-from tests.benchmarks import conductor_alone, end_to_end, footprint, reads
+from tests.benchmarks import conductor_alone, crowd, end_to_end, footprint, reads
 from tests.benchmarks.loadgen import LoadError
 from tests.benchmarks.report import Figure, table
 from tests.benchmarks.target import QUICK, Size, Target
 
 Group = Callable[[], Awaitable[list[Figure]]]
 
-GROUPS = ("footprint", "end-to-end", "simulated", "definitions", "samples", "jobs")
+GROUPS = ("footprint", "end-to-end", "crowd", "simulated", "definitions", "samples", "jobs")
 """In the order in which they run: what fills the database comes last."""
 
 _FAILURES = (ApiError, FleetError, LoadError, ProcessError, UpgradeError, OSError, TimeoutError, LookupError)
@@ -49,6 +49,7 @@ async def _measure(url: str, api_key: str, size: Size, wanted: Sequence[str]) ->
             deployment = await stack.enter_async_context(deployed(folder, step=_say))
             url, api_key = deployment.url, deployment.api_key
             groups["footprint"] = lambda: footprint.idle(deployment, size.idle_seconds)
+            groups["crowd"] = lambda: crowd.crowd(deployment, size.crowd, size.crowd_seconds)
         target = Target(await stack.enter_async_context(Client(url, api_key)), api_key, size)
         groups |= {
             "end-to-end": lambda: end_to_end.end_to_end(target),

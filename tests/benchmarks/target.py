@@ -27,6 +27,9 @@ class Size:
     satellites: int = 200
     sample_rounds: int = 5
     idle_seconds: float = 10.0
+    at_once: int = 300
+    crowd: int = 1000
+    crowd_seconds: float = 30.0
 
 
 QUICK = Size(
@@ -40,6 +43,9 @@ QUICK = Size(
     satellites=40,
     sample_rounds=1,
     idle_seconds=3.0,
+    at_once=60,
+    crowd=200,
+    crowd_seconds=5.0,
 )
 
 

@@ -54,8 +54,7 @@ class SimulatedSatellite:
         self._joined = asyncio.get_running_loop().create_future()
         self._encoding = JsonEncoding()
         await self._socket.open(self._host, self._port, subprotocol)
-        if self._socket.subprotocol == SUBPROTOCOL:
-            self._encoding = MsgpackEncoding()
+        self._agree()
         self._send("hello", {"id": self.id, "hostname": self._hostname, "info": _facts(self._hostname)})
         try:
             async with asyncio.timeout(_JOIN_TIMEOUT):
@@ -94,7 +93,13 @@ class SimulatedSatellite:
     def leave(self) -> None:
         self._socket.close()
 
+    def _agree(self) -> None:
+        """Speak as the server chose to."""
+        if self._socket.subprotocol == SUBPROTOCOL and not self._encoding.binary:
+            self._encoding = MsgpackEncoding()
+
     def _received(self, message: bytes) -> None:
+        self._agree()
         frame = self._encoding.decode(message)
         match frame.cmd:
             case "echo":

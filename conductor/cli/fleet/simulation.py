@@ -108,7 +108,7 @@ class Simulation:
         sample = minute_sample()
         while True:
             await asyncio.sleep(_LEAST_PAUSE)
-            pause = self._interval / max(len(self.online), 1)
+            pause = self._interval / self._size
             for satellite in list(self.online):
                 await asyncio.sleep(max(pause, _LEAST_PAUSE))
                 if satellite in self.online:

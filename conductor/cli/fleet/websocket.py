@@ -54,7 +54,7 @@ class WebSocket(asyncio.Protocol):
                 *([f"Sec-WebSocket-Protocol: {subprotocol}"] if subprotocol else []),
             ]
             self._write("\r\n".join([*lines, "", ""]).encode())
-            self.subprotocol = await self._opened
+            await self._opened
 
     def send(self, frame: bytes) -> None:
         """Send what `frame` has made."""
@@ -112,7 +112,9 @@ class WebSocket(asyncio.Protocol):
             name.strip().lower(): value.strip()
             for name, _, value in (line.partition(":") for line in headers)
         }
-        opened.set_result(named.get("sec-websocket-protocol", ""))
+        # At once: the first frame may be in the same bytes.
+        self.subprotocol = named.get("sec-websocket-protocol", "")
+        opened.set_result(self.subprotocol)
         return True
 
     def _frames(self) -> None:
