@@ -56,6 +56,7 @@ from conductor.api.kernel import Kernel
 from conductor.api.metrics import Metrics
 from conductor.api.office import Office
 from conductor.api.openapi import OpenApi
+from conductor.api.patience import PatientServer
 from conductor.api.registry import Registry
 from conductor.api.satellite_files import SatelliteFiles
 from conductor.api.sessions import SessionCalls
@@ -303,7 +304,7 @@ async def _running(settings: Settings, data_dir: Path) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def _listening(kernel: Kernel, settings: Settings) -> AsyncIterator[None]:
-    server = web.Server(kernel.handle, access_log=None)
+    server = PatientServer(kernel.handle, settings.WebServer.timeout)
     runner = web.ServerRunner(server, shutdown_timeout=STOP_SECONDS)
     await runner.setup()
     where = settings.WebServer

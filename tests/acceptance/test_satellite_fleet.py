@@ -23,6 +23,7 @@ async def crowded(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Sta
         tmp_path_factory.mktemp("w"),
         OPSORBIT_MAX_SOCKETS_PER_IP="60",
         OPSORBIT_PING_FREQ_SEC="0.5",
+        OPSORBIT_WEBSERVER__TIMEOUT="1.5",
         OPSORBIT_PING_TIMEOUT_SEC="2",
     ) as running:
         yield running
@@ -133,6 +134,18 @@ async def test_a_half_open_socket_is_noticed(crowded: Station) -> None:
             return agent.id not in [row["id"] for row in rows]
 
         await eventually(gone, "it counts as offline", 8)
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websock"])
+async def test_a_connection_on_which_nothing_is_asked_does_not_stay(crowded: Station, sent: bytes) -> None:
+    reader, writer = await asyncio.open_connection(LOOPBACK, crowded.conductor.port)
+    try:
+        writer.write(sent)
+        async with asyncio.timeout(8):
+            with suppress(ConnectionError):
+                assert await reader.read() == b""
+    finally:
+        writer.close()
 
 
 def open_sockets(running: Station) -> list[str]:
