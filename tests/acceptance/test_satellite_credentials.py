@@ -1,5 +1,9 @@
 """Who may join, and how one satellite's key is changed or taken (docs/security.md)."""
 
+import asyncio
+import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -277,3 +281,27 @@ async def started(client: Client, agent: Agent) -> str:
     job_id = str((await client.call("run_event", id=event["event"]["id"]))["id"])
     await agent.launched(job_id)
     return job_id
+
+
+async def test_the_command_line_lists_rotates_and_revokes(alone: Station) -> None:
+    async def opsorbit(*arguments: str) -> tuple[int, str]:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", "from conductor.cli import main; main()", "satellite", *arguments,
+            env={**os.environ, "OPSORBIT_URL": alone.conductor.url, "OPSORBIT_API_KEY": alone.api_key},
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        async with asyncio.timeout(30):
+            output, _ = await process.communicate()
+        return process.returncode or 0, output.decode()
+
+    async with alone.agent(ACKNOWLEDGED) as agent:
+        await by_proof(agent, agent.token)
+        assert (await opsorbit("rotate", agent.id))[0] == 0
+        assert await agent.expect("updateConfig")
+        status, said = await opsorbit("list")
+        (line,) = (line for line in said.splitlines() if line.startswith(agent.id))
+        assert (status, "proof" in line, "not used yet" in line) == (0, True, True)
+        assert (await opsorbit("revoke", agent.id))[0] == 0
+        await agent.closed(timeout=5)
+        status, said = await opsorbit("revoke", "snobody")
+        assert (status, said.strip()) == (1, "opsorbit: notfound: Server not found: snobody (HTTP 404)")
