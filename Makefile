@@ -17,7 +17,7 @@ LOCK_FLAGS ?=
 unexport VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test check bench lock clean
+.PHONY: help setup demo run test check units bench lock clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -39,6 +39,9 @@ check: setup ## lint, format, strict types, the one-way imports
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+units: ## verify the systemd units and print how exposed they are (needs systemd-analyze)
+	@deploy/systemd/check
 
 bench: setup ## measure (BENCH="--url URL --api-key KEY" measures another server, BENCH=--quick less)
 	@$(BIN)/python -m tests.benchmarks $(BENCH)

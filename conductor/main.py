@@ -62,6 +62,7 @@ from conductor.api import (
     references,
     revisions,
     run_event,
+    satellite_keys,
     satellites,
     scheduler_plugins,
     servers,
@@ -82,7 +83,9 @@ from conductor.api.kernel import Kernel
 from conductor.api.metrics import Metrics
 from conductor.api.office import Office
 from conductor.api.openapi import OpenApi
+from conductor.api.patience import PatientServer
 from conductor.api.registry import Registry
+from conductor.api.satellite_files import SatelliteFiles
 from conductor.api.server_jobs import ServerJobs
 from conductor.api.sessions import SessionCalls
 from conductor.api.signed_urls import UrlSigner
@@ -106,6 +109,7 @@ from conductor.fleet.browser_door import BrowserDoor
 from conductor.fleet.browser_picture import Picture
 from conductor.fleet.browsers import Browsers
 from conductor.fleet.changes import ServerChanges
+from conductor.fleet.credentials import Credentials
 from conductor.fleet.enrolment import Enrolment
 from conductor.fleet.removal import Removals
 from conductor.fleet.roster import Roster
@@ -131,7 +135,9 @@ from conductor.outbound.http import HttpClient
 from conductor.outbound.mail import Mailer
 from conductor.outbound.system_hooks import SystemHooks
 from conductor.outbound.web_hooks import WebHooks
+from conductor.packages.store import Packages
 from conductor.records import tables
+from conductor.records.documents import Documents
 from conductor.records.files import Files
 from conductor.records.job_archive import JobArchive
 from conductor.records.search.index import ALERTS, SERVERS, SNAPSHOTS
@@ -158,8 +164,8 @@ from conductor.tickets.notices import Notices
 from conductor.tickets.people import Everybody
 from conductor.tickets.shelf import Shelf
 from conductor.tickets.tickets import Tickets
+from conductor.tls import server_context
 from shared import clock
-from shared.protocol.tokens import server_token
 
 STOP_SECONDS = 5.0
 
@@ -337,6 +343,7 @@ async def _running(
             ttl=settings.lease_seconds,
             margin=settings.lease_margin_seconds,
         )
+        credentials = Credentials(Documents(records, tables.satellite_credentials), roster, settings, signals)
         if settings.file_access == "signed":
             roster.signed = UrlSigner(settings).inputs
         sockets = Sockets(roster, samples, settings, signals, leadership)
@@ -498,12 +505,6 @@ async def _running(
             counts=house.statistics,
         )
 
-        def give_new_tokens() -> int:
-            for server_id in (online := tuple(roster.online)):
-                token = server_token(server_id, settings.secret_key)
-                roster.tell(server_id, "updateConfig", {"auth_token": token})
-            return len(online)
-
         rotation = Rotation(
             KeyFile(data_dir),
             vault,
@@ -512,7 +513,7 @@ async def _running(
             house.jobs,
             interrupt=bring_to_rest,
             hosts=house.conductors.all,
-            retell=give_new_tokens,
+            retell=credentials.tell_all,
         )
 
         async def menu_of_bucket(bucket_id: str) -> Mapping[str, Any]:
@@ -530,6 +531,8 @@ async def _running(
         timekeeper = Timekeeper(definitions, trigger_plugins, settings, signals, files=GivenFiles(job_files))
         signals.subscribe("schedule", timekeeper.observe, DefinitionChanged, Activity)
 
+        enrolment = Enrolment(redis, names, settings, credentials)
+        packages = Packages(data_dir, settings, release)
         registry = Registry(
             (
                 *misc.endpoints(settings, leadership, release, house.conductors.all),
@@ -573,7 +576,7 @@ async def _running(
                     files,
                     job_files,
                     user_files,
-                    files_api.Door(office, archive, bucket, roster, accounts, settings),
+                    files_api.Door(office, archive, bucket, roster, accounts, credentials, settings),
                     signals,
                     settings,
                 ),
@@ -596,7 +599,13 @@ async def _running(
                 *servers.ServerCalls(server_changes, removals).endpoints(),
                 *AlertCalls(alerting, alert_store, definitions, samples, signals).endpoints(),
                 *SnapshotCalls(snapshots, watches, roster, definitions, signals).endpoints(),
-                *satellites.endpoints(office, Enrolment(redis, names, settings), roster, accounts, settings),
+                *satellites.endpoints(
+                    office, enrolment, credentials, roster, stored_servers, accounts, settings, release
+                ),
+                *SatelliteFiles(
+                    enrolment, credentials, packages, roster, stored_servers, accounts, settings
+                ).endpoints(),
+                *satellite_keys.endpoints(credentials, roster, stored_servers),
             )
         )
         health = Health(leadership, metrics, {"redis": redis.ping, "database": records_answer})
@@ -638,6 +647,7 @@ async def _running(
             removals=removals,
             server_changes=server_changes,
             forget=(
+                credentials.forget,
                 house.forget,
                 sessions.forget,
                 alerting.forget,
@@ -652,6 +662,7 @@ async def _running(
             duties=(("ticket mail", notices.run),),
             house=house,
             secrets_of_plugin=secret_values.of_plugin,
+            credentials=credentials,
         )
 
         for running, name in (
@@ -678,13 +689,18 @@ async def _running(
 
 @asynccontextmanager
 async def _listening(kernel: Kernel, settings: Settings) -> AsyncIterator[None]:
-    server = web.Server(kernel.handle, access_log=None)
+    server = PatientServer(kernel.handle, settings.WebServer.timeout)
     runner = web.ServerRunner(server, shutdown_timeout=STOP_SECONDS)
     await runner.setup()
-    site = web.TCPSite(runner, settings.WebServer.bind, settings.WebServer.port, backlog=1024)
+    where = settings.WebServer
+    site = web.TCPSite(runner, where.bind, where.port, backlog=1024)
     try:
         await site.start()
-        log.info("listening", host=settings.WebServer.bind, port=settings.WebServer.port)
+        log.info("listening", host=where.bind, port=where.port)
+        if where.https:
+            context = await asyncio.to_thread(server_context, where)
+            await web.TCPSite(runner, where.bind, where.https_port, backlog=1024, ssl_context=context).start()
+            log.info("listening with TLS", host=where.bind, port=where.https_port)
         yield
     finally:
         await runner.cleanup()

@@ -35,6 +35,14 @@ class WebServerSettings(msgspec.Struct, kw_only=True):
     """Bytes of a JSON or form body without files."""
     timeout: float = 30.0
     """Seconds a client may take for a request."""
+    https: bool = False
+    """Listen on `https_port` too; needs `https_cert_file` and `https_key_file`."""
+    https_port: Annotated[int, msgspec.Meta(ge=1, le=65535)] = 5523
+    https_cert_file: str = ""
+    """PEM: the certificate, then those that lead to its authority."""
+    https_key_file: str = ""
+    https_ca_file: str = ""
+    """PEM of the authority, given to new satellites to pin; empty: none is given."""
     max_connections: int = 2048
     public_ip_offset: int | None = None
     whitelist: list[str] = []
@@ -249,6 +257,18 @@ class Settings(msgspec.Struct, kw_only=True):
     ping_timeout_sec: float = 30.0
     max_sockets_per_ip: int = 1_000
     """Unauthenticated websockets of one address at a time."""
+    max_sockets_waiting: int = 5_000
+    """Unauthenticated websockets of all addresses together."""
+    max_failed_joins_per_address: int = 300
+    """Wrong credentials of satellites a minute; beyond them the address's new sockets are refused."""
+    join_by_token: bool = True
+    """Satellites may show their key, as agents of the original do; false: they must prove it (ours do)."""
+    join_by_secret_key: bool = True
+    """Agents that hold the cluster's secret key itself may join under any ID."""
+    previous_secret_keys: list[str] = []
+    """Earlier secret keys under which satellites may still join; they are given their key under the new one."""
+    satellite_key_grace_seconds: float = 7 * 86_400.0
+    """How long a satellite that is away may come back with the key before its newest."""
     satellite: Json = {}
     """`satellite.config`: keys pushed to every satellite, over the stock ones."""
     airgap: Json = msgspec.field(default_factory=lambda: {"enabled": False, "whitelist": [], "blacklist": []})

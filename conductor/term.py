@@ -21,6 +21,7 @@ from conductor.definitions.repository import Definitions
 from conductor.errors import Deposed
 from conductor.fleet.browsers import Browsers
 from conductor.fleet.changes import ServerChanges
+from conductor.fleet.credentials import Credentials
 from conductor.fleet.joining import Joining, SecretsOfPlugin
 from conductor.fleet.members import Members
 from conductor.fleet.removal import Removals
@@ -96,6 +97,7 @@ class Primary:
         watches: Watches,
         removals: Removals,
         server_changes: ServerChanges,
+        credentials: Credentials,
         forget: Sequence[Callable[[], None]],
         secrets_of_plugin: SecretsOfPlugin,
         house: Administration,
@@ -132,6 +134,7 @@ class Primary:
         self._watches = watches
         self._removals = removals
         self._server_changes = server_changes
+        self._credentials = credentials
         self._forget = forget
         self._duties = duties
         self._action_ports = action_ports
@@ -151,6 +154,7 @@ class Primary:
             loading.create_task(self._load_definitions())
             loading.create_task(self._load_users())
             loading.create_task(self._house.begin())
+            loading.create_task(self._credentials.load())
         book = JobBook(self._redis, self._keys, epoch, holds_lease=lambda: self._leadership.holds_lease)
         await book.load()
         around = Surroundings(self._definitions, self._settings, book, self._roster.record)
@@ -195,6 +199,8 @@ class Primary:
             self._definitions,
             self._settings,
             self._signals,
+            self._credentials,
+            self._sockets.refusals,
             self._secrets_of_plugin,
         )
         known = await self._servers.all()

@@ -14,6 +14,7 @@ from satellite.jobs.launch import AttemptKey, LaunchError, parse_launch
 from satellite.plugins.scripts import PluginScripts
 from satellite.reports.acknowledged import AcknowledgedReports
 from satellite.settings import Config
+from satellite.upgrade import Upkeep
 from shared.protocol.frames import Frame
 from shared.protocol.messages import JobCopy, LogAck, ResultAck, SendCopy
 
@@ -45,6 +46,7 @@ class Commands:
         monitors: MonitorPlugins,
         reports: AcknowledgedReports | None,
         send: Callable[[str, Any], None],
+        upkeep: Upkeep,
     ) -> None:
         self._config = config
         self._jobs = jobs
@@ -59,6 +61,8 @@ class Commands:
             "update": self.update,
             "updateConfig": self._config.merge,
             "testMonitorPlugin": self._monitors.request_test,
+            "upgrade": upkeep.upgrade,
+            "uninstall": upkeep.uninstall,
         }
         if reports is not None:
             self._handlers |= {

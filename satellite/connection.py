@@ -1,6 +1,7 @@
 """One open connection: handshake, then commands until it ends (contract satellite_protocol.md §2)."""
 
 import asyncio
+import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,7 +10,7 @@ import aiohttp
 import structlog
 
 from satellite.commands import Commands, MonitorPlugins
-from satellite.handshake import ReconnectError, RefusedError, call_credentials, hello, join_token
+from satellite.handshake import Introduction, ReconnectError, RefusedError, call_credentials, hello
 from satellite.jobs.held import HeldJobs
 from satellite.outbox import Outbox
 from satellite.plugins import tools
@@ -18,6 +19,8 @@ from satellite.reports.acknowledged import AcknowledgedReports
 from satellite.reports.base import BaseReports
 from satellite.reports.delivery import Delivery
 from satellite.settings import Config
+from satellite.tls import Tls
+from satellite.upgrade import Upkeep
 from shared.clock import Seconds
 from shared.ids import hex_id
 from shared.protocol.frames import SUBPROTOCOL, Frame, FrameError, encoding_for
@@ -40,11 +43,14 @@ class Parts:
     monitors: MonitorPlugins
     host_info: Callable[[], Awaitable[tuple[str, dict[str, Any]]]]
     """Gives (host name, `hello.info`)."""
+    tls: Tls
+    upkeep: Upkeep
     instance: str = field(default_factory=hex_id)
     """Of this process: tells a reconnection from a second satellite with our ID."""
 
-    def verify_tls(self) -> bool:
-        return bool(self.config.settings.socket_opts.get("rejectUnauthorized", True))
+    def verify_tls(self) -> ssl.SSLContext | bool:
+        """How every connection to the conductor checks its certificate. Raises TlsError."""
+        return self.tls.check()
 
 
 class Connection:
@@ -61,6 +67,7 @@ class Connection:
         self._base_url = base_url
         self._on_joined = joined
         self._is_joined = False
+        self._introduction: Introduction | None = None
         self._encoding = encoding_for(socket.protocol)
         self._outbox = Outbox(self._encoding)
         self._delivery: Delivery | None = None
@@ -75,7 +82,13 @@ class Connection:
             )
         self._reports = acknowledged
         self._commands = Commands(
-            parts.config, parts.jobs, parts.scripts, parts.monitors, acknowledged, self._outbox.put
+            parts.config,
+            parts.jobs,
+            parts.scripts,
+            parts.monitors,
+            acknowledged,
+            self._outbox.put,
+            parts.upkeep,
         )
 
     async def serve(self) -> None:
@@ -128,7 +141,7 @@ class Connection:
                 raise ReconnectError
             case "hello" if not self._is_joined:
                 self._answer(body)
-            case "joined" if not self._is_joined:
+            case "joined" if not self._is_joined and self._introduction is not None:
                 self._join(body)
                 return True
             case _ if self._is_joined:
@@ -140,9 +153,14 @@ class Connection:
         given = body.get("id")
         if isinstance(given, str) and given and given != config.settings.server_id:
             config.keep(server_id=given)
-        self._outbox.put("join", {"token": join_token(config.settings, str(body.get("nonce", "")))})
+        self._introduction = Introduction(config.settings, body)
+        self._outbox.put("join", self._introduction.body)
 
     def _join(self, body: dict[str, Any]) -> None:
+        assert self._introduction is not None  # noqa: S101 - `_receive` has looked
+        self._introduction.check(body)
+        if self._introduction.proven:
+            self._parts.config.keep(require_proof=True)
         self._commands.joined(body)
         self._is_joined = True
         log.info("joined", url=self._base_url, server=self._parts.config.settings.server_id)
@@ -151,5 +169,6 @@ class Connection:
         elif self._delivery is not None:
             reports = BaseReports(self._outbox, self._base_url.split("/")[2], self._delivery.deliver)
             self._parts.jobs.attach(reports)
+        self._parts.upkeep.report(self._outbox.put)
         servers = body.get("numServers")
         self._on_joined(self._outbox, servers if isinstance(servers, int) and servers > 0 else 1)

@@ -4,7 +4,8 @@ import random
 from typing import Any
 
 from satellite.settings import Settings
-from shared.protocol.tokens import nonce_token, server_token
+from shared.ids import hex_id
+from shared.protocol import proofs, tokens
 
 
 class RefusedError(Exception):
@@ -44,7 +45,7 @@ def call_credentials(settings: Settings) -> dict[str, str]:
     """What our HTTP calls are signed with; the cluster's secret comes first (satellite_agent.md §1)."""
     token = settings.auth_token
     if settings.secret_key:
-        token = server_token(settings.server_id, settings.secret_key)
+        token = tokens.server_token(settings.server_id, settings.secret_key)
     return {"server": settings.server_id, "auth": token}
 
 
@@ -53,5 +54,34 @@ def join_token(settings: Settings, nonce: str) -> str:
     if settings.auth_token:
         return settings.auth_token
     if settings.secret_key:
-        return nonce_token(nonce, settings.secret_key)
+        return tokens.nonce_token(nonce, settings.secret_key)
     raise NoCredentialsError
+
+
+class Introduction:
+    """One join: what we show, and what the conductor has to show for it."""
+
+    def __init__(self, settings: Settings, answer: dict[str, Any]) -> None:
+        """`answer` is the conductor's `hello`. Raises NoCredentialsError, or RefusedError where we refuse it."""
+        nonce = str(answer.get("nonce", ""))
+        self.body: dict[str, Any] = {}
+        self._expected = ""
+        if settings.auth_token and answer.get("proof") == proofs.METHOD:
+            challenge, key, name = hex_id(), settings.auth_token, settings.server_id
+            self.body["challenge"] = challenge
+            self.body["proof"] = proofs.of_satellite(key, name, nonce, challenge)
+            self._expected = proofs.of_conductor(key, name, nonce, challenge)
+        elif settings.require_proof:
+            raise RefusedError("it wants the key itself, which require_proof forbids")
+        else:
+            self.body["token"] = join_token(settings, nonce)
+
+    @property
+    def proven(self) -> bool:
+        """We proved our key instead of showing it."""
+        return bool(self._expected)
+
+    def check(self, joined: dict[str, Any]) -> None:
+        """Raise RefusedError unless the conductor has proved that it knows our key, where it should."""
+        if self._expected and not tokens.matches(str(joined.get("proof", "")), self._expected):
+            raise RefusedError("it does not know our key: it is not our conductor")

@@ -9,11 +9,12 @@ from typing import Any
 import aiohttp
 import structlog
 
-from satellite.backoff import Backoff
 from satellite.connection import Connection, Parts
 from satellite.handshake import NoCredentialsError, ReconnectError, RefusedError, choose_host
 from satellite.outbox import Outbox
 from satellite.settings import Config
+from satellite.tls import TlsError
+from shared.backoff import Backoff
 from shared.clock import Seconds
 from shared.protocol.frames import MAX_FRAME_BYTES, SUBPROTOCOL
 
@@ -74,6 +75,7 @@ class Link:
         settings = self._config.settings
         url = self.base_url()
         try:
+            await parts.tls.prepare(session, url)
             async with asyncio.timeout(settings.connect_timeout_sec):
                 socket = await session.ws_connect(
                     url.replace("http", "ws", 1) + "/",
@@ -82,7 +84,7 @@ class Link:
                     ssl=parts.verify_tls(),
                     timeout=aiohttp.ClientWSTimeout(ws_close=_CLOSE_TIMEOUT),
                 )
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError, TlsError) as error:
             log.warning("cannot connect", url=url, error=str(error) or type(error).__name__)
             backoff.failed()
             return

@@ -1,6 +1,6 @@
 """The satellite's composition root: builds every part, starts and stops them in order."""
 
-import satellite.slim  # noqa: F401, I001 - first, see there
+import satellite.slim  # noqa: I001 - first, see there
 import argparse
 import asyncio
 import os
@@ -12,6 +12,7 @@ from typing import Any
 
 import structlog
 
+import satellite
 from satellite import logs
 from satellite.connection import Parts
 from satellite.drain import DRAIN_SIGNAL, drain
@@ -25,8 +26,12 @@ from satellite.monitors.host_info import HostInfo
 from satellite.monitors.sampler import Sampler
 from satellite.plugins import run as plugins
 from satellite.plugins.scripts import PluginScripts
+from satellite.service.control import COMMANDS, control
+from satellite.service.crash import note_crash
 from satellite.service.instance import AlreadyRunning, Instance
 from satellite.settings import Config, SettingsError
+from satellite.tls import Tls
+from satellite.upgrade import Upkeep
 
 log = structlog.get_logger(__name__)
 
@@ -39,8 +44,10 @@ def main() -> None:
         sys.exit(plugins.main(arguments.name))
     if arguments.command == "drain":
         sys.exit(drain(data, arguments.timeout))
+    if arguments.command is not None:
+        sys.exit(control(arguments.command, data, arguments.config, arguments.home))
     try:
-        config = Config.load(arguments.config or data / "config.json")
+        config = Config.load(arguments.config or _config_file(data))
     except SettingsError as error:
         sys.exit(str(error))
     logs.configure(config.settings.log_level)
@@ -49,14 +56,14 @@ def main() -> None:
     except OSError as error:
         sys.exit(f"Cannot use {error.filename}: {error.strerror}")
     try:
-        with Instance(data):
-            status = _loop(run(data, config))
+        with Instance(data), note_crash(data):
+            status = _loop(run(data, config, arguments.home))
     except AlreadyRunning as error:
         sys.exit(str(error))
     sys.exit(status)
 
 
-async def run(data: Path, config: Config) -> int:
+async def run(data: Path, config: Config, home: Path | None = None) -> int:
     """Serve until a signal. Jobs go on when it returns; a second signal exits at once."""
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -71,13 +78,16 @@ async def run(data: Path, config: Config) -> int:
     sampler = Sampler(config, link, jobs)
     jobs.recover(journal.open())
     loop.add_signal_handler(DRAIN_SIGNAL, jobs.drain)
-    parts = Parts(config, jobs, scripts, sampler, HostInfo(config))
+    tls = Tls(config)
+    upkeep = Upkeep(config, data, home, link.base_url, tls)
+    parts = Parts(config, jobs, scripts, sampler, HostInfo(config), tls, upkeep)
     tasks = [
         asyncio.create_task(stopping.wait(), name="stop"),
         asyncio.create_task(link.run(parts), name="link"),
         asyncio.create_task(jobs.run(), name="jobs"),
         asyncio.create_task(sampler.run(), name="samples"),
         asyncio.create_task(jobs.drained(), name="drain"),
+        asyncio.create_task(upkeep.run(), name="upkeep"),
     ]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -127,6 +137,12 @@ def _make_folders(data: Path) -> None:
         data.chmod(0o711)
 
 
+def _config_file(data: Path) -> Path:
+    """Where the settings are if the command line does not say (contract satellite_agent.md §1)."""
+    named = os.environ.get("XYSAT_config_file", "")  # noqa: SIM112 - the original's name
+    return Path(named) if named else data / "config.json"
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="opsorbit-satellite", description="Runs jobs for an OpsOrbit conductor."
@@ -135,11 +151,14 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--config", type=Path, default=None, help="settings file (default: config.json in the data directory)"
     )
+    parser.add_argument("--home", type=Path, default=None, help="the installation it runs from, if any")
+    parser.add_argument("--version", action="version", version=satellite.VERSION)
     parser.add_argument(
         "command",
         nargs="?",
-        choices=("drain", "plugin"),
-        help="drain: let the running satellite finish its jobs and end; plugin: run a built-in plugin here",
+        choices=(*COMMANDS, "drain", "plugin"),
+        help="manage the service; drain: let the running satellite finish its jobs and end; "
+        "plugin: run a built-in plugin here; nothing: run here",
     )
     parser.add_argument("name", nargs="?", default="", help="of the plugin")
     parser.add_argument("--timeout", type=float, default=0.0, help="seconds to wait for drain (0: no limit)")

@@ -38,6 +38,15 @@ class Settings(msgspec.Struct, kw_only=True):
     port: int = 5522
     secure: bool = False
     socket_opts: Json = msgspec.field(default_factory=lambda: {"rejectUnauthorized": False})
+    ca_file: str = ""
+    """PEM file of the only authority whose conductors are believed; then names are verified too."""
+    ca: str = ""
+    """The same as text: given out at the installation, or fetched for `ca_fingerprint`."""
+    ca_fingerprint: str = ""
+    """SHA-256 of that authority's certificate."""
+    require_proof: bool = False
+    """Never show the key itself, and accept no conductor that cannot prove to know it. Set by the first join
+    in which both sides did; remove it before the satellite moves to a conductor of the original."""
 
     # Who we are
     server_id: str = ""
@@ -77,6 +86,9 @@ class Settings(msgspec.Struct, kw_only=True):
     socket_reconnect_delay_max: float = 30.0
     auth_retry_delay_sec: float = 60.0
     """First wait after the conductor refused us; doubles up to ten times itself."""
+
+    upgrade_timeout_sec: float = 60.0
+    """An upgrade that has not ended by then is reported as failed."""
 
     log_level: str = "info"
 

@@ -22,6 +22,7 @@ from conductor.filing.job_files import JobFiles
 from conductor.filing.limits import job_uploads
 from conductor.filing.places import ROOT, Place, needs_credentials, place, storage_key
 from conductor.filing.user_files import UserFiles
+from conductor.fleet.credentials import Credentials as SatelliteCredentials
 from conductor.fleet.roster import Roster
 from conductor.records.files import Files, safe_key
 from conductor.records.job_archive import JobArchive
@@ -96,8 +97,10 @@ class Door:
         bucket: BucketOf,
         roster: Roster,
         accounts: Accounts,
+        satellites: SatelliteCredentials,
         settings: Settings,
     ) -> None:
+        self._satellites = satellites
         self._office = office
         self._archive = archive
         self._bucket = bucket
@@ -128,9 +131,7 @@ class Door:
         """
         if auth:
             if server:
-                token = tokens.server_token(server, self._settings.secret_key)
-                fits = tokens.matches(auth, token) or tokens.matches(auth, tokens.runner_token(job_id, token))
-                if fits and server in self._roster.online:
+                if self._satellites.signed(server, auth, job_id) and server in self._roster.online:
                     job = await self.job(job_id)
                     if job is None or job.get("server") in (None, "", server):
                         return ""

@@ -1,22 +1,22 @@
 """What satellites ask over HTTP: enrolment, and the end of a job in the base protocol.
 
-Contract api/satellite.yaml, satellite_protocol.md §5.3. `satellite/*` answers errors with 4xx and 5xx
-although its URLs carry no version, since its callers pipe the answer into files and shells.
+Contract api/satellite.yaml, satellite_protocol.md §5.3. What hosts are set up from: `satellite_files`.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
-from aiohttp import web
 
 from conductor.access.accounts import Accounts
 from conductor.api.call import Call
-from conductor.api.endpoint import Auth, Endpoint, Takes
+from conductor.api.endpoint import Auth, Endpoint, Takes, WordId
 from conductor.api.office import Office
-from conductor.errors import BadParameter, Refusal
-from conductor.fleet.enrolment import DEFAULT_SECONDS, Enrolment
+from conductor.errors import Refusal
+from conductor.fleet.credentials import Credentials, require_known
+from conductor.fleet.enrolment import DEFAULT_SECONDS, Enrolment, Offer
 from conductor.fleet.roster import Roster
+from conductor.records.searchable import SearchableDocuments
 from conductor.settings import Settings
 from shared.protocol import tokens
 
@@ -30,6 +30,10 @@ class NewToken(msgspec.Struct, kw_only=True):
     icon: str | None = None
     groups: list[str] | None = None
     enabled: bool | None = None
+    uses: int = 0
+    """Satellites that may be made with it; 0: any number."""
+    server_id: WordId | Literal[""] = ""
+    """A server that is to be enrolled anew under its ID, such as one whose key was revoked."""
 
 
 class Token(msgspec.Struct, kw_only=True):
@@ -46,43 +50,48 @@ class FinishJob(msgspec.Struct, kw_only=True):
     server: str = ""
 
 
-class SatelliteFile(msgspec.Struct, kw_only=True):
-    t: str = ""
-    """An enrolment token, or an API key that may add servers."""
+class Releases(msgspec.Struct, kw_only=True):
+    verbose: bool = False
 
 
 def endpoints(
-    office: Office, enrolment: Enrolment, roster: Roster, accounts: Accounts, settings: Settings
+    office: Office,
+    enrolment: Enrolment,
+    credentials: Credentials,
+    roster: Roster,
+    stored: SearchableDocuments,
+    accounts: Accounts,
+    settings: Settings,
+    release: str,
 ) -> tuple[Endpoint[Any], ...]:
     async def get_satellite_token(call: Call, params: NewToken) -> Mapping[str, Any]:
         initial = {key: value for key in _INITIAL if (value := getattr(params, key)) not in (None, [], "")}
+        if params.server_id:
+            call.account.require_admin()
+            require_known(
+                roster.record(params.server_id) or await stored.get(params.server_id), params.server_id
+            )
+        uses = 1 if params.server_id else params.uses
+        offer = Offer(initial=initial, uses=uses, server_id=params.server_id)
         return {
-            "token": await enrolment.token(initial, params.expires),
+            "token": await enrolment.token(offer, params.expires),
             "base_url": settings.base_app_url,
-            "image": "",
-            "version": "latest",
+            "image": str(settings.satellite.get("image", "")),
+            "version": str(settings.satellite.get("version", "latest")),
         }
 
-    async def satellite(call: Call, params: SatelliteFile) -> web.Response:
-        if call.path_rest.strip("/") != "config":
-            raise Refusal("satellite", "This version serves the satellite's configuration alone.")
-        if not params.t:
-            raise BadParameter("Missing parameter: t")
-        initial = await enrolment.initial(params.t)
-        if initial is None:
-            key = await accounts.api_key(params.t)
-            if key is None:
-                raise Refusal("satellite", "Access denied.")
-            key.require("add_servers")
-            initial = {}
-        host, _, port = call.request.host.partition(":")
-        default_port = 443 if call.secure else 80
-        config = enrolment.config(host, int(port or default_port), secure=call.secure, initial=initial)
-        return web.Response(
-            body=msgspec.json.format(msgspec.json.encode(config), indent=2),
-            content_type="application/json",
-            headers={"Content-Disposition": 'attachment; filename="config.json"'},
-        )
+    async def get_satellite_releases(call: Call, params: Releases) -> Mapping[str, Any]:
+        given = settings.satellite
+        if settings.airgap.get("enabled") and given.get("bucket"):
+            names = ["airgap"]
+        elif not given.get("enable_version_checks", True):
+            names = ["latest"]
+        else:
+            names = ["latest", release]
+        call.headers["Cache-Control"] = f"public, max-age={int(given.get('cache_ttl', 3600))}"
+        # What satellites are installed from is this conductor: there is the release that it is itself.
+        data = [{"tag_name": release, "name": release, "prerelease": False}]
+        return {"releases": names, **({"data": data} if params.verbose else {})}
 
     async def finish_job(call: Call, params: FinishJob) -> Mapping[str, Any]:
         await _authorise(params)
@@ -92,15 +101,10 @@ def endpoints(
         return {}
 
     async def _authorise(params: FinishJob) -> None:
-        secret = settings.secret_key
         if params.server:
-            token = tokens.server_token(params.server, secret)
-            fits = tokens.matches(params.auth, token) or tokens.matches(
-                params.auth, tokens.runner_token(params.id, token)
-            )
-            if fits and params.server in roster.online:
+            if params.server in roster.online and credentials.signed(params.server, params.auth, params.id):
                 return
-        elif tokens.matches(params.auth, tokens.job_token(params.id, secret)):
+        elif tokens.matches(params.auth, tokens.job_token(params.id, settings.secret_key)):
             return
         if await accounts.api_key(params.auth) is not None:
             return
@@ -117,13 +121,10 @@ def endpoints(
             summary="A token with which a new satellite fetches its configuration.",
         ),
         Endpoint(
-            name="satellite",
-            handler=satellite,
-            params=SatelliteFile,
-            auth=Auth.TOKEN,
-            methods=("GET",),
-            status_always=True,
-            summary="satellite/config: the configuration of one new satellite.",
+            name="get_satellite_releases",
+            handler=get_satellite_releases,
+            params=Releases,
+            summary="The releases that satellites can be installed in.",
         ),
         Endpoint(
             name="finish_job",

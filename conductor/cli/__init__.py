@@ -8,6 +8,6 @@ conductor calls them. `rotation` alone works on the data directory of a conducto
 def main() -> None:
     """Entry point of the console script `opsorbit`."""
     # Imported late: the package is imported by tests and benchmarks that need neither.
-    from conductor.cli.commands import commands
+    from conductor.cli.commands import run
 
-    commands()(prog_name="opsorbit")
+    run()

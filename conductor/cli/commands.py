@@ -18,6 +18,11 @@ def version() -> str:
         return "unknown"
 
 
+def run() -> None:
+    """Run the command line of this process."""
+    commands()(prog_name="opsorbit")
+
+
 def commands() -> typer.Typer:
     app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -82,4 +87,24 @@ def commands() -> typer.Typer:
 
         raise typer.Exit(asyncio.run(install_file(file, url, api_key)))
 
+    @app.command()
+    def make_certificate(
+        folder: Annotated[Path, typer.Argument(help="Where the files are written.")],
+        host: Annotated[list[str], typer.Option(help="A name or address of the conductor; may be repeated.")],
+    ) -> None:
+        """Make an authority and a conductor's certificate of it: ca.pem, tls.crt, tls.key."""
+        from conductor.cli.certificates import make_certificate as made
+        from conductor.cli.processes import ProcessError
+
+        try:
+            typer.echo(f"ca_fingerprint: {made(folder, host)}")
+        except (ProcessError, OSError, ValueError) as error:
+            typer.echo(f"opsorbit: {error}", err=True)
+            raise typer.Exit(1) from None
+
+    from conductor.cli import satellites
+    from conductor.cli.fleet import command as fleet
+
+    app.add_typer(satellites.commands(), name="satellite")
+    app.add_typer(fleet.commands(), name="fleet")
     return app

@@ -29,6 +29,8 @@ class Connection:
         self.encoding: Encoding = encoding_for(websocket.ws_protocol)
         self.server_id = ""
         """Set when the socket has joined; cleared when a newer socket of that server takes over."""
+        self.proven = False
+        """Joined by proving its key instead of showing it."""
         self.stranger = True
         """Has not joined yet."""
         self.opened = clock.monotonic()

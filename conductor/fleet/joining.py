@@ -9,14 +9,20 @@ from conductor.definitions.repository import Definitions
 from conductor.errors import Unavailable
 from conductor.fleet import servers
 from conductor.fleet.connection import Connection
+from conductor.fleet.credentials import Credentials
+from conductor.fleet.refusals import Refusals
 from conductor.fleet.roster import Record, Roster
 from conductor.records.searchable import SearchableDocuments
 from conductor.settings import Settings
 from conductor.signals import Actor, Notice, ServerAdded, Signals
 from shared import clock, ids
-from shared.protocol import tokens
+from shared.protocol import proofs
 
 _BAD_TOKEN = "Invalid authentication token."  # noqa: S105 - a text for people
+_REVOKED = "The credentials of this satellite are revoked."
+
+_LEAST_CHALLENGE = 32
+"""Characters of a satellite's random word: a shorter one could come again."""
 
 SecretsOfPlugin = Callable[[str], Mapping[str, str]]
 """The variables that a monitor plugin is given."""
@@ -32,6 +38,8 @@ class Visitor:
     def __init__(self, hello: Mapping[str, Any], server_id: str) -> None:
         self.hello = hello
         self.server_id = server_id
+        self.challenge = ""
+        """The satellite's random word, where it proved its key; so do we then."""
         self.nonce = ids.hex_id()
 
 
@@ -47,10 +55,14 @@ class Joining:
         definitions: Definitions,
         settings: Settings,
         signals: Signals,
+        credentials: Credentials,
+        refusals: Refusals,
         secrets_of_plugin: SecretsOfPlugin = _no_secrets,
     ) -> None:
         self._secrets_of_plugin = secrets_of_plugin
         self._roster = roster
+        self._credentials = credentials
+        self._refusals = refusals
         self._stored = stored
         self._definitions = definitions
         self._settings = settings
@@ -63,21 +75,18 @@ class Joining:
         if self._refuse_duplicate(connection, server_id, hostname):
             return None
         visitor = Visitor(data, server_id)
-        connection.send("hello", {"nonce": visitor.nonce, "id": server_id})
+        answer = {"nonce": visitor.nonce, "id": server_id}
+        if connection.acknowledges:
+            answer["proof"] = proofs.METHOD
+        connection.send("hello", answer)
         return visitor
 
     async def join(self, connection: Connection, visitor: Visitor, data: Mapping[str, Any]) -> Record | None:
         """Check the token and let the server in; None when it is wrong."""
         hostname = servers.clean_hostname(visitor.hello.get("hostname"))
-        token = str(data.get("token") or "")
-        secret = self._settings.secret_key
-        expected = (tokens.server_token(visitor.server_id, secret), tokens.nonce_token(visitor.nonce, secret))
-        if not any(tokens.matches(token, one) for one in expected):
-            self._refuse(
-                connection,
-                _BAD_TOKEN,
-                f"Server authentication failure (mismatched secret keys): {hostname} ({connection.ip})",
-            )
+        key = self._key(visitor, data)
+        if key is None:
+            self._refuse_credentials(connection, visitor, hostname)
             return None
         if self._refuse_duplicate(connection, visitor.server_id, hostname):
             return None  # two clones of one machine said hello before either had joined
@@ -87,7 +96,12 @@ class Joining:
         older = self._roster.enter(record, connection)
         if older is not None:
             older.terminate()
-        connection.send("joined", self.joined(connection, record))
+        joined = self.joined(connection, record)
+        if visitor.challenge:
+            connection.proven = True
+            joined["proof"] = proofs.of_conductor(key, visitor.server_id, visitor.nonce, visitor.challenge)
+        connection.send("joined", joined)
+        await self._credentials.joined(visitor.server_id, key)
         self._signals.publish(ServerAdded(server=record, actor=Actor(kind="satellite", id=visitor.server_id)))
         log.info("satellite joined", server=visitor.server_id, hostname=record["hostname"], ip=connection.ip)
         return record
@@ -148,6 +162,27 @@ class Joining:
         except Unavailable as error:
             log.warning("when a server left was not saved", server=server_id, error=str(error))
 
+    def _key(self, visitor: Visitor, data: Mapping[str, Any]) -> str | None:
+        """The key by which the satellite comes in; None when it has none that is good."""
+        proof, challenge = data.get("proof"), data.get("challenge")
+        if (
+            isinstance(proof, str)
+            and isinstance(challenge, str)
+            and _LEAST_CHALLENGE <= len(challenge) <= 256
+        ):
+            visitor.challenge = challenge
+            return self._credentials.by_proof(visitor.server_id, proof, visitor.nonce, challenge)
+        return self._credentials.by_token(visitor.server_id, str(data.get("token") or ""), visitor.nonce)
+
+    def _refuse_credentials(self, connection: Connection, visitor: Visitor, hostname: str) -> None:
+        self._refusals.failed(connection.ip, clock.monotonic())
+        what = f"{hostname} ({connection.ip})"
+        if self._credentials.of(visitor.server_id).revoked:
+            self._refuse(connection, _REVOKED, f"A satellite with revoked credentials was refused: {what}")
+            return
+        text = f"Server authentication failure (mismatched secret keys): {what}"
+        self._refuse(connection, _BAD_TOKEN, text)
+
     async def _record(self, connection: Connection, visitor: Visitor) -> Record:
         stored = self._roster.record(visitor.server_id) or await self._stored.get(visitor.server_id)
         record = servers.joined_record(visitor.hello, stored, server_id=visitor.server_id, now=clock.now())
@@ -194,5 +229,7 @@ class Joining:
 
     def _refuse(self, connection: Connection, told: str, noted: str) -> None:
         connection.send("auth_failure", {"description": told})
-        self._signals.publish(Notice(level="warning", description=noted))
-        log.warning("satellite refused", reason=noted)
+        text = self._refusals.note(noted, clock.monotonic())
+        if text is not None:
+            self._signals.publish(Notice(level="warning", description=text))
+            log.warning("satellite refused", reason=text)

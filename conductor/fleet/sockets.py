@@ -16,6 +16,7 @@ from conductor.fleet.browsers import Browsers
 from conductor.fleet.connection import Connection
 from conductor.fleet.inbox import Inbox
 from conductor.fleet.joining import Joining, Visitor
+from conductor.fleet.refusals import Refusals
 from conductor.fleet.roster import Roster
 from conductor.jobs.engine import JobEngine
 from conductor.monitoring.samples import Samples
@@ -64,6 +65,7 @@ class Sockets:
         self._leadership = leadership
         self._open: set[Connection] = set()
         self._strangers: Counter[str] = Counter()
+        self.refusals = Refusals()
         self.term: Term | None = None
         self.browsers: Browsers | None = None
         """Serves the sockets on which users log in."""
@@ -71,8 +73,8 @@ class Sockets:
     async def accept(self, request: web.BaseRequest) -> web.StreamResponse:
         """Serve one websocket until it closes."""
         ip = request.remote or ""
-        if self._strangers[ip] >= self._settings.max_sockets_per_ip:
-            return web.Response(status=429, text="429 Too Many Requests")
+        if not self._has_room(ip):
+            return web.Response(status=429, text="429 Too Many Requests", headers={"Retry-After": "30"})
         websocket = web.WebSocketResponse(
             protocols=(SUBPROTOCOL,), max_msg_size=MAX_FRAME_BYTES, heartbeat=None, compress=False
         )
@@ -92,6 +94,16 @@ class Sockets:
             self._open.discard(connection)
             self._closed(connection)
         return websocket
+
+    def _has_room(self, ip: str) -> bool:
+        """Whether one more stranger may come from this address."""
+        settings = self._settings
+        if self._strangers[ip] >= settings.max_sockets_per_ip:
+            return False
+        if self._strangers.total() >= settings.max_sockets_waiting:
+            return False
+        failures = self.refusals.failures(ip, clock.monotonic())
+        return failures < settings.max_failed_joins_per_address
 
     async def heartbeat(self) -> None:
         """Ping every socket and drop the dead, once a second until cancelled."""

@@ -287,3 +287,11 @@ alert_actions = sa.Table(
     sa.Column("id", _key(128), primary_key=True),  # invocation and condition
     sa.Column("doc", sa.LargeBinary, nullable=False),
 )
+
+satellite_credentials = sa.Table(
+    "satellite_credentials",
+    metadata,
+    # Which generation of its key a satellite has, and until when an older one is good. No key is stored.
+    sa.Column("id", _key(64), primary_key=True),  # of the server
+    sa.Column("doc", sa.LargeBinary, nullable=False),
+)

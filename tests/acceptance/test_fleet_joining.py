@@ -14,7 +14,8 @@ from tests.processes import ApiError, Client, eventually
 async def test_a_hello_is_answered_with_a_nonce_and_the_id(alone: Station, subprotocol: str) -> None:
     async with alone.agent(subprotocol) as agent:
         answer = await agent.hello()
-        assert set(answer) == {"nonce", "id"}
+        offered = {"proof"} if agent.acknowledged else set()
+        assert set(answer) == {"nonce", "id"} | offered
         assert answer["id"] == agent.id
         assert re.fullmatch(r"[0-9a-f]{64}", answer["nonce"])
 

@@ -12,11 +12,14 @@ import uvloop
 
 from conductor.cli.client import ApiError, Client
 from conductor.cli.deployment import deployed
+from conductor.cli.fleet.satellite import FleetError
+from conductor.cli.fleet.websocket import UpgradeError
 from conductor.cli.processes import ProcessError
 from tests.benchmarks import (
     alerts,
     archive,
     conductor_alone,
+    crowd,
     end_to_end,
     footprint,
     monitoring,
@@ -24,11 +27,9 @@ from tests.benchmarks import (
     schedule,
     workflows,
 )
-from tests.benchmarks.fleet import FleetError
 from tests.benchmarks.loadgen import LoadError
 from tests.benchmarks.report import Figure, table
 from tests.benchmarks.target import QUICK, Size, Target
-from tests.benchmarks.websocket import UpgradeError
 
 Group = Callable[[], Awaitable[list[Figure]]]
 
@@ -37,6 +38,7 @@ GROUPS = (
     "monitoring",
     "schedule",
     "end-to-end",
+    "crowd",
     "simulated",
     "workflows",
     "definitions",
@@ -80,6 +82,7 @@ async def _measure(url: str, api_key: str, size: Size, wanted: Sequence[str]) ->
             deployment = await stack.enter_async_context(deployed(folder, step=_say))
             url, api_key = deployment.url, deployment.api_key
             groups["footprint"] = lambda: footprint.idle(deployment, size.idle_seconds)
+            groups["crowd"] = lambda: crowd.crowd(deployment, size.crowd, size.crowd_seconds)
         target = Target(await stack.enter_async_context(Client(url, api_key)), api_key, size)
         groups |= {
             "end-to-end": lambda: end_to_end.end_to_end(target),

@@ -5,10 +5,10 @@ import re
 import time
 
 from conductor.cli.client import ApiError
+from conductor.cli.fleet.sample import minute_sample
+from conductor.cli.fleet.satellite import fleet
 from shared.protocol.frames import SUBPROTOCOL
-from tests.benchmarks.fleet import fleet
 from tests.benchmarks.report import Figure
-from tests.benchmarks.sample import minute_sample
 from tests.benchmarks.target import CONCURRENCY, Target
 
 _SATELLITES = 4

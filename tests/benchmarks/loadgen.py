@@ -10,7 +10,7 @@ import time
 
 import msgspec
 
-from tests.benchmarks.keepalive import KeepAlive
+from conductor.cli.fleet.keepalive import KeepAlive
 
 GRACE = 15.0
 """Seconds that the last answers may take after the plan's time is over."""

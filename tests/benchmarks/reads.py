@@ -1,8 +1,8 @@
 """API calls at 16 connections: reads of definitions and jobs, the search, and creating events."""
 
 from conductor.cli.client import Json
+from conductor.cli.fleet.satellite import fleet
 from shared.protocol.frames import SUBPROTOCOL
-from tests.benchmarks.fleet import fleet
 from tests.benchmarks.report import Figure
 from tests.benchmarks.target import Target, shell_event
 

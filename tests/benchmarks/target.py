@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from conductor.cli.client import Client, Json
-from tests.benchmarks.keepalive import request_bytes
+from conductor.cli.fleet.keepalive import request_bytes
 from tests.benchmarks.loadgen import Load, Plan, generate
 
 CONCURRENCY = 32
@@ -37,6 +37,9 @@ class Size:
     idle_seconds: float = 10.0
     scheduled_events: tuple[int, int] = (1000, 50_000)
     """Due in one second; idle."""
+    at_once: int = 300
+    crowd: int = 1000
+    crowd_seconds: float = 30.0
 
 
 QUICK = Size(
@@ -58,6 +61,9 @@ QUICK = Size(
     queries=100,
     idle_seconds=3.0,
     scheduled_events=(1000, 5000),
+    at_once=60,
+    crowd=200,
+    crowd_seconds=5.0,
 )
 
 

@@ -10,10 +10,10 @@ import pytest
 from aiohttp import WSMsgType, web
 
 from conductor.cli.client import Client
+from conductor.cli.fleet.sample import minute_sample
+from conductor.cli.fleet.satellite import FleetError, SimulatedSatellite, fleet
 from shared.protocol.frames import SUBPROTOCOL, encoding_for
 from shared.protocol.messages import JobResult, Resume
-from tests.benchmarks.fleet import FleetError, SimulatedSatellite, fleet
-from tests.benchmarks.sample import minute_sample
 from tests.integration.benchmarks.serving import served
 
 

@@ -3,7 +3,7 @@ import asyncio
 import pytest
 from aiohttp import web
 
-from tests.benchmarks.keepalive import request_bytes
+from conductor.cli.fleet.keepalive import request_bytes
 from tests.benchmarks.loadgen import LoadError, Plan, generate
 from tests.integration.benchmarks.serving import served
 

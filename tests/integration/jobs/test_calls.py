@@ -19,9 +19,12 @@ from conductor.api.kernel import Kernel
 from conductor.api.office import Office
 from conductor.api.registry import Registry
 from conductor.definitions.writer import House as Owner
+from conductor.fleet.credentials import Credentials
 from conductor.fleet.enrolment import Enrolment
 from conductor.fleet.roster import Roster
 from conductor.jobs.deletion import Deletion
+from conductor.records import tables
+from conductor.records.documents import Documents
 from conductor.signals import SYSTEM, Signals
 from shared.protocol import tokens
 from tests.integration.api.conftest import Seat
@@ -67,6 +70,10 @@ async def opened(house: House) -> AsyncIterator[Desk]:
     accounts = Accounts(Users(house.records), Sessions(house.records, settings), house.definitions, settings)
     office, roster = Office(), Roster("0")
     deletion = Deletion(house.archive, house.files, signals, house.definitions.state)
+    keys = Documents(house.records, tables.satellite_credentials)
+    credentials = Credentials(keys, roster, settings, signals)
+    enrolment = Enrolment(house.redis, house.names, settings, credentials)
+    stored_servers = Documents(house.records, tables.servers)
     registry = Registry(
         (
             *run_event.endpoints(office, house.definitions),
@@ -78,7 +85,7 @@ async def opened(house: House) -> AsyncIterator[Desk]:
             *job_logs.endpoints(office, house.archive, house.files, settings),
             *job_stream.endpoints(office, house.archive, settings),
             *satellites.endpoints(
-                office, Enrolment(house.redis, house.names, settings), roster, accounts, settings
+                office, enrolment, credentials, roster, stored_servers, accounts, settings, "0"
             ),
         )
     )

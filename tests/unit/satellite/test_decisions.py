@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from satellite.backoff import Backoff
 from satellite.handshake import NoCredentialsError, choose_host, hello, join_token
 from satellite.jobs.command_line import CommandLineError, arguments
 from satellite.jobs.ending import End, Style, end_of, result_of, with_defaults
@@ -17,6 +16,7 @@ from satellite.monitors.cpu import shares
 from satellite.monitors.memory import parse_meminfo
 from satellite.reports.base import _whole_characters
 from satellite.settings import Settings
+from shared.backoff import Backoff
 from shared.protocol.messages import LOG_WINDOW_BYTES
 from shared.protocol.tokens import sha256_hex
 

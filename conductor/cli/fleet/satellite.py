@@ -8,16 +8,18 @@ make it.
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
 
 from conductor.cli.client import Client, Json
+from conductor.cli.fleet.keepalive import KeepAlive, request_bytes
+from conductor.cli.fleet.websocket import WebSocket, binary_frame, text_frame
+from shared.ids import hex_id
+from shared.protocol import proofs
 from shared.protocol.frames import SUBPROTOCOL, JsonEncoding, MsgpackEncoding
-from tests.benchmarks.keepalive import KeepAlive, request_bytes
-from tests.benchmarks.websocket import WebSocket, binary_frame, text_frame
 
 _JOIN_TIMEOUT = 15.0
 _RESULT = {"state": "complete", "complete": True, "code": 0, "description": "", "progress": 1}
@@ -50,14 +52,18 @@ class SimulatedSatellite:
     async def join(self, subprotocol: str = "") -> None:
         """Connect and return once the conductor has said `joined`. Raises FleetError."""
         self._joined = asyncio.get_running_loop().create_future()
+        self._encoding = JsonEncoding()
         await self._socket.open(self._host, self._port, subprotocol)
-        if self._socket.subprotocol == SUBPROTOCOL:
-            self._encoding = MsgpackEncoding()
+        self._agree()
         self._send("hello", {"id": self.id, "hostname": self._hostname, "info": _facts(self._hostname)})
         try:
             async with asyncio.timeout(_JOIN_TIMEOUT):
                 await self._joined
+        except FleetError:
+            self._socket.close()
+            raise
         except TimeoutError:
+            self._socket.close()
             raise FleetError(f"{self._hostname} was not welcomed within {_JOIN_TIMEOUT:g} s") from None
 
     @property
@@ -74,16 +80,32 @@ class SimulatedSatellite:
             await self._socket.drain()
         await self._socket.read_by_peer()
 
+    async def send_sample(self, sample: Json) -> None:
+        """Send a minute sample; return when the transport has taken it. A lost connection loses it."""
+        with suppress(ConnectionError):
+            self._send("monitor", {**sample, "server": self.id, "hostname": self._hostname})
+            await self._socket.drain()
+
+    async def lost(self) -> None:
+        """Return when the connection has ended."""
+        await self._socket.closed.wait()
+
     def leave(self) -> None:
         self._socket.close()
 
+    def _agree(self) -> None:
+        """Speak as the server chose to."""
+        if self._socket.subprotocol == SUBPROTOCOL and not self._encoding.binary:
+            self._encoding = MsgpackEncoding()
+
     def _received(self, message: bytes) -> None:
+        self._agree()
         frame = self._encoding.decode(message)
         match frame.cmd:
             case "echo":
                 self._send("echoback", frame.data)
             case "hello":
-                self._send("join", {"token": self._token})
+                self._send("join", self._introduction(frame.body()))
             case "joined":
                 if self.acknowledges:
                     self._send("resume", {"jobs": []})
@@ -94,6 +116,14 @@ class SimulatedSatellite:
                 self._launch(frame.body())
             case "result_ack":
                 self.acknowledged += 1
+
+    def _introduction(self, answer: Json) -> Json:
+        """By proof where the conductor takes one, as our satellites join."""
+        if answer.get("proof") != proofs.METHOD:
+            return {"token": self._token}
+        challenge = hex_id()
+        proof = proofs.of_satellite(self._token, self.id, str(answer.get("nonce")), challenge)
+        return {"challenge": challenge, "proof": proof}
 
     def _welcome(self, error: FleetError | None) -> None:
         if self._joined is None or self._joined.done():

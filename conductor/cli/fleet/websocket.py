@@ -30,6 +30,8 @@ class WebSocket(asyncio.Protocol):
         self._pongs: list[asyncio.Future[None]] = []
         self._writable = asyncio.Event()
         self._writable.set()
+        self.closed = asyncio.Event()
+        """The connection has ended."""
         self.subprotocol = ""
         """What the server chose of what was offered."""
 
@@ -37,6 +39,9 @@ class WebSocket(asyncio.Protocol):
         """Connect and upgrade. Raises UpgradeError, OSError or TimeoutError."""
         loop = asyncio.get_running_loop()
         self._opened = loop.create_future()
+        self._buffer.clear()
+        self._parts.clear()
+        self.closed.clear()
         async with asyncio.timeout(_HANDSHAKE_TIMEOUT):
             await loop.create_connection(lambda: self, host, port)
             lines = [
@@ -49,7 +54,7 @@ class WebSocket(asyncio.Protocol):
                 *([f"Sec-WebSocket-Protocol: {subprotocol}"] if subprotocol else []),
             ]
             self._write("\r\n".join([*lines, "", ""]).encode())
-            self.subprotocol = await self._opened
+            await self._opened
 
     def send(self, frame: bytes) -> None:
         """Send what `frame` has made."""
@@ -77,6 +82,7 @@ class WebSocket(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
         self._writable.set()
+        self.closed.set()
         for waiting in [self._opened, *self._pongs]:
             if waiting is not None and not waiting.done():
                 waiting.set_exception(exc or ConnectionError("the server closed the websocket"))
@@ -106,7 +112,9 @@ class WebSocket(asyncio.Protocol):
             name.strip().lower(): value.strip()
             for name, _, value in (line.partition(":") for line in headers)
         }
-        opened.set_result(named.get("sec-websocket-protocol", ""))
+        # At once: the first frame may be in the same bytes.
+        self.subprotocol = named.get("sec-websocket-protocol", "")
+        opened.set_result(self.subprotocol)
         return True
 
     def _frames(self) -> None:
