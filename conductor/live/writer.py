@@ -91,7 +91,10 @@ class BookWriter:
     async def run(self) -> None:
         """Write batches until cancelled, or raise Deposed."""
         try:
-            self._run_id = await self._current_run()
+            try:
+                self._run_id = await self._current_run()
+            except AWAY as error:  # what was read of it may be gone: the next term reads anew
+                raise Deposed("redis went away as the term began") from error
             while True:
                 await self._woken()
                 await self._apply(self._next_batch())
