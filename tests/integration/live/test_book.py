@@ -5,13 +5,14 @@ import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
 
 from conductor.errors import Deposed, Unavailable
 from conductor.live.book import ActiveJob, JobBook
-from conductor.live.connection import AWAY, connect
+from conductor.live.connection import AWAY, connect, unix_url
 from conductor.live.embedded import EmbeddedRedis
 from conductor.live.keys import Keys, keys
 from tests.integration.redis_server import redis_server
@@ -181,6 +182,16 @@ async def test_a_job_whose_caller_gave_up_is_withdrawn_and_its_key_is_free(
             assert await opened.accept(job("j3"), idempotency_key="k", keep_seconds=60) == "j3"
         assert [one.id for one in opened] == ["j1", "j3"]
     assert await redis.smembers(NAMES.jobs) == {b"j1", b"j3"}
+
+
+async def test_a_redis_that_goes_away_as_a_term_begins_ends_it(tmp_path: Path) -> None:
+    """What was read of it may be gone with it: the next term reads anew."""
+    redis = connect(unix_url(tmp_path / "nobody.sock"))
+    opened = JobBook(redis, NAMES, 1, holds_lease=lambda: True)
+    with pytest.raises(ExceptionGroup) as raised:
+        async with asyncio.timeout(10):
+            await opened.run()
+    assert raised.group_contains(Deposed)
 
 
 async def test_a_term_ends_at_once_whatever_is_under_way(redis: Redis) -> None:
