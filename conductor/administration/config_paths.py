@@ -15,7 +15,7 @@ Json = dict[str, Any]
 WITHHELD = "(withheld)"
 """Stands for a secret; sent back, it leaves the secret as it is."""
 
-_CLOSED = ("secret_key", "SSO", "Debug", "config_overrides_file")
+_CLOSED = ("secret_key", "previous_secret_keys", "SSO", "Debug", "config_overrides_file")
 """Neither shown nor set: paths that begin with one of these."""
 _STORES = ("redis_url", "database_url", "files_url", "redis_prefix", "admin_password", "hostname")
 """Shown and not set: with a wrong one the conductor would not start again."""

@@ -4,11 +4,11 @@ import time
 from itertools import count
 from typing import Any
 
+from conductor.cli.fleet.sample import minute_sample
 from conductor.monitoring.alerts.evaluation import AlertState, evaluate
 from conductor.monitoring.alerts.history import History
 from conductor.monitoring.alerts.rules import Rules
 from tests.benchmarks.report import Figure
-from tests.benchmarks.sample import minute_sample
 
 SERVERS = 1000
 ALERTS = 30

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from conductor.cli.fleet.sample import minute_sample
 from conductor.definitions.default_monitors import monitors as stock_monitors
 from conductor.monitoring import samples as samples_module
 from conductor.monitoring.buckets import HOUR, MINUTE, OpenHour, bucket_of
@@ -24,7 +25,6 @@ from conductor.records.store import Records
 from conductor.settings import quick_monitors
 from shared.protocol.frames import MsgpackEncoding
 from tests.benchmarks.report import Figure
-from tests.benchmarks.sample import minute_sample
 from tests.benchmarks.target import Size
 
 _START = 500_000 * HOUR

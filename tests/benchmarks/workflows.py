@@ -5,8 +5,8 @@ import time
 from typing import Any
 
 from conductor.cli.client import ApiError
+from conductor.cli.fleet.satellite import fleet
 from shared.protocol.frames import SUBPROTOCOL
-from tests.benchmarks.fleet import fleet
 from tests.benchmarks.report import Figure
 from tests.benchmarks.target import CONCURRENCY, Target, shell_event
 
