@@ -1,11 +1,15 @@
-"""Connections on which nobody asks for anything do not stay: aiohttp alone would wait for ever."""
+"""Clients that do not speak HTTP well: who asks for nothing does not stay, what cannot be read gets an envelope."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import cast
 
+import structlog
 from aiohttp import web
+from aiohttp.http_exceptions import LineTooLong
 from aiohttp.web_protocol import RequestHandler
+
+log = structlog.get_logger(__name__)
 
 Handle = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
@@ -29,6 +33,24 @@ class _Guest(RequestHandler):
     def asked(self) -> None:
         """The first request is here."""
         self._first.cancel()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Refuse what no handler has seen; aiohttp alone would repeat it in plain text, secrets and all."""
+        if request.writer.output_size > 0 or status >= 500:
+            return super().handle_error(request, status, exc, None)
+        log.info("a request that is no HTTP", ip=request.remote, error=type(exc).__name__)
+        text = "The request cannot be read."
+        if isinstance(exc, LineTooLong):
+            text = f"A line of the request's head is longer than {self.max_line_size} bytes."
+        answer = web.json_response({"code": "api", "description": text}, status=status)
+        answer.force_close()
+        return answer
 
 
 class PatientServer(web.Server):
