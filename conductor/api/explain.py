@@ -15,11 +15,8 @@ from conductor.api.office import Office
 from conductor.definitions.json_values import truthy
 from conductor.definitions.repository import Definitions
 from conductor.errors import BadParameter, NotFound, Refusal
-from conductor.jobs import limits
 from conductor.jobs.agents import Agents
-from conductor.jobs.compose import Order, composed
-from conductor.jobs.macros import expand_params, target_expression
-from conductor.jobs.prospects import prospect
+from conductor.jobs.compose import Order
 from conductor.records.searchable import SearchableDocuments
 from conductor.schedule.evaluation import Turn
 from conductor.schedule.forecast import Suppressed, forecast, judged, upcoming
@@ -85,23 +82,12 @@ def endpoints(
         return {**explained(event, scheduler, params.at, params.count), "launch": launch}
 
     def _launch(event: Mapping[str, Any], known: Mapping[str, Any], account: Account) -> dict[str, Any]:
+        order = Order(event=event, source="scheduler")
         try:
-            order = Order(event=event, source="scheduler")
-            category = definitions.get("categories", str(event.get("category")))
-            plugin = definitions.get("plugins", str(event.get("plugin")))
-            job, details = composed(order, category, plugin, settings, job_id="", now=clock.now())
-            expand_params(job, details)
+            preview = office.engine.previews.of(order, known)
         except Refusal as refusal:
             return {"outcome": "refuse", "reason": refusal.description}
-        found = prospect(
-            job,
-            online=agents.online,
-            known=known,
-            groups={str(group["id"]): group for group in definitions.all("groups")},
-            active=[one.job for one in office.engine.book],
-            robin=int(limits.number(definitions.state.get(f"events/{event['id']}").get("robin"))),
-            matches=target_expression,
-        )
+        found, reading = preview.prospect, preview.fleet.reading
 
         def shown(server_id: str) -> dict[str, Any]:
             record = known.get(server_id) or agents.online.get(server_id) or {}
@@ -116,13 +102,19 @@ def endpoints(
             "reason": found.reason,
             "server": shown(found.server) if found.server and visible(found.server) else None,
             "algo": found.algo,
-            "candidates": [shown(one) for one in found.candidates if visible(one)],
+            "candidates": [
+                {**shown(one), **_measured(found.compared.get(one), reading(one))}
+                for one in found.candidates
+                if visible(one)
+            ],
             "refused": [
                 {**shown(one.server), "reason": one.reason} for one in found.refused if visible(one.server)
             ],
             "running": found.running,
             "queued": found.queued,
             "max_jobs_per_min": settings.max_jobs_per_min,
+            "delay": round(preview.delay, 1),
+            **({"warning": found.warning} if found.warning else {}),
         }
 
     async def get_upcoming_jobs(call: Call, params: UpcomingJobs) -> Mapping[str, Any]:
@@ -215,6 +207,13 @@ def explained(event: Mapping[str, Any], scheduler: Scheduler, at: float | None, 
     ]
     answer["suppressed"] = [_suppressed(one, timetable, local) for one in found.suppressed]
     return answer
+
+
+def _measured(value: float | None, reading: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What the algorithm compares a server by, and since when that is known; nothing where it compares nothing."""
+    if value is None:
+        return {}
+    return {"value": value, "sampled": reading.get("date") if reading else None}
 
 
 def _listed(event: Mapping[str, Any]) -> list[dict[str, Any]]:

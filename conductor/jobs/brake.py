@@ -23,9 +23,7 @@ class Brake:
         """
         if self._most <= 0:
             return 0.0
-        room = now
-        if len(self._taken) >= self._most:
-            room = max(now, self._taken[0] + _WINDOW)
+        room = now + self.ahead(now)
         if room > now and not patient:
             raise Refusal(
                 "event", f"Failed to launch event: Maximum of {self._most} jobs per minute reached."
@@ -34,3 +32,9 @@ class Brake:
         if len(self._taken) > self._most:
             self._taken.popleft()
         return room - now
+
+    def ahead(self, now: float) -> float:
+        """Seconds that a patient launch would have to wait; nothing is counted."""
+        if self._most <= 0 or len(self._taken) < self._most:
+            return 0.0
+        return max(self._taken[0] + _WINDOW - now, 0.0)

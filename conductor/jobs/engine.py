@@ -26,6 +26,7 @@ from conductor.jobs.multiplex_runs import Multiplexer
 from conductor.jobs.notes import note
 from conductor.jobs.placing import Placing
 from conductor.jobs.ports import Ports
+from conductor.jobs.preview import Previews
 from conductor.jobs.queues import Queues
 from conductor.jobs.reports import Reports
 from conductor.jobs.resuming import Resuming
@@ -88,6 +89,7 @@ class JobEngine:
             book, definitions, settings, signals, self._entered,
             lambda event_id, condition: totals.today(event_id, condition, book.of_event(event_id)),
         )  # fmt: skip
+        self.previews = Previews(self.launcher, placing, census)
         self.actions = ports.actions
         self._finisher = Finisher(
             book, archive, files, self.logs, agents, definitions, state, settings, signals, self.followers,

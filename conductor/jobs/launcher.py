@@ -67,6 +67,16 @@ class Launcher:
 
     def composed(self, order: Order) -> ActiveJob:
         """The job of an order, in no book yet. Raises Refusal (`event`)."""
+        drafted = self.drafted(order)
+        job = drafted.job
+        if multiplex.wanted(job):
+            job = multiplex.parent(job, order.event, self._settings)
+        text = f"Job starting: #{job['id']} (source: {order.source})"
+        drafted.details["activity"] = [meta_row(self._host, text, clock.now())]
+        return ActiveJob(job, drafted.details)
+
+    def drafted(self, order: Order) -> ActiveJob:
+        """As `composed`, before it becomes the parent of others. Raises Refusal (`event`)."""
         now = clock.now()
         job, details = composed(
             order,
@@ -78,11 +88,11 @@ class Launcher:
         )
         expand_params(job, details)
         self._refuse_by_day(job)
-        if multiplex.wanted(job):
-            job = multiplex.parent(job, order.event, self._settings)
-        text = f"Job starting: #{job['id']} (source: {order.source})"
-        details["activity"] = [meta_row(self._host, text, now)]
         return ActiveJob(job, details)
+
+    def braked(self) -> float:
+        """Seconds that a launch by the schedule would be delayed now, by the cap on launches a minute."""
+        return self._brake.ahead(clock.monotonic())
 
     def brake(self, job: ActiveJob, *, patient: bool = True) -> bool:
         """Delay the start of a job that is one too many in this minute; whether it is one.

@@ -45,16 +45,6 @@ def set_overrides(job: dict[str, Any], params: Mapping[str, Any]) -> None:
                 raise BadParameter(f"Malformed parameter: {name} ({error})") from None
 
 
-def target_expression(text: str, server: Any) -> bool:
-    """Whether a server matches a job's target expression; an expression that fails matches nothing."""
-    from shared.expressions import ExpressionError, compile_expression
-
-    try:
-        return bool(compile_expression(text).evaluate(server))
-    except ExpressionError:
-        return False
-
-
 def _words(value: Any) -> list[str]:
     if not isinstance(value, str | list) or not (found := words(value)):
         raise ValueError("must be an array of strings")

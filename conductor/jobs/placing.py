@@ -57,6 +57,17 @@ class Placing:
         """Every server that could take the job, with or without room for it now."""
         return candidates_of(job, self._online(fresh=True), matches=fits, full=False)
 
+    def snapshot(self) -> Fleet:
+        """What placement looks at now, read afresh."""
+        return self._online(fresh=True)
+
+    def robin(self, event_id: str) -> int:
+        """The index that round_robin goes on from."""
+        known = self._robin.get(event_id)
+        return (
+            int(limits.number(self._state.get(f"events/{event_id}").get("robin"))) if known is None else known
+        )
+
     def take_turn(self, event_id: str, robin: int) -> Callable[[], Any]:
         """The next round_robin index of an event is `robin` from now on; answers the write of it."""
         self._robin[event_id] = robin
@@ -67,11 +78,7 @@ class Placing:
         self._index_made = 0.0
 
     def _place(self, job: Mapping[str, Any], fleet: Fleet) -> Placement:
-        event = str(job["event"])
-        robin = self._robin.get(event)
-        if robin is None:
-            robin = int(limits.number(self._state.get(f"events/{event}").get("robin")))
-        return place(job, fleet, robin=robin, matches=fits)
+        return place(job, fleet, robin=self.robin(str(job["event"])), matches=fits)
 
     def _online(self, *, fresh: bool) -> Fleet:
         online = self._agents.online

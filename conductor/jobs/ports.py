@@ -14,7 +14,10 @@ class ServerLoad(Protocol):
     """What servers reported last."""
 
     def latest(self, server_id: str) -> Mapping[str, Any] | None:
-        """`cpu`, `memory` and, where they are computed, `monitors` and `deltas`; None when it sent nothing."""
+        """`date`, `cpu`, `memory`, `monitors` and `deltas`, as far as it told; None when it sent nothing.
+
+        The last it sent counts, whatever its age: a server is not idle because it has fallen silent.
+        """
         ...
 
 

@@ -3,20 +3,22 @@
 The decisions are those of `placement` and `admission`; here they are asked without a job.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from conductor.jobs import admission, limits
-from conductor.jobs.placement import Fleet, Refused, expand_targets, place
+from conductor.jobs import admission, algorithms, multiplex
+from conductor.jobs.fleet_view import Fleet
+from conductor.jobs.placement import Matches, Refused, candidates_of, expand_targets, place
 
 Doc = Mapping[str, Any]
 
 OFFLINE = "The server is offline."
+_TAKEN = "All slots of the event are taken."
 
 
 class Prospect(NamedTuple):
     server: str | None
-    """The server it would get; None when there is none."""
+    """The server it would get; None when there is none, or when it runs on each candidate."""
     algo: str
     problem: str
     candidates: tuple[str, ...]
@@ -29,57 +31,52 @@ class Prospect(NamedTuple):
     """Why it would not start at once."""
     running: int
     queued: int
+    compared: Mapping[str, float]
+    """The number by which each candidate is compared, lowest first chosen; empty where none are."""
+    warning: str = ""
 
 
 def prospect(
     job: Doc,
     *,
-    online: Mapping[str, Doc],
+    fleet: Fleet,
     known: Mapping[str, Doc],
-    groups: Mapping[str, Doc],
-    active: Iterable[Doc],
+    siblings: admission.Siblings,
     robin: int,
-    matches: Callable[[str, Doc], bool],
+    matches: Matches | None,
 ) -> Prospect:
-    """`known` are all servers, online or not; `active` the jobs of the book."""
-    load: dict[str, float] = {}
-    busy: dict[str, int] = {}
-    running = queued = 0
-    for one in active:
-        if server := str(one.get("server") or ""):
-            busy[server] = busy.get(server, 0) + 1
-            load[server] = load.get(server, 0.0) + limits.weight(one)
-        if one.get("event") == job["event"]:
-            running += one.get("state") in admission.RUNNING_STATES
-            queued += one.get("state") == "queued"
-    fleet = Fleet(online, groups, load, busy)
+    """`fleet` is what is online, `known` are all servers."""
     # Always the first of equals: what is explained must not change from call to call.
     placement = place(job, fleet, robin=robin, matches=matches, choice=lambda servers: servers[0])
-    targets = job.get("targets") or ()
-    refused = {one.server: one for one in placement.refused}
-    everywhere = Fleet(known, groups, {}, {})
-    for server in expand_targets(targets, everywhere):
-        if server not in online:
+    everywhere = multiplex.wanted(job)
+    found = candidates_of(job, fleet, matches=matches, full=not everywhere)
+    candidates = tuple(found.servers)
+    refused = {one.server: one for one in found.refused}
+    for server in expand_targets(job.get("targets") or (), Fleet(known, fleet.groups, {}, {})):
+        if server not in fleet.servers:
             refused.setdefault(server, Refused(server, OFFLINE))
-    candidates = tuple(one for one in expand_targets(targets, fleet) if one not in refused)
-    siblings = admission.Siblings(running, queued)
+    runs_nowhere = job.get("type") == "workflow"
+    nowhere = not runs_nowhere and (not candidates if everywhere else placement.server is None)
     decision = admission.admit(job, siblings)
-    if isinstance(decision, admission.Start) and placement.server is None:
+    if isinstance(decision, admission.Start) and nowhere:
         decision = admission.enqueue(job, siblings, placement.problem, retry_ok=True)
     outcome, reason = "start", ""
     if isinstance(decision, admission.Queue):
-        outcome, reason = "queue", placement.problem or "All slots of the event are taken."
+        outcome, reason = "queue", (placement.problem if nowhere else "") or _TAKEN
     elif isinstance(decision, admission.Abort):
         outcome, reason = "refuse", decision.reason
-    algo = str(job.get("algo") or "random")
+    algo = str(job.get("algo") or algorithms.DEFAULT)
+    compare = algorithms.compared(algo, fleet.monitors)
     return Prospect(
-        placement.server,
+        None if everywhere else placement.server,
         algo,
-        placement.problem,
+        placement.problem if nowhere else "",
         candidates,
         tuple(refused.values()),
         outcome,
         reason,
-        running,
-        queued,
+        siblings.running,
+        siblings.queued,
+        compare(candidates, fleet) if compare else {},
+        found.warning,
     )

@@ -1,10 +1,13 @@
 """explain_event and get_upcoming_jobs: the schedule's own rules, asked ahead of time."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from conductor.definitions import writer
+from conductor.jobs.ports import Ports as JobPorts
+from conductor.monitoring.loads import Loads
 from conductor.signals import SYSTEM
 from shared import clock
 from tests.integration.jobs.house import House
@@ -100,6 +103,62 @@ async def test_it_says_which_server_a_run_would_get_and_why_not_the_others(house
         limited = await desk.api_key(groups=["other"])
         status, answer = await desk.call("explain_event", id=event["id"], key=limited)
         assert (status, answer["code"]) == (403, "access")
+
+
+class _Alerts:
+    def limiting(self, server_id: str) -> Sequence[str]:
+        return ["High load"] if server_id == "s2" else ()
+
+
+async def test_it_knows_what_placement_knows_alerts_readings_and_monitors(house: House) -> None:
+    loads = Loads()
+    for server, load in (("s1", 3.0), ("s2", 1.0), ("s3", 2.0)):
+        house.satellites.join(server)
+        loads.sampled({"id": server}, {"data": {"monitors": {"load_avg": load}, "deltas": {}}}, NOON)
+    house.job_ports = JobPorts(load=loads, alerts=_Alerts())
+    event = await house.event(triggers=[EVERY_MINUTE], algo="monitor:load_avg")
+    async with opened(house) as desk:
+        launch = (await explained(desk, event))["launch"]
+        assert (launch["outcome"], launch["server"]["id"]) == ("start", "s3")
+        assert [(one["id"], one["value"], one["sampled"]) for one in launch["candidates"]] == [
+            ("s1", 3.0, NOON), ("s3", 2.0, NOON),
+        ]  # fmt: skip
+        assert [(one["id"], one["reason"]) for one in launch["refused"]] == [
+            ("s2", "The server has an active alert that keeps jobs away: High load."),
+        ]  # fmt: skip
+        job_id = await desk.work.term.launch(event)
+        assert (await desk.work.term.launched(job_id)).server == "s3", "explained is what happens"
+
+
+async def test_it_says_which_limit_would_refuse_or_delay_a_run(house: House) -> None:
+    day = {"type": "day", "enabled": True, "condition": "start", "amount": 1}
+    event = await house.event(triggers=[EVERY_MINUTE], limits=[day])
+    house.settings.max_jobs_per_min = 1
+    async with opened(house) as desk:
+        assert (await explained(desk, event))["launch"]["delay"] == 0
+        await desk.work.term.launched(await desk.work.term.launch(event))
+        launch = (await explained(desk, event))["launch"]
+        assert launch["outcome"] == "refuse"
+        assert "start" in launch["reason"], launch["reason"]
+        free = await house.event(triggers=[EVERY_MINUTE])
+        assert 0 < (await explained(desk, free))["launch"]["delay"] <= 60
+
+
+async def test_a_workflow_needs_no_server_and_a_multiplex_event_has_one_on_each(house: House) -> None:
+    house.satellites.join("s2", maxJobs=1)
+    everywhere = await house.event(triggers=[EVERY_MINUTE], algo="multiplex")
+    single = await house.event()
+    node = {"id": "n1", "type": "event", "data": {"event": single["id"]}, "x": 0, "y": 0}
+    start = {"id": "t1", "type": "trigger", "x": 0, "y": 0}
+    graph = {"nodes": [start, node], "connections": [{"id": "c1", "source": "t1", "dest": "n1"}]}
+    trigger = {**EVERY_MINUTE, "id": "t1"}
+    flow = await house.event(type="workflow", plugin="", targets=[], triggers=[trigger], workflow=graph)
+    async with opened(house) as desk:
+        launch = (await explained(desk, flow))["launch"]
+        assert (launch["outcome"], launch["reason"], launch["server"]) == ("start", "", None)
+        launch = (await explained(desk, everywhere))["launch"]
+        assert (launch["outcome"], launch["server"]) == ("start", None)
+        assert {one["id"] for one in launch["candidates"]} == {"s1", "s2"}
 
 
 @pytest.mark.parametrize(
