@@ -1,5 +1,6 @@
 """Identifiers and secrets. Shapes follow the contract, api/README.md §10.8 and access.md §1."""
 
+import hashlib
 import random
 import secrets
 import string
@@ -41,6 +42,14 @@ def short_id(prefix: str) -> str:
     head = f"{prefix}{base36(moment)}{base36(count).rjust(2, '0')}"
     length = _SHORT_ID_LENGTH - len(head)
     return head + base36(_distinct.randrange(36**length)).rjust(length, "0")
+
+
+def keyed_id(prefix: str, key: str, moment: float) -> str:
+    """As `short_id`, the same for the same key and moment (Unix time): what is made again is known by it."""
+    head = f"{prefix}{base36(int(moment * 1000))}"
+    length = _SHORT_ID_LENGTH - len(head)
+    number = int.from_bytes(hashlib.sha256(key.encode()).digest(), "big") % 36**length
+    return head + base36(number).rjust(length, "0")
 
 
 def story_id() -> str:

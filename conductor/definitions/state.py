@@ -126,6 +126,16 @@ class GlobalState:
         await self._records.write(self.deletion(key))
         self.forget(key)
 
+    async def delete_many(self, keys: Sequence[str]) -> None:
+        """As `delete`, of several paths in one transaction. Raises Unavailable; nothing is removed then."""
+        if keys:
+            await unbroken(self._delete_many(keys))
+
+    async def _delete_many(self, keys: Sequence[str]) -> None:
+        await self._records.write(*(self.deletion(key) for key in keys))
+        for key in keys:
+            self.forget(key)
+
     def staged(self, key: str, changes: Mapping[str, Any]) -> Write:
         """A write of `changes` for somebody else's transaction, then `apply` or `withdraw` with it.
 

@@ -80,12 +80,17 @@ class IndexedTable:
         return len(fresh)
 
     async def change(
-        self, id: str, change: Callable[[bytes], tuple[Json, Mapping[str, Any]] | None], *also: Write
+        self,
+        id: str,
+        change: Callable[[bytes], tuple[Json, Mapping[str, Any]] | None],
+        *also: Write,
+        then: Callable[[], Sequence[Write]] = tuple,
     ) -> bool:
         """Replace a row by what `change` makes of its witness: row and record, or None to leave it.
 
-        `change` is called again when somebody else changed the row meanwhile. False if there is no such row
-        or `change` did not want one.
+        `change` is called again when somebody else changed the row meanwhile, and after each of its calls
+        `then`, for what else goes into the transaction. False if there is no such row or `change` did not
+        want one.
         """
 
         def writes(old: bytes) -> list[Write] | None:
@@ -100,6 +105,7 @@ class IndexedTable:
                 *self._forget_words(id, gone),
                 Write(_INSERT_TERMS, term_rows(self.index, id, record)),
                 *also,
+                *then(),
             ]
 
         return await self._exchange(id, writes)

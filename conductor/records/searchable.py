@@ -21,6 +21,10 @@ Json = dict[str, Any]
 __all__ = ["Restriction", "SearchPage", "SearchableDocuments", "Summary"]
 
 
+def _nothing(doc: Mapping[str, Any]) -> Sequence[Write]:
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class Summary:
     """The distinct words of one field (contract search.md §5)."""
@@ -64,11 +68,17 @@ class SearchableDocuments:
             pass  # somebody deleted and added it between the two
 
     async def change(
-        self, id: str, change: Callable[[Json], Mapping[str, Any] | None], *also: Write, **columns: Any
+        self,
+        id: str,
+        change: Callable[[Json], Mapping[str, Any] | None],
+        *also: Write,
+        then: Callable[[Mapping[str, Any]], Sequence[Write]] = _nothing,
+        **columns: Any,
     ) -> Json | None:
         """Store what `change` makes of the document with this ID, and return it.
 
-        `also` is written in the same transaction, if it was stored.
+        `also`, and what `then` makes of the new document, are written in the same transaction, if it was
+        stored.
 
         `change` gets a copy of its own, and is called again when somebody else was faster, so that nobody's
         change is lost. None, and nothing stored, if there is no document or `change` returned None.
@@ -83,7 +93,8 @@ class SearchableDocuments:
             made.append(new)
             return self._row(id, new, columns), new
 
-        return dict(made[0]) if await self._table.change(id, changed, *also) else None
+        stored = await self._table.change(id, changed, *also, then=lambda: then(made[0]))
+        return dict(made[0]) if stored else None
 
     async def delete(self, id: str, *also: Write) -> bool:
         """False if there is none."""

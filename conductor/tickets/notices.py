@@ -1,8 +1,8 @@
 """Mails about tickets: at once for new ones, gathered for changes, daily for overdue ones.
 
-What is to be mailed, and when, is in the global state before a call is answered, so that a restart or a new
-primary mails it too. It leaves the state when the mail has been taken; a mail sent twice because somebody
-died in between carries the same Message-ID twice.
+What is to be mailed, and when, is stored in the transaction of the change that it tells of, and leaves when the
+mail has been taken: whoever dies in between, the next primary mails it. What may go out twice that way is the same
+mail with the same Message-ID, and the log says so.
 """
 
 import asyncio
@@ -12,23 +12,20 @@ from typing import Any
 import msgspec
 import structlog
 
-from conductor.definitions.json_values import Json, is_number
 from conductor.definitions.state import GlobalState
 from conductor.errors import Deposed, Refusal, Unavailable
 from conductor.outbound.daily import local_day, local_time
 from conductor.settings import Settings
-from conductor.tickets.changes import DRAFT, collapsed
-from conductor.tickets.ports import Letters, People
+from conductor.tickets.changes import DRAFT
+from conductor.tickets.ports import Intent, Letters, People
 from conductor.tickets.shelf import Shelf
+from conductor.tickets.waiting import CHANGED, FRESH, Mail, mails
 from conductor.tickets.wording import Title, mail_data
+from shared import faults, ids
 from shared.clock import now
 
-FRESH = "ticket_mail_new"
-CHANGED = "ticket_mail"
-"""Paths of the global state: below them one document for each ticket that is to be mailed."""
 OVERDUE = "ticket_overdue"
 _MOST_OVERDUE = 1_000
-_MOST_ENTRIES = 200
 _TRIES = 8
 _AGAIN_SECONDS = 60.0
 """After a mail that was not taken; doubled each time."""
@@ -55,35 +52,30 @@ class Notices:
         self._title = title
         self._stir = asyncio.Event()
 
-    async def created(self, ticket: Mapping[str, Any], by: str, /) -> None:
-        """Have a new ticket mailed; drafts are not. Raises Unavailable."""
-        if self._mailed(ticket):
-            await self._state.merge(f"{FRESH}/{ticket['id']}", {"due": now(), "by": by, "tries": 0})
-            self._stir.set()
+    def created(self, ticket: Mapping[str, Any], by: str, /) -> Sequence[Intent]:
+        """Have a new ticket mailed; drafts are not."""
+        if not self._mailed(ticket):
+            return ()
+        return (Intent(f"{FRESH}/{ticket['id']}", {"due": now(), "by": by, "tries": 0}),)
 
-    async def changed(
+    def changed(
         self, ticket: Mapping[str, Any], entries: Sequence[Mapping[str, Any]], by: str, /
-    ) -> None:
-        """Have changes mailed when nothing more has come for a while. Raises Unavailable."""
+    ) -> Sequence[Intent]:
+        """Have changes mailed when nothing more has come for a while."""
         if not self._mailed(ticket) or not entries:
-            return
+            return ()
+        due = now() + self._settings.tickets.email_debounce_sec
+        doc = {"due": due, "by": by, "tries": 0, "entries": [dict(entry) for entry in entries]}
+        return (Intent(f"{CHANGED}/{ticket['id']}/{ids.short_id('c')}", doc),)
 
-        def gathered(stored: Json) -> Json:
-            known = [*stored.get("entries", ()), *map(dict, entries)]
-            return {
-                "due": now() + self._settings.tickets.email_debounce_sec,
-                "entries": collapsed(known)[-_MOST_ENTRIES:],
-                "tries": 0,
-            }
-
-        await self._state.revise(f"{CHANGED}/{ticket['id']}", gathered)
+    def stir(self) -> None:
         self._stir.set()
 
     async def deleted(self, ticket_id: str, /) -> None:
         """Nothing of this ticket is mailed any more. Raises Unavailable."""
-        for path in (f"{FRESH}/{ticket_id}", f"{CHANGED}/{ticket_id}"):
-            if self._state.get(path):
-                await self._state.delete(path)
+        await self._state.delete_many(
+            [path for mail in self._waiting() if mail.ticket_id == ticket_id for path in mail.paths]
+        )
 
     async def run(self) -> None:
         """Mail until cancelled; for the primary alone."""
@@ -108,13 +100,10 @@ class Notices:
 
     async def mail_due(self) -> int:
         """Send what is due by now; returns how many mails were due. Raises Unavailable."""
-        moment, sent = now(), 0
-        for prefix in (FRESH, CHANGED):
-            for ticket_id, waiting in self._state.under(prefix).items():
-                if _due(waiting) <= moment:
-                    await self._mail(prefix, ticket_id, waiting)
-                    sent += 1
-        return sent
+        due = [mail for mail in self._waiting() if mail.due <= now()]
+        for mail in due:
+            await self._mail(mail)
+        return len(due)
 
     async def remind_overdue(self) -> None:
         """Mail the assignees of each overdue ticket. Raises Unavailable, SearchError."""
@@ -147,49 +136,31 @@ class Notices:
             log.warning("overdue tickets were not found", reason=refusal.description)
         await self._state.merge(OVERDUE, {"day": today})
 
-    async def _mail(self, prefix: str, ticket_id: str, waiting: Json) -> None:
-        path = f"{prefix}/{ticket_id}"
-        ticket = await self._shelf.get(ticket_id)
-        if ticket is None or not self._mailed(ticket):
-            await self._state.delete(path)
-            return
-        entries = waiting.get("entries") or ()
-        authors = {str(entry.get("username")) for entry in entries} or {str(waiting.get("by"))}
-        to = self._recipients(ticket, authors)
-        if to:
-            data = mail_data(ticket, self._settings, self._title, entries)
-            template = "ticket_new" if prefix == FRESH else "ticket_updated"
-            word = f"{ticket_id}.{template}.{int(_due(waiting) * 1000)}"
-            delivery = await self._letters.send_template(template, data, to=to, message_id=word)
-            if not delivery.ok and await self._put_off(path, waiting, delivery.description):
+    async def _mail(self, mail: Mail) -> None:
+        ticket = await self._shelf.get(mail.ticket_id)
+        to = self._recipients(ticket, mail.authors) if ticket is not None and self._mailed(ticket) else []
+        if ticket is not None and to:
+            if mail.begun:
+                log.warning("ticket mail is sent again: its conductor ended meanwhile", message=mail.word)
+            await self._state.merge_many({path: {"mail": mail.word, "begun": True} for path in mail.paths})
+            data = mail_data(ticket, self._settings, self._title, mail.entries)
+            delivery = await self._letters.send_template(mail.template, data, to=to, message_id=mail.word)
+            faults.reach("conductor.ticket_mailed")
+            if not delivery.ok and await self._put_off(mail, delivery.description):
                 return
-        await self._settle(path, waiting)
+        await self._state.delete_many(mail.paths)
 
-    async def _settle(self, path: str, mailed: Json) -> None:
-        """What was mailed leaves; what has come meanwhile stays."""
-        count = len(mailed.get("entries") or ())
-        current = self._state.latest(path)
-        rest = [entry for entry in current.get("entries", ()) if entry not in (mailed.get("entries") or ())]
-        if count and rest:
-            await self._state.revise(
-                path,
-                lambda stored: {
-                    "entries": [one for one in stored.get("entries", ()) if one not in mailed["entries"]]
-                },
-            )
-        else:
-            await self._state.delete(path)
-
-    async def _put_off(self, path: str, waiting: Json, reason: str) -> bool:
+    async def _put_off(self, mail: Mail, reason: str) -> bool:
         """Try again later; False when that has been done often enough."""
-        tries = int(waiting.get("tries", 0)) + 1
-        log.warning("ticket mail was not taken", state=path, tries=tries, reason=reason)
+        tries = mail.tries + 1
+        log.warning("ticket mail was not taken", message=mail.word, tries=tries, reason=reason)
         if tries >= _TRIES:
             return False
-        await self._state.merge(path, {"tries": tries, "due": now() + _AGAIN_SECONDS * 2 ** (tries - 1)})
+        later = {"tries": tries, "due": now() + _AGAIN_SECONDS * 2 ** (tries - 1), "begun": False}
+        await self._state.merge_many(dict.fromkeys(mail.paths, later))
         return True
 
-    def _recipients(self, ticket: Mapping[str, Any], authors: set[str]) -> list[str]:
+    def _recipients(self, ticket: Mapping[str, Any], authors: frozenset[str]) -> list[str]:
         """Assignees and cc, but nobody of his own doing alone; and whoever is to be notified in any case."""
         users = [*(ticket.get("assignees") or ()), *(ticket.get("cc") or ())]
         told = [user for user in dict.fromkeys(users) if authors != {user}]
@@ -206,13 +177,10 @@ class Notices:
     def _mailed(self, ticket: Mapping[str, Any]) -> bool:
         return self._settings.tickets.email_enabled and ticket.get("status") != DRAFT
 
+    def _waiting(self) -> list[Mail]:
+        return mails(self._state.under(FRESH), self._state.under(CHANGED))
+
     def _pause(self) -> float:
         """Seconds until something may be due; wall clocks step, so that it is looked at now and then anyway."""
-        waiting = [*self._state.under(FRESH).values(), *self._state.under(CHANGED).values()]
-        nearest = min((_due(one) for one in waiting), default=now() + _LOOK_SECONDS)
+        nearest = min((mail.due for mail in self._waiting()), default=now() + _LOOK_SECONDS)
         return min(max(nearest - now(), 0.05), _LOOK_SECONDS)
-
-
-def _due(waiting: Mapping[str, Any]) -> float:
-    due = waiting.get("due")
-    return float(due) if is_number(due) else 0.0

@@ -1,7 +1,7 @@
 """What tickets need of other parts."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from conductor.outbound.delivery import Delivery
 
@@ -43,13 +43,25 @@ class Bonds(Protocol):
         """Take the ticket out of every list."""
 
 
+class Intent(NamedTuple):
+    """What is to be mailed: a document of the global state, stored with the change that it tells of."""
+
+    path: str
+    doc: Mapping[str, Any]
+
+
 class Notified(Protocol):
-    """Who mails."""
+    """Who mails what is in the global state."""
 
-    async def created(self, ticket: Mapping[str, Any], by: str, /) -> None: ...
+    def created(self, ticket: Mapping[str, Any], by: str, /) -> Sequence[Intent]:
+        """What a new ticket has to tell."""
 
-    async def changed(
+    def changed(
         self, ticket: Mapping[str, Any], entries: Sequence[Mapping[str, Any]], by: str, /
-    ) -> None: ...
+    ) -> Sequence[Intent]:
+        """What these entries of its history have to tell."""
+
+    def stir(self) -> None:
+        """Something is to be mailed: its intent is stored."""
 
     async def deleted(self, ticket_id: str, /) -> None: ...

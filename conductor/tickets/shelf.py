@@ -9,11 +9,14 @@ from sqlalchemy.exc import IntegrityError
 
 from conductor.definitions.json_values import Json
 from conductor.definitions.state import GlobalState
+from conductor.definitions.unbroken import unbroken
 from conductor.errors import Refusal, Unavailable
 from conductor.records.searchable import SearchableDocuments
-from conductor.records.store import Records
+from conductor.records.store import Records, Write
 from conductor.records.tables import tickets as table
 from conductor.tickets.fields import TICKET
+from conductor.tickets.ports import Intent
+from shared import faults
 
 STATE = "tickets"
 """The path of the global state that holds `next_ticket_num`."""
@@ -21,6 +24,13 @@ _TRIES = 20
 
 _GREATEST = sa.select(sa.func.max(table.c.num))
 _BY_NUM = sa.select(table.c.doc).where(table.c.num == sa.bindparam("wanted"))
+
+
+Intents = Callable[[Mapping[str, Any]], Sequence[Intent]]
+
+
+def _nothing(ticket: Mapping[str, Any]) -> Sequence[Intent]:
+    return ()
 
 
 class Shelf:
@@ -44,8 +54,10 @@ class Shelf:
         )
         return None if encoded is None else msgspec.json.decode(encoded, type=Json)
 
-    async def add(self, ticket: Json) -> Json:
+    async def add(self, ticket: Json, intents: Intents = _nothing) -> Json:
         """Number and store a new ticket; returns it. Raises Refusal `ticket` for a known ID, Unavailable.
+
+        What `intents` makes of it is stored with it, or not at all.
 
         The counter is stored before the ticket: whoever dies in between leaves a gap, never a number twice.
         The table's own constraint catches what came by other ways, an import for example.
@@ -54,7 +66,7 @@ class Shelf:
         for _ in range(_TRIES):
             numbered = {**ticket, "num": await self._number(least)}
             try:
-                added = await self.documents.add(ticket["id"], numbered)
+                added = await self._adding(numbered, intents)
             except Unavailable as refusal:
                 if not isinstance(refusal.__cause__, IntegrityError):
                     raise
@@ -66,12 +78,44 @@ class Shelf:
             return numbered
         raise Unavailable("No free ticket number was found")
 
-    async def change(self, id: str, change: Callable[[Json], Mapping[str, Any]]) -> Json:
-        """Store what `change` makes of the ticket; nobody's change is lost. Raises Refusal `ticket`."""
-        changed = await self.documents.change(id, change)
+    async def change(
+        self, id: str, change: Callable[[Json], Mapping[str, Any]], intents: Intents = _nothing
+    ) -> Json:
+        """Store what `change` makes of the ticket; nobody's change is lost. Raises Refusal `ticket`.
+
+        What `intents` makes of the changed ticket is stored with it, or not at all.
+        """
+        staging = _Staging(self._state, intents)
+        changed: Json | None = None
+
+        async def changing() -> None:
+            nonlocal changed
+            try:
+                changed = await self.documents.change(id, change, then=staging.writes)
+            finally:
+                staging.end(stored=changed is not None)
+
+        await unbroken(changing())
         if changed is None:
             raise Refusal(TICKET, f"Ticket not found: {id}")
+        faults.reach("conductor.ticket_stored")
         return changed
+
+    async def _adding(self, ticket: Json, intents: Intents) -> bool:
+        staging = _Staging(self._state, intents)
+        added = False
+
+        async def adding() -> None:
+            nonlocal added
+            try:
+                added = await self.documents.add(ticket["id"], ticket, *staging.writes(ticket))
+            finally:
+                staging.end(stored=added)
+
+        await unbroken(adding())
+        if added:
+            faults.reach("conductor.ticket_stored")
+        return added
 
     async def _number(self, least: int) -> int:
         number = 0
@@ -83,3 +127,26 @@ class Shelf:
 
         await self._state.revise(STATE, advanced)
         return number
+
+
+class _Staging:
+    """Intents on their way into a ticket's transaction, each below a path of its own."""
+
+    def __init__(self, state: GlobalState, intents: Intents) -> None:
+        self._state = state
+        self._intents = intents
+        self._staged: Sequence[Intent] = ()
+
+    def writes(self, ticket: Mapping[str, Any]) -> Sequence[Write]:
+        """For this version of the ticket; those of one that was not stored are dropped."""
+        self.end(stored=False)
+        self._staged = self._intents(ticket)
+        return [self._state.staged(path, doc) for path, doc in self._staged]
+
+    def end(self, *, stored: bool) -> None:
+        for path, doc in self._staged:
+            if stored:
+                self._state.apply(path, doc)
+            else:
+                self._state.withdraw(path)
+        self._staged = ()

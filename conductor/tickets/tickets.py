@@ -76,13 +76,20 @@ class Tickets:
         alert_id: str = "",
         correlation_id: str = "",
         caused_by: str = "",
+        id: str = "",
     ) -> Json:
         """Store a new ticket by `username`, with its files; returns it with its number.
 
+        Under an `id` that the house itself has chosen it is made once, whoever asks again: then the one that
+        is there is the answer.
+
         Raises Refusal: `ticket`, `file`, or `api` for ID and subject; nothing is stored then.
         """
+        if id and (made := await self.shelf.get(id)) is not None:
+            await self._bind(id, job_id, alert_id)
+            return made
         moment = int(now())
-        ticket_id = fields.check_id(doc["id"]) if doc.get("id") else ids.short_id("t")
+        ticket_id = id or (fields.check_id(doc["id"]) if doc.get("id") else ids.short_id("t"))
         sent = fields.chosen(doc)
         if "subject" not in sent:
             raise BadParameter("Missing parameter: subject")
@@ -108,14 +115,13 @@ class Tickets:
         if alert_id:
             ticket["alerts"] = [alert_id]
         try:
-            ticket = await self.shelf.add(ticket)
+            ticket = await self.shelf.add(ticket, lambda new: self._notices.created(new, username))
         except BaseException:
             await self.attachments.discard(ticket["files"])
             raise
+        self._notices.stir()
         self._announce("create", ticket, actor, correlation_id=correlation_id, caused_by=caused_by)
-        await self._notify(self._notices.created(ticket, username))
-        if job_id or alert_id:
-            await self._notify(self._bonds.bind(ticket_id, job_id=job_id, alert_id=alert_id))
+        await self._bind(ticket_id, job_id, alert_id)
         return ticket
 
     async def update(
@@ -149,11 +155,10 @@ class Tickets:
             fields.check_size(new)
             return new
 
-        ticket = await self.shelf.change(ticket_id, changed)
+        ticket = await self._change(ticket_id, changed, entries, username)
         if closing:
             self._closed()
         self._announce("update", ticket, actor, changes=entries)
-        await self._tell(ticket, entries, username)
         return ticket
 
     async def add_change(
@@ -175,9 +180,8 @@ class Tickets:
             fields.check_size(new)
             return new
 
-        ticket = await self.shelf.change(ticket_id, changed)
+        ticket = await self._change(ticket_id, changed, [entry], username)
         self._announce("add_change", ticket, actor, changes=[entry])
-        await self._tell(ticket, [entry], username)
         return ticket
 
     async def update_change(
@@ -220,9 +224,8 @@ class Tickets:
             fields.check_size(new)
             return new
 
-        ticket = await self.shelf.change(ticket_id, changed)
+        ticket = await self._change(ticket_id, changed, trace, username)
         self._announce("update_change", ticket, actor, changes=[dict(edited)])
-        await self._tell(ticket, trace, username)
         return ticket
 
     async def delete(
@@ -303,6 +306,10 @@ class Tickets:
         await self.attachments.discard(ticket.get("files") or ())
         await self._bonds.forget(ticket["id"])
 
+    async def _bind(self, ticket_id: str, job_id: str, alert_id: str) -> None:
+        if job_id or alert_id:
+            await self._notify(self._bonds.bind(ticket_id, job_id=job_id, alert_id=alert_id))
+
     async def _check_server(self, sent: Mapping[str, Any], stored: Mapping[str, Any]) -> None:
         server = sent.get("server")
         if not isinstance(server, str) or not server or server == stored.get("server"):
@@ -310,9 +317,15 @@ class Tickets:
         if not await self._server_exists(server):
             raise Refusal(TICKET, f"Unknown server: {server[:80]}")
 
-    async def _tell(self, ticket: Json, entries: Sequence[Json], username: str) -> None:
-        if entries:
-            await self._notify(self._notices.changed(ticket, entries, username))
+    async def _change(
+        self, ticket_id: str, change: Callable[[Json], Json], entries: Sequence[Json], username: str
+    ) -> Json:
+        """Store a change with what is to be mailed of it: the `entries` that `change` has made."""
+        ticket = await self.shelf.change(
+            ticket_id, change, lambda new: self._notices.changed(new, entries, username)
+        )
+        self._notices.stir()
+        return ticket
 
     async def _notify(self, telling: Coroutine[Any, Any, None]) -> None:
         """What follows a change that is stored: its failure does not undo the change, nor deny it."""

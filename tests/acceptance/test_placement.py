@@ -1,4 +1,4 @@
-"""Placement by what satellites measure: over the wire, through run_event, and as explain_event tells it (jobs.md §7)."""
+"""Placement by what satellites measure: over the wire, through run_event, as explain_event tells it (jobs.md §7)."""
 
 import asyncio
 import time

@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
-from conductor.records.store import Records
+from conductor.errors import Refusal, Unavailable
+from conductor.records.store import Records, Write
 from conductor.settings import Settings
 from conductor.signals import SYSTEM
 from conductor.tickets import notices
+from conductor.tickets.waiting import CHANGED, FRESH
 from tests.integration.tickets.desk import Desk, opened
 from tests.processes import eventually
 
@@ -33,6 +35,10 @@ async def update(desk: Desk, id: str, username: str, **doc: Any) -> dict[str, An
 
 def sent(desk: Desk) -> list[tuple[str, list[str]]]:
     return [(template, sorted(to)) for template, to, _, _ in desk.post.mails]
+
+
+def waiting_in(desk: Desk) -> dict[str, Any]:
+    return desk.definitions.state.under(FRESH) | desk.definitions.state.under(CHANGED)
 
 
 async def test_a_new_ticket_is_mailed_to_those_concerned(desk: Desk) -> None:
@@ -93,7 +99,7 @@ async def test_tickets_yaml_pending_mails_survive_a_restart(
     await asyncio.gather(task, return_exceptions=True)
     assert [template for template, _ in sent(again)] == ["ticket_new", "ticket_updated"]
     assert desk.post.mails == []
-    assert again.definitions.state.under(notices.CHANGED) == {}
+    assert again.definitions.state.under(CHANGED) == {}
     third = await opened(records, settings, tmp_path)
     assert await third.notices.mail_due() == 0
 
@@ -118,14 +124,87 @@ async def test_actions_3_a_mail_that_is_not_taken_is_tried_later_and_in_the_end_
     ticket = await made(desk, notify=["x@example.org"])
     desk.post.away = True
     await desk.notices.mail_due()
-    waiting = desk.definitions.state.get(f"{notices.FRESH}/{ticket['id']}")
+    waiting = desk.definitions.state.get(f"{FRESH}/{ticket['id']}")
     assert waiting["tries"] == 1
     assert waiting["due"] > time.time() + 50
     monkeypatch.setattr(notices, "_AGAIN_SECONDS", 0.0)
-    await desk.definitions.state.merge(f"{notices.FRESH}/{ticket['id']}", {"due": 0})
+    await desk.definitions.state.merge(f"{FRESH}/{ticket['id']}", {"due": 0})
     for _ in range(7):
         assert await desk.notices.mail_due() == 1
-    assert desk.definitions.state.under(notices.FRESH) == {}
+    assert desk.definitions.state.under(FRESH) == {}
+
+
+async def test_better_the_intent_of_a_mail_is_stored_with_the_change_or_not_at_all(
+    desk: Desk, records: Records, settings: Settings, tmp_path: Path
+) -> None:
+    """Between a change and its mail nobody can die: they are one transaction."""
+    written: list[int] = []
+    original = records.write_if
+
+    async def counted(first: Write, *then: Write, **more: Any) -> bool:
+        found = await original(first, *then, **more)
+        again = await opened(
+            records, settings, tmp_path
+        )  # what a primary would find that came at this moment
+        written.append(len(waiting_in(again)))
+        return found
+
+    records.write_if = counted  # type: ignore[method-assign]
+    ticket = await made(desk, notify=["x@example.org"])
+    await update(desk, ticket["id"], "bob", subject="Other")
+    assert written == [1, 2]
+    with pytest.raises(Refusal):
+        await update(desk, ticket["id"], "bob", subject="Never", revision=1)
+
+    async def lost(*_: Any, **more: Any) -> bool:
+        raise Unavailable("away")
+
+    records.write_if = lost  # type: ignore[method-assign]
+    with pytest.raises(Unavailable):
+        await update(desk, ticket["id"], "bob", subject="Never")
+    with pytest.raises(Unavailable):
+        await made(desk, notify=["x@example.org"])
+    records.write_if = original  # type: ignore[method-assign]
+    assert len(waiting_in(desk)) == 2
+    assert await desk.notices.mail_due() == 2
+    assert "Never" not in desk.post.mails[1][2]["changes"]
+
+
+async def test_better_a_mail_that_goes_out_twice_is_the_same_mail(
+    desk: Desk, records: Records, settings: Settings, tmp_path: Path
+) -> None:
+    ticket = await made(desk, notify=["x@example.org"])
+    await desk.notices.mail_due()
+    await update(desk, ticket["id"], "bob", subject="One")
+
+    async def dies(*arguments: Any, **more: Any) -> Any:
+        await original(*arguments, **more)
+        raise asyncio.CancelledError
+
+    original, desk.post.send_template = desk.post.send_template, dies  # type: ignore[method-assign]
+    with pytest.raises(asyncio.CancelledError):
+        await desk.notices.mail_due()
+    again = await opened(records, settings, tmp_path)
+    await update(again, ticket["id"], "bob", subject="Two")
+    assert await again.notices.mail_due() == 2
+    first = desk.post.mails[1]
+    repeated, fresh = again.post.mails
+    assert (repeated[0], repeated[1], repeated[3]) == (first[0], first[1], first[3])
+    assert repeated[2]["changes"] == first[2]["changes"]
+    assert "Two" in fresh[2]["changes"]
+    assert fresh[3] != first[3], "another mail, another Message-ID"
+    assert waiting_in(again) == {}
+
+
+async def test_mails_that_an_earlier_version_left_are_sent(desk: Desk) -> None:
+    ticket = await made(desk, assignees=["cat"])
+    await desk.notices.mail_due()
+    entries = [{"type": "change", "username": "bob", "date": 1, "key": "subject", "value": "Old"}]
+    left = {"due": 0, "tries": 0, "entries": entries}
+    await desk.definitions.state.merge(f"{CHANGED}/{ticket['id']}", left)
+    assert await desk.notices.mail_due() == 1
+    assert "Old" in desk.post.mails[1][2]["changes"]
+    assert waiting_in(desk) == {}
 
 
 async def test_what_comes_while_a_mail_is_on_its_way_is_mailed_next(desk: Desk) -> None:
