@@ -6,6 +6,7 @@ from conductor.monitoring.alerts.active import ActiveAlerts
 from conductor.monitoring.alerts.alerting import Alerting
 from conductor.monitoring.alerts.purge import Purge
 from conductor.monitoring.alerts.store import AlertStore
+from conductor.monitoring.loads import Loads
 from conductor.monitoring.quick import QuickMonitors
 from conductor.monitoring.samples import Samples
 from conductor.monitoring.snapshots import Snapshots
@@ -39,11 +40,12 @@ class Monitoring:
             self.snapshot_records, ground.roster, self.active_alerts, server_jobs, definitions, signals
         )
         self.watches = Watches(definitions.state, self.snapshots)
+        self.loads = Loads()
         self.samples = Samples(
             ground.records,
             definitions,
             QuickMonitors(settings.quick_monitors, settings.quick_max),
-            (self.alerting.sampled, self.watches.sampled),
+            (self.alerting.sampled, self.watches.sampled, self.loads.sampled),
         )
         self.alerting.samples = self.snapshots.samples = self.samples
         signals.subscribe("alerts", self.alerting.observe)

@@ -82,6 +82,7 @@ class Rooms:
             self.monitoring.watches.forget,
             self.monitoring.snapshots.forget,
             self.monitoring.samples.forget_all,
+            self.monitoring.loads.forget,
             self.ground.vault.forget,
             self.filing.buckets.forget,
         ):

@@ -152,6 +152,7 @@ class Primary:
             ground.signals,
             ground.data_dir,
             ports=JobPorts(
+                load=rooms.monitoring.loads,
                 alerts=rooms.monitoring.active_alerts,
                 actions=actions,
                 notices=actions,

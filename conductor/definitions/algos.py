@@ -27,10 +27,20 @@ ALGOS = frozenset(
 _MONITOR = re.compile(rf"{MONITOR_ALGO}[a-z0-9_]+")
 
 
-def check_algo(algo: Any, prefix: str = "Malformed event parameter") -> None:
-    """Raise BadParameter unless `algo` is one that a job can be placed by; a monitor need not exist."""
-    if not isinstance(algo, str) or (algo not in ALGOS and not _MONITOR.fullmatch(algo)):
+def check_algo(algo: Any, library: Library, prefix: str = "Malformed event parameter") -> None:
+    """Raise BadParameter unless `algo` is one that a job can be placed by.
+
+    The monitor of `monitor:ID` need not exist; a bare ID is an algorithm while there is such a monitor.
+    """
+    if not isinstance(algo, str) or not (
+        algo in ALGOS or _MONITOR.fullmatch(algo) or library.get("monitors", algo) is not None
+    ):
         raise BadParameter(f"{prefix}: algo (unknown: {shown(algo)})")
+
+
+def monitor_of(algo: Any) -> str:
+    """The ID of the monitor that an algorithm compares; empty for all others."""
+    return algo.removeprefix(MONITOR_ALGO) if isinstance(algo, str) and algo not in ALGOS else ""
 
 
 def check_monitor_of(algo: Any, library: Library) -> None:

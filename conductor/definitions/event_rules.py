@@ -64,7 +64,7 @@ def _check_general(event: Json, library: Library) -> Json | None:
         raise BadParameter("Malformed event parameter: enabled")
     algo = event.get("algo")
     if truthy(algo):
-        check_algo(algo)
+        check_algo(algo, library)
     if algo == "multiplex" and is_workflow(event):
         raise BadParameter("Malformed event parameter: algo (workflows have the multiplex controller)")
     notes = event.get("notes")

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from conductor.definitions.algos import check_monitor_of
+from conductor.definitions.algos import check_monitor_of, monitor_of
 from conductor.definitions.event_rules import (
     WORKFLOW,
     WORKFLOW_PLUGIN,
@@ -68,9 +68,12 @@ def _revise(stored: Json, changes: Json, context: Context) -> None:
     if "triggers" in changes:
         changes["triggers"] = with_field_defaults(changes["triggers"], merged.get("fields"))
     merged = {**stored, **changes}
-    check_event(_completed(merged), context.library)
-    if changes.get("algo") != stored.get("algo"):
-        check_monitor_of(changes.get("algo"), context.library)
+    checked = _completed(merged)
+    if merged.get("algo") != stored.get("algo"):
+        check_monitor_of(merged.get("algo"), context.library)
+    elif monitor_of(merged.get("algo")):  # it may be gone since; the event can be edited all the same
+        checked["algo"] = _DEFAULT_ALGO
+    check_event(checked, context.library)
     _lock_workflow(changes, stored, merged, context)
     if "triggers" in changes:
         changes["triggers"] = as_stored(changes["triggers"], stored["id"])

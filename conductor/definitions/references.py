@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from conductor.definitions.algos import MONITOR_ALGO
+from conductor.definitions.algos import monitor_of
 from conductor.definitions.json_values import Json
 from conductor.definitions.kind import Library
 from conductor.definitions.params import definitions_of
@@ -122,9 +122,8 @@ def _node(type_: Any, data: Json) -> Iterator[Mention]:
 
 
 def _algo(doc: Json) -> Iterator[Mention]:
-    algo = doc.get("algo")
-    if isinstance(algo, str) and algo.startswith(MONITOR_ALGO):
-        yield "monitors", algo.removeprefix(MONITOR_ALGO), "algo"
+    if monitor := monitor_of(doc.get("algo")):
+        yield "monitors", monitor, "algo"
 
 
 def _hook_job(doc: Json, key: str) -> Iterator[Mention]:

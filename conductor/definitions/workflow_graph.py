@@ -111,12 +111,12 @@ def _check_data(type_: str, data: Json, prefix: str, library: Library) -> None:
         event = _named(data, "event", "events", library)
         if event is None:
             raise BadParameter(f"{prefix}: Unknown Event ID: {shown(data.get('event'))}")
-        _check_run(data, event.get("fields"), f"{prefix}: Event", prefix)
+        _check_run(data, event.get("fields"), f"{prefix}: Event", prefix, library)
     elif type_ == "job":
         plugin = _named(data, "plugin", "plugins", library)
         if plugin is None:
             raise BadParameter(f"{prefix}: Unknown Plugin ID: {shown(data.get('plugin'))}")
-        _check_run(data, plugin.get("params"), f"{prefix}: Plugin", prefix)
+        _check_run(data, plugin.get("params"), f"{prefix}: Plugin", prefix, library)
     elif type_ == "controller":
         if not isinstance(data.get("controller"), str) or data["controller"] not in CONTROLLERS:
             raise BadParameter(f"{prefix}: Unknown controller: {shown(data.get('controller'))}")
@@ -151,7 +151,7 @@ def _named(data: Json, key: str, kind: str, library: Library) -> Json | None:
     return library.get(kind, id) if isinstance(id, str) else None
 
 
-def _check_run(data: Json, fields: Any, owner: str, prefix: str) -> None:
+def _check_run(data: Json, fields: Any, owner: str, prefix: str, library: Library) -> None:
     """What an event node and a job node have in common."""
     for key in _ARRAYS:
         values = data.get(key)
@@ -163,7 +163,7 @@ def _check_run(data: Json, fields: Any, owner: str, prefix: str) -> None:
         if data.get(key) is not None and not isinstance(data[key], str):
             raise BadParameter(f"{prefix}: Node data.{key} is not a string")
     if truthy(data.get("algo")):
-        check_algo(data["algo"], f"{prefix}: Node data")
+        check_algo(data["algo"], library, f"{prefix}: Node data")
     if data.get("algo") == "multiplex":
         raise BadParameter(f"{prefix}: Node algo cannot be multiplex; use the multiplex controller")
     check_values(_params_of(data, prefix), fields, owner)

@@ -21,12 +21,13 @@ IDLE: dict[str, Any] = {
 }
 
 
-async def measured(agent: Agent, data: dict[str, Any]) -> None:
-    """Send a minute sample, with enough of the minute left for what follows."""
+async def measured(admin: Client, agent: Agent, data: dict[str, Any]) -> None:
+    """Send a minute sample, with enough of the minute left for what follows, and return when it counts."""
     while time.time() % 60 > 50:
         await asyncio.sleep(0.1)
     await agent.send("monitor", {"version": "1.0", "date": time.time(), "server": agent.id, "data": data})
     await agent.settled()
+    assert (await admin.call("get_server", id=agent.id))["data"]["data"]["monitors"]
 
 
 async def run(admin: Client, algo: str, agents: tuple[Agent, Agent]) -> tuple[str, Any]:
@@ -61,7 +62,7 @@ async def test_better_10_the_least_of_a_monitor_a_load_or_a_memory_gets_the_job(
         both = (busy, idle)
         for agent, data in ((busy, BUSY), (idle, IDLE)):
             await agent.join()
-            await measured(agent, data)
+            await measured(admin, agent, data)
 
         server, foreseen = await run(admin, "monitor:load_avg", both)
         assert server == foreseen["server"]["id"] == idle.id

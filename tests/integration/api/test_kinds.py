@@ -224,8 +224,10 @@ async def test_algo_is_checked_on_save(served: Served) -> None:
     assert await refused(served, "create_event", EVENT | {"algo": "astrology"}) == (400, "api")
     assert await refused(served, "create_event", EVENT | {"algo": "monitor:nosuch"}) == (400, "api")
     await good(served, "create_event", EVENT | {"id": "e1", "algo": "monitor:load_avg"})
+    await good(served, "create_event", EVENT | {"id": "e2", "algo": "load_avg"})
     await good(served, "delete_monitor", {"id": "load_avg"})
     await good(served, "update_event", {"id": "e1", "title": "May still be edited"})
+    await good(served, "update_event", {"id": "e2", "title": "And so may this one"})
 
 
 async def test_changes_carry_the_story_they_belong_to(served: Served) -> None:

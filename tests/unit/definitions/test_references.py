@@ -23,6 +23,7 @@ def books(**more: Any) -> Books:
     made = Books()
     made.add("buckets", id="b1", title="B")
     made.add("events", id="e2", **{**EVENT, "actions": ACTIONS, "algo": "monitor:load_avg", "tags": ["flag"]})
+    made.add("events", id="e3", **{**EVENT, "algo": "load_avg"})
     made.add("events", id="w1", **WORKFLOW)
     made.add("channels", id="c1", title="C", web_hook="example_hook", run_event="e1")
     made.add("secrets", id="z1", title="Z", events=["e1", "e2"], web_hooks=["example_hook"], plugins=["act"])
@@ -43,7 +44,8 @@ def books(**more: Any) -> Books:
         ("buckets", "b1", {("events", "e2"): "actions"}),
         ("plugins", "act", {("events", "e2"): "actions", ("secrets", "z1"): "plugins"}),
         ("plugins", "plain", {("events", "w1"): "workflow"}),
-        ("monitors", "load_avg", {("alerts", "load_avg_high"): "monitor_id", ("events", "e2"): "algo"}),
+        ("monitors", "load_avg", {("alerts", "load_avg_high"): "monitor_id", ("events", "e2"): "algo",
+                                     ("events", "e3"): "algo"}),
         ("roles", "all", {("api_keys", "k1"): "roles"}),
         ("tags", "important", {}),
     ],
