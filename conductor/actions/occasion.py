@@ -11,6 +11,7 @@ from conductor.actions.result import Action, Result
 from conductor.actions.surroundings import Surroundings
 from conductor.actions.suspensions import Suspensions
 from conductor.live.book import ActiveJob
+from shared import ids
 
 Json = dict[str, Any]
 
@@ -37,6 +38,15 @@ class Occasion:
     alert: Alert | None = None
     before_completion: bool = field(default=True)
     """The job has not run yet, or runs still."""
+    again: bool = False
+    """It was under way when its conductor ended: what it makes may be there."""
+
+    def new_id(self, prefix: str) -> str:
+        """The ID of what this action makes: the same whenever it is carried out again."""
+        owner = self.alert.invocation if self.alert is not None else self.action
+        began = owner.get("began") or owner.get("date")
+        moment = began if isinstance(began, int | float) else 0.0
+        return ids.keyed_id(prefix, self.key, moment)
 
     @cached_property
     def data(self) -> Json:
@@ -47,7 +57,7 @@ class Occasion:
         """A part of this action that is carried out as an action of its own."""
         return Occasion(
             action, self.condition, f"{self.key}-{name}", self.make_data, self.job, self.alert,
-            self.before_completion,
+            self.before_completion, self.again,
         )  # fmt: skip
 
 

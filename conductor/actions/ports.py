@@ -57,8 +57,12 @@ class Tickets(Protocol):
         job_id: str = "",
         alert_id: str = "",
         correlation_id: str = "",
+        id: str = "",
     ) -> dict[str, Any]:
-        """The stored ticket with its number; it lists the job or alert it is of. Raises Refusal."""
+        """The stored ticket with its number; it lists the job or alert it is of. Raises Refusal.
+
+        Under the same `id` it is made once, however often it is asked for.
+        """
         ...
 
 
@@ -91,8 +95,20 @@ class Browsers(Protocol):
 
 
 class Snapshots(Protocol):
-    async def take_server(self, server_id: str, *, source: str, job_id: str = "", alert_id: str = "") -> str:
-        """ID of the new snapshot. Raises Refusal when there is nothing to take it of."""
+    async def take_server(
+        self,
+        server_id: str,
+        *,
+        source: str,
+        job_id: str = "",
+        alert_id: str = "",
+        key: str = "",
+        again: bool = False,
+    ) -> str:
+        """ID of the new snapshot. Raises Refusal when there is nothing to take it of.
+
+        `key` names this one wish; when it is expressed `again`, the snapshot that was taken for it is the answer.
+        """
         ...
 
 

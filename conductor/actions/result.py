@@ -26,7 +26,7 @@ TITLES: Mapping[str, str] = {
 }  # fmt: skip
 
 
-RECORD = ("date", "elapsed_ms", "code", "description", "details", "loc", "active", "repeated")
+RECORD = ("date", "elapsed_ms", "code", "description", "details", "loc", "active", "repeated", "began")
 """What a run writes into its action."""
 
 
@@ -56,6 +56,7 @@ def begun(action: Action, now: float) -> None:
     """The action runs from now on. One that had begun already, in an earlier term, is marked as repeated."""
     if action.get("active"):
         action["repeated"] = int(action.get("repeated") or 0) + 1
+        action.setdefault("began", action.get("date"))
     action["active"] = True
     action["date"] = now
 

@@ -168,8 +168,12 @@ class Actions:
         definition: Mapping[str, Any],
         server: Mapping[str, Any],
         condition: str,
+        *,
+        again: bool = False,
     ) -> list[dict[str, Any]]:
         """Run what an alert's condition fires; answers the executed actions, for the invocation's `actions`.
+
+        `again`: it may have been done before, by a conductor that has ended since.
 
         New tickets are added to `invocation["tickets"]`; whoever stores the invocation stores them.
         """
@@ -190,7 +194,7 @@ class Actions:
             for number, action in enumerate(chosen):
                 occasion = Occasion(
                     action, condition, f"{invocation.get('id')}-{condition}-{number}",
-                    lambda action: {**make(), "action": action}, alert=alert,
+                    lambda action: {**make(), "action": action}, alert=alert, again=again,
                 )  # fmt: skip
                 group.create_task(self._of_alert(occasion, deadline))
         return chosen
@@ -253,6 +257,7 @@ class Actions:
                 faults.reach("conductor.action_begun")
             occasion = self._occasion(job, action, str(index), str(action.get("condition")), data)
             occasion.key = key or occasion.key
+            occasion.again = repeated
             result = await attempted(occasion, self._means, None if type_ in UNBOUND else deadline)
             if type_ not in LOCAL:
                 faults.reach("conductor.action_ran")

@@ -43,7 +43,7 @@ _OF_A_RUN = frozenset(
 _FIRED = frozenset(
     {
         "date", "when", "code", "description", "details", "msg", "elapsed_ms", "loc", "active", "repeated",
-        "suspended", "notified", "notices", "resumed",
+        "began", "suspended", "notified", "notices", "resumed",
     }
 )  # fmt: skip
 """What a limit or action carries once it has fired."""

@@ -29,6 +29,8 @@ _JUST_JOINED = 1
 _BULKY = ("processes", "conns")
 _UNATTENDED = ("alert", "job")
 _MOST_REMEMBERED = 10_000
+_LOOKED_THROUGH = 50
+"""Newest snapshots of a server among which the one is looked for that was asked for before a take-over."""
 
 
 class Snapshots:
@@ -67,12 +69,17 @@ class Snapshots:
         username: str = "",
         actor: Actor = SYSTEM,
         about: Mapping[str, str] | None = None,
+        key: str = "",
+        again: bool = False,
     ) -> str:
         """ID of a new snapshot of an online server. `source`: user, alert, job or watch.
 
         Of one sample alerts and jobs make one snapshot, however many of them ask for it: the later ones are
-        added to it. Raises Refusal (`snapshot`), Unavailable.
+        added to it. `key` names the wish of an alert or a job: expressed `again` it is answered with the
+        snapshot that was taken for it. Raises Refusal (`snapshot`), Unavailable.
         """
+        if again and (taken := await self._taken_for(key, server_id)):
+            return taken
         server = self._servers.online.get(server_id)
         if server is None:
             raise Refusal("snapshot", f"Failed to locate server: {server_id}")
@@ -81,9 +88,11 @@ class Snapshots:
             raise Refusal("snapshot", f"No monitoring data of server: {server_id}")
         if sample.get("data", {}).get("dummy"):
             raise Refusal("snapshot", f"Monitoring is disabled on server: {server_id}")
-        own = {"username": username, **(about or {})} if source == "user" else {}
-        if source in _UNATTENDED and (known := await self._same(server_id, sample, job_id, alert_id)):
-            return known
+        own: Mapping[str, Any] = {"username": username, **(about or {})} if source == "user" else {}
+        if source in _UNATTENDED:
+            if known := await self._same(server_id, sample, job_id, alert_id, key):
+                return known
+            own = {"taken_for": [key]} if key else {}
         return await self.keep(server, sample, source=source, job_id=job_id, own=own, actor=actor)
 
     async def keep(
@@ -180,7 +189,15 @@ class Snapshots:
         page = await self._stored.search(query, limit=100, sort_dir=1)
         return [str(msgspec.json.decode(row)["id"]) for row in page.rows]
 
-    async def _same(self, server_id: str, sample: Mapping[str, Any], job_id: str, alert_id: str) -> str:
+    async def _taken_for(self, key: str, server_id: str) -> str:
+        """The snapshot of the server that was taken for this wish; empty if none was."""
+        page = await self._stored.search(f"server:{server_id}", limit=_LOOKED_THROUGH)
+        snapshots = (msgspec.json.decode(row) for row in page.rows)
+        return next((str(one["id"]) for one in snapshots if key in (one.get("taken_for") or ())), "")
+
+    async def _same(
+        self, server_id: str, sample: Mapping[str, Any], job_id: str, alert_id: str, key: str
+    ) -> str:
         """The snapshot that an alert or job took of this very sample, with this one added; empty if none."""
         date, snapshot_id = self._last.get(server_id, (0, ""))
         if not snapshot_id or date != _date(sample):
@@ -188,8 +205,10 @@ class Snapshots:
 
         def added(doc: Json) -> Json:
             jobs, alerts = [job_id] if job_id else [], [alert_id] if alert_id else []
+            wishes = [*(doc.get("taken_for") or ()), *([key] if key else [])]
             return {
                 **doc,
+                "taken_for": list(dict.fromkeys(wishes)),
                 "jobs": list(dict.fromkeys([*(doc.get("jobs") or ()), *jobs])),
                 "alerts": list(dict.fromkeys([*(doc.get("alerts") or ()), *alerts])),
             }

@@ -163,15 +163,16 @@ class Cluster:
 
 @asynccontextmanager
 async def cluster(
-    folder: Path, *, conductor_fault: str = "", satellite_fault: str = ""
+    folder: Path, *, conductor_fault: str = "", satellite_fault: str = "", **environment: str
 ) -> AsyncIterator[Cluster]:
-    """A running cluster; each fault kills its process once, at a named point."""
+    """A running cluster; each fault kills its process once, at a named point. `environment` is the conductor's."""
     password = "chaos"
     conductor = Conductor(
         folder / "c",
         environment={
             "OPSORBIT_ADMIN_PASSWORD": password,
             "OPSORBIT_LEASE_SECONDS": "5",
+            **environment,
             **_fault(conductor_fault, folder / "conductor-died"),
         },
     )

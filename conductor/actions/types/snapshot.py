@@ -20,5 +20,7 @@ async def take(occasion: Occasion, means: Means) -> Result:
         source="job" if job else "alert",
         job_id=job.id if job else "",
         alert_id=str(alert.invocation.get("id") or "") if alert else "",
+        key=occasion.key,
+        again=occasion.again,
     )
     return Result(0, f"Successfully took snapshot: {snapshot_id}", loc=f"#Snapshots?id={snapshot_id}")

@@ -34,6 +34,7 @@ async def run(occasion: Occasion, means: Means) -> Result:
         job_id=job.id if job else "",
         alert_id=str(alert.invocation.get("id") or "") if alert else "",
         correlation_id=str(job.job.get("correlation_id") or "") if job else "",
+        id=occasion.new_id("t"),
     )
     ticket_id = str(ticket["id"])
     if job:

@@ -103,7 +103,9 @@ class Owing:
         before = list(invocation.get("tickets") or ())
         server: Mapping[str, Any] = self._server(str(owed.server.get("id", ""))) or owed.server
         try:
-            results = await self.actions.run_for_alert(invocation, owed.definition, server, owed.condition)
+            results = await self.actions.run_for_alert(
+                invocation, owed.definition, server, owed.condition, again=again
+            )
         except (Deposed, Unavailable):
             raise
         except Exception:

@@ -13,8 +13,12 @@ class AlertActions(Protocol):
         definition: Mapping[str, Any],
         server: Mapping[str, Any],
         condition: str,
+        *,
+        again: bool = False,
     ) -> list[Json]:
         """Run what an alert's condition fires; answers the executed actions.
+
+        `again`: it may have been done before, by a conductor that has ended since.
 
         IDs of new tickets are added to `invocation["tickets"]`.
         """
@@ -28,6 +32,8 @@ class NoActions:
         definition: Mapping[str, Any],
         server: Mapping[str, Any],
         condition: str,
+        *,
+        again: bool = False,
     ) -> list[Json]:
         return []
 

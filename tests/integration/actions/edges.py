@@ -74,6 +74,10 @@ class WebHooks:
 class Tickets:
     def __init__(self) -> None:
         self.created: list[dict[str, Any]] = []
+        self.asked: list[str] = []
+        """Under which IDs."""
+        self.hangs = asyncio.Event()
+        self.hangs.set()
 
     async def create(
         self,
@@ -84,10 +88,13 @@ class Tickets:
         job_id: str = "",
         alert_id: str = "",
         correlation_id: str = "",
+        id: str = "",
     ) -> dict[str, Any]:
+        self.asked.append(id)
         number = len(self.created) + 1
         ticket = {**doc, "id": f"t{number}", "num": number, "username": username}
         self.created.append(ticket)
+        await self.hangs.wait()
         return ticket
 
 
@@ -138,9 +145,24 @@ class Browsers:
 class Snapshots:
     def __init__(self) -> None:
         self.taken: list[tuple[str, str, str, str]] = []
+        self.asked: list[tuple[str, bool]] = []
+        """Under which key, and whether again."""
+        self.hangs = asyncio.Event()
+        self.hangs.set()
 
-    async def take_server(self, server_id: str, *, source: str, job_id: str = "", alert_id: str = "") -> str:
+    async def take_server(
+        self,
+        server_id: str,
+        *,
+        source: str,
+        job_id: str = "",
+        alert_id: str = "",
+        key: str = "",
+        again: bool = False,
+    ) -> str:
         self.taken.append((server_id, source, job_id, alert_id))
+        self.asked.append((key, again))
+        await self.hangs.wait()
         return "s1"
 
 

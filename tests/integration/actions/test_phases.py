@@ -3,10 +3,12 @@
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 
+from conductor.definitions.writer import House
 from conductor.errors import Refusal
-from conductor.signals import Activity, Actor, JobConditionMet
+from conductor.signals import SYSTEM, Activity, Actor, JobConditionMet
 from tests.integration.actions.conftest import Stage
 from tests.integration.actions.test_end import action, run
 from tests.integration.jobs.house import Term, until
@@ -79,6 +81,44 @@ async def test_better_3_what_was_begun_runs_again_after_a_takeover_and_what_was_
     assert [letter.message_id for letter in stage.edges.mailer.sent] == [f"<{job_id}-0@here>"] * 2
     assert record["output"] == "one line\n", "the log is kept before actions run"
     assert record["code"] == 3
+
+
+async def test_better_3_what_is_made_has_the_same_name_when_it_is_made_again(stage: Stage) -> None:
+    """A ticket, a snapshot and a plugin that were under way when their conductor ended."""
+    seen = stage.house.folder / "seen"
+    plugin = {
+        "id": "p",
+        "title": "P",
+        "type": "action",
+        "enabled": True,
+        "command": f"cat >> {seen}; sleep 60",
+    }
+    await stage.house.definitions.create("plugins", plugin, actor=SYSTEM, by=House("admin"))
+    actions = [action("ticket"), action("snapshot"), action("plugin", plugin_id="p")]
+    stage.edges.tickets.hangs.clear()
+    stage.edges.snapshots.hangs.clear()
+    async with stage.house.term() as term:
+        job_id = await term.launch(await stage.house.event(), actions=actions)
+        term.result(await term.launched(job_id))
+        await until(lambda: stage.edges.tickets.asked and stage.edges.snapshots.asked, "both are asked")
+        await until(lambda: seen.exists() and seen.read_bytes().endswith(b"\n"), "the plugin runs")
+    stage.edges.tickets.hangs.set()
+    stage.edges.snapshots.hangs.set()
+    await stage.house.definitions.update(
+        "plugins", "p", {"command": f"cat >> {seen}"}, actor=SYSTEM, by=House("admin")
+    )
+    async with stage.house.term() as term:
+        record = await term.ended(job_id)
+    first, again = stage.edges.tickets.asked
+    assert first == again
+    assert len(first) == 16
+    assert stage.edges.snapshots.asked == [(f"{job_id}-1", False), (f"{job_id}-1", True)]
+    told = [msgspec.json.decode(line) for line in seen.read_text().splitlines()]
+    assert [(one["idempotency_key"], one["repeated"]) for one in told] == [
+        (f"{job_id}-2", False), (f"{job_id}-2", True),
+    ]  # fmt: skip
+    assert [one["repeated"] for one in record["actions"]] == [1, 1, 1]
+    assert all(one["began"] < one["date"] for one in record["actions"])
 
 
 async def test_start_actions_run_before_the_job_does(stage: Stage) -> None:

@@ -81,7 +81,13 @@ class Deeds:
         self.hold.set()
 
     async def run_for_alert(
-        self, invocation: Json, definition: Mapping[str, Any], server: Mapping[str, Any], condition: str
+        self,
+        invocation: Json,
+        definition: Mapping[str, Any],
+        server: Mapping[str, Any],
+        condition: str,
+        *,
+        again: bool = False,
     ) -> list[Json]:
         self.asked.append((invocation["id"], condition))
         await self.hold.wait()

@@ -87,6 +87,25 @@ async def test_of_one_sample_alerts_and_jobs_make_one_snapshot(room: Room) -> No
     assert await room.snapshots.delete(first) is False
 
 
+async def test_a_wish_that_is_expressed_again_after_a_takeover_is_answered_with_its_snapshot(
+    room: Room,
+) -> None:
+    """Better, actions.md 3: what was taken before its conductor ended is not taken twice."""
+    server = room.fleet.add("s1")
+    room.sample(server, False)
+    first = await room.snapshots.take_server("s1", source="job", job_id="j1", key="j1-0")
+    shared = await room.snapshots.take_server("s1", source="alert", alert_id="a1", key="a1-alert_new-0")
+    assert shared == first
+    room.snapshots.forget()  # of the next term
+    room.sample(server, False)
+    for key, asked in (("j1-0", {"job_id": "j1"}), ("a1-alert_new-0", {"alert_id": "a1"})):
+        source = "job" if "job_id" in asked else "alert"
+        again = await room.snapshots.take_server("s1", source=source, key=key, again=True, **asked)  # type: ignore[arg-type]
+        assert again == first
+    other = await room.snapshots.take_server("s1", source="job", job_id="j2", key="j2-0", again=True)
+    assert other != first, "this one had not been taken"
+
+
 async def test_a_snapshot_of_a_group_succeeds_with_members_that_sent_nothing(room: Room) -> None:
     """Hole 2 of snapshots.md §6: one member without data broke it."""
     room.sample(room.fleet.add("s1", "web"), False, **DATA)
