@@ -31,6 +31,7 @@ from conductor.jobs.queues import Queues
 from conductor.jobs.reports import Reports
 from conductor.jobs.resuming import Resuming
 from conductor.jobs.starting import Starting
+from conductor.jobs.telling import LimitTelling
 from conductor.jobs.totals import Totals
 from conductor.jobs.upkeep import Upkeep
 from conductor.jobs.watching import Watching
@@ -91,9 +92,11 @@ class JobEngine:
         )  # fmt: skip
         self.previews = Previews(self.launcher, placing, census)
         self.actions = ports.actions
+        self._telling = LimitTelling(book, ports.notices, self._spawn)
         self._finisher = Finisher(
             book, archive, files, self.logs, agents, definitions, state, settings, signals, self.followers,
             left=self._left, entered=self._entered, actions=ports.actions, graphs=ports.graphs,
+            told=self._telling.settled,
         )  # fmt: skip
         self._multiplexer = Multiplexer(
             book, archive, placing, census, self.followers, signals,
@@ -107,8 +110,8 @@ class JobEngine:
             host=host, end=self._end, spawn=self._spawn, start_workflow=self._start_workflow,
         )  # fmt: skip
         self._watching = Watching(
-            book, agents, self.followers, ports.notices, settings, signals,
-            abort=self._abort_by_limit, end=self._end, spawn=self._spawn,
+            book, agents, self.followers, self._telling, settings, signals,
+            abort=self._abort_by_limit, end=self._end,
         )  # fmt: skip
         self._aborting = Aborting(
             book, agents, starting, ports.suspension, signals,
@@ -133,6 +136,8 @@ class JobEngine:
         archived = await self._archive.exists([job.id for job in self.book]) if len(self.book) else set()
         now = clock.now()
         for job in list(self.book):
+            if job.id not in archived:
+                self._telling.resume(job)
             if job.id in archived and job.outcome is None:
                 await self._leave_archived(job)
             elif job.state in ("active", "finishing"):

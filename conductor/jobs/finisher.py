@@ -7,7 +7,7 @@ satellite may forget it. Each step can be done again by whoever finds it undone.
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 
@@ -42,6 +42,10 @@ def log_key(job_id: str) -> str:
     return f"logs/jobs/{job_id}/log.txt.gz"
 
 
+class Told(Protocol):
+    async def __call__(self, job: ActiveJob, *, retried: bool) -> None: ...
+
+
 class Finisher:
     def __init__(
         self,
@@ -60,8 +64,12 @@ class Finisher:
         entered: Callable[[ActiveJob], None],
         actions: Actions | None = None,
         graphs: Graphs | None = None,
+        told: Told | None = None,
     ) -> None:
-        """`left` is told of each job that ended, `entered` of each job that follows one."""
+        """`left` is told of each job that ended, `entered` of each job that follows one.
+
+        `told` returns when those are told whom a job's limits name: no job leaves before.
+        """
         self._book = book
         self._archive = archive
         self._files = files
@@ -78,6 +86,7 @@ class Finisher:
         self._totals = Totals(state, settings.tz)
         self._actions = actions or NoActions()
         self._graphs = graphs or NoGraphs()
+        self._told = told
         self._ending: set[str] = set()
 
     def is_ending(self, job_id: str) -> bool:
@@ -188,6 +197,8 @@ class Finisher:
                 faults.reach("conductor.decided")
                 self._followers.changed(job.id)
             await self._actions.run_for_job(job, conditions)
+        if self._told is not None:
+            await self._told(job, retried=bool(decided.get("retry")))
         job.outcome = {**(job.outcome or {}), "acted": True}
 
     def _complete(self, job: ActiveJob, plan: list[Any] | None) -> None:

@@ -1,22 +1,18 @@
 """A running job, each second: its runtime limits, and whether anybody still hears of it (jobs.md §8, §16)."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from typing import Any, Protocol
-
-import structlog
 
 from conductor.jobs import limits
 from conductor.jobs.agents import Agents
 from conductor.jobs.compose import meta_row, words
 from conductor.jobs.followers import Followers
-from conductor.jobs.limits.notices import LimitNotices, Notified, tells
+from conductor.jobs.limits.notices import tells
 from conductor.jobs.notes import add
+from conductor.jobs.telling import LimitTelling
 from conductor.live.book import ActiveJob, JobBook
 from conductor.settings import Settings
 from conductor.signals import Activity, Signals
-from shared import clock
-
-log = structlog.get_logger(__name__)
 
 
 class Abort(Protocol):
@@ -29,25 +25,23 @@ class Watching:
         book: JobBook,
         agents: Agents,
         followers: Followers,
-        notices: LimitNotices,
+        telling: LimitTelling,
         settings: Settings,
         signals: Signals,
         *,
         abort: Abort,
         end: Callable[[ActiveJob, dict[str, Any]], None],
-        spawn: Callable[[Coroutine[Any, Any, object]], None],
     ) -> None:
         """`abort` asks for a job's end, `end` ends it now."""
         self._book = book
         self._agents = agents
         self._followers = followers
-        self._notices = notices
+        self._telling = telling
         self._signals = signals
         self._host = settings.host_id()
         self._dead_after = settings.dead_job_timeout
         self._abort = abort
         self._end = end
-        self._spawn = spawn
 
     def look_at(self, job: ActiveJob, now: float) -> None:
         """At a job that is active or finishing. One that is suspended is left in peace."""
@@ -90,16 +84,4 @@ class Watching:
         if limit.get("abort"):
             self._abort(job.id, message, retry_ok=True)
         if tells(limit):
-            self._spawn(self._tell(job, limit, message))
-
-    async def _tell(self, job: ActiveJob, limit: limits.Limit, message: str) -> None:
-        began = clock.monotonic()
-        try:
-            notified = Notified(*await self._notices.limit_fired(job, dict(limit), message))
-        except Exception:
-            log.exception("a limit could not be told", job=job.id)
-            notified = Notified("limit", "The notices of this limit failed.")
-        limit.update(notified._asdict(), elapsed_ms=round((clock.monotonic() - began) * 1000))
-        if job.id in self._book and job.outcome is None:
-            job.set(limits=job.job["limits"])
-            self._book.mark(job)
+            self._telling.tell(job, limit)

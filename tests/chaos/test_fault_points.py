@@ -33,6 +33,8 @@ WORKFLOW_POINTS = ("conductor.workflow",)
 """Reached by workflows alone: see test_workflow."""
 ALERT_POINTS = ("conductor.alert_fired", "conductor.alert_actions_ran")
 """Reached by an alert alone: `tests/acceptance/test_alerts.py` dies at them."""
+LIMIT_POINTS = ("conductor.limit_begun",)
+"""Reached by a limit that tells somebody: `test_job_engine_actions` dies at it."""
 TICKET_POINTS = ("conductor.ticket_stored", "conductor.ticket_mailed")
 """Reached by tickets alone: `test_tickets` dies at them."""
 SATELLITE_POINTS = (
@@ -58,6 +60,7 @@ def test_every_point_of_the_code_is_covered_here() -> None:
         *WORKFLOW_POINTS,
         *ALERT_POINTS,
         *TICKET_POINTS,
+        *LIMIT_POINTS,
         *SATELLITE_POINTS,
         *ROTATION_POINTS,
     )

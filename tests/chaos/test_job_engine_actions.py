@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from tests.chaos.cluster import PATIENCE, Cluster, cluster, restart, revived
-from tests.chaos.test_fault_points import ACTION_POINTS
+from tests.chaos.test_fault_points import ACTION_POINTS, LIMIT_POINTS
+from tests.integration.outbound.peers import HttpPeer
 from tests.processes import eventually
 
 pytestmark = pytest.mark.timeout(120)
@@ -86,3 +87,29 @@ async def test_the_primary_is_killed_while_actions_run(tmp_path: Path) -> None:
         await restart(running.conductor)
         await running.settled()
         assert await marked(running, marks) >= 3
+
+
+@pytest.mark.parametrize("point", LIMIT_POINTS)
+async def test_a_limit_is_told_whatever_dies(point: str, tmp_path: Path) -> None:
+    hook = HttpPeer()
+    await hook.start()
+    fires = {"type": "time", "enabled": True, "duration": 0.2, "web_hook": "told", "text": "too long"}
+    try:
+        async with cluster(tmp_path, conductor_fault=f"{point}:2") as running:
+            await running.client.call(
+                "create_web_hook", id="told", title="Told", method="POST", url=hook.url, body="{{job.id}}"
+            )
+            await running.create_event(lines=30, pause=0.1, limits=[fires])
+            async with revived(running.conductor):
+                await running.promise_many(3)
+                await running.settled()
+            jobs = [(await running.client.call("get_job", id=one))["job"] for one in running.promised]
+    finally:
+        await hook.stop()
+    assert (tmp_path / "conductor-died").exists(), "the point was never reached"
+    told = Counter(body.decode() for _, _, _, body in hook.requests)
+    for job in jobs:
+        [limit] = job["limits"]
+        assert (limit["code"], "active" in limit) == (0, False), limit
+        assert 1 <= told[job["id"]] <= 1 + limit.get("repeated", 0)
+    assert any(job["limits"][0].get("repeated") for job in jobs), "what was under way is marked"

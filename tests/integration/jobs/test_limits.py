@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 
 from conductor.errors import Refusal
+from conductor.jobs import telling
 from conductor.jobs.limits.notices import Notified
 from conductor.jobs.ports import Ports
 from conductor.live.book import ActiveJob
 from conductor.signals import Activity
 from shared import clock
 from shared.protocol.messages import JobUpdate
-from tests.integration.jobs.house import House, Launched, Term, until
+from tests.integration.jobs.house import House, Launched, Term, held, until
 
 
 class Notices:
@@ -206,20 +207,47 @@ async def test_the_wait_for_a_server_is_recorded(house: House) -> None:
         assert "queued" not in launched.job
 
 
-async def test_a_deposed_conductor_tells_nobody(house: House) -> None:
-    """Notices end with the term: the next primary finds the limit fired and does not fire it again."""
+async def test_better_what_a_limit_had_begun_to_tell_is_told_again_after_a_takeover(house: House) -> None:
+    """Actions.md, "Where to be better" 3: at least once, and it says when it is twice."""
     notices = Notices()
     house.job_ports = Ports(notices=notices)
     house.satellites.join("s1")
     async with house.term() as term:
         launched = await started(house, term, limit("time", duration=0.01, email="x@example.com"))
         await until(lambda: notices.told, "it fires")
-        await term.book.save(term.job(launched.id))
+    notices.delivered.set()
     async with house.term() as term:
-        await term.resumed("s1")
+        await term.resumed("s1", held(launched))
+        await until(lambda: "elapsed_ms" in term.job(launched.id).job["limits"][0], "it is told again")
         await ticked(term)
-        assert term.job(launched.id).job["limits"][0]["date"]
-        assert len(notices.told) == 1
+        assert len(notices.told) == 2, "told again, and not fired again"
+        term.result(launched)
+        told = (await term.ended(launched.id))["limits"][0]
+    assert (told["repeated"], told["code"]) == (1, "email")
+    assert "told again" in told["details"]
+    assert "active" not in told
+
+
+async def test_no_job_leaves_before_its_limits_are_told_and_a_retry_waits_for_seconds_only(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(telling, "_RETRY_SECONDS", 0.05)
+    notices = Notices()
+    house.job_ports = Ports(notices=notices)
+    house.satellites.join("s1")
+    async with house.term() as term:
+        fires = limit("time", duration=0.01, email="x@example.com", abort=True)
+        launched = await started(house, term, fires, RETRY)
+        await until(lambda: house.satellites.aborted, "the abort is sent")
+        term.result(launched, code="abort", retry_ok=True)
+        first = await term.ended(launched.id)
+        assert first["retried"] is True, "the first attempt has left, though nobody took the mail yet"
+        second = await term.launched(first["jobs"][0]["id"])
+        await until(lambda: len(notices.told) == 2, "it fires again")
+        term.result(second, code="abort", retry_ok=True)
+        await term.state(second.id, "complete")
+        notices.delivered.set()
+        assert (await term.ended(second.id))["limits"][0]["description"] == "No such mailbox."
 
 
 async def test_better_a_finishing_job_whose_agent_fell_silent_does_not_stay_for_ever(house: House) -> None:
