@@ -10,6 +10,7 @@ from conductor.errors import BadParameter
 CONDITIONS = frozenset(
     ["start", "complete", "continue", "success", "error", "user", "warning", "critical", "abort"]
 )
+_NAME = re.compile(r"\w{1,64}", re.ASCII)
 _EXTENSIONS = re.compile(r"[\w\s\-.,]*", re.ASCII)
 
 Limit = Mapping[str, Any]
@@ -48,12 +49,19 @@ def _condition(limit: Limit) -> Fault:
     return None if known else "Invalid condition (unknown)"
 
 
+def _shared(limit: Limit) -> Fault:
+    name = limit.get("shared")
+    if not truthy(name) or (isinstance(name, str) and _NAME.fullmatch(name)):
+        return None
+    return "Invalid name of a shared queue"
+
+
 _CHECKS: Mapping[str, tuple[Check, ...]] = {
     "mem": (_needed("amount", "memory amount"), _optional("duration", "memory duration")),
     "cpu": (_needed("amount", "CPU amount"), _optional("duration", "CPU duration")),
     "log": (_needed("amount", "max log size"),),
     "time": (_needed("duration", "time limit"),),
-    "job": (_needed("amount", "max jobs"), _optional("weight", "job weight")),
+    "job": (_needed("amount", "max jobs"), _optional("weight", "job weight"), _shared),
     "retry": (_optional("amount", "max retries"), _optional("duration", "retry delay")),
     "queue": (_optional("amount", "max queue"),),
     "file": (_optional("amount", "max files"), _optional("size", "max file size"), _extensions),

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from conductor.jobs import delays, limits
 from conductor.jobs.admission import RUNNING_STATES, Rank, Siblings, rank
 from conductor.jobs.delays import Delays
-from conductor.jobs.lines import kind_of, line_of, parent_of
+from conductor.jobs.lines import kind_of, line_of, parent_of, shared_of
 from conductor.jobs.reservations import Reservations
 from conductor.live.book import ActiveJob
 
@@ -68,13 +68,27 @@ class Census:
         """Number of jobs on each server; without servers that have none."""
 
     def siblings(self, job: ActiveJob) -> Siblings:
-        """The other jobs of its queue; beside a job on its own, sub-jobs of the same event run too (§4)."""
-        line = self._lines.get(line_of(job.job))
+        """The other jobs of its queue; beside a job on its own, sub-jobs of the same event run too (§4).
+
+        The workflows that a job belongs to are none of them: they end after it.
+        """
+        name, parent = line_of(job.job), parent_of(job.job)
+        line = self._lines.get(name)
         own = self._counted.get(job.id)
         waiting = len(line.waiting) - bool(own and own.waits) if line else 0
-        alone = not parent_of(job.job)
-        running = self._kinds.get(kind_of(job.job), 0) if alone else line.running if line else 0
+        if not parent and not shared_of(job.job):
+            running = self._kinds.get(kind_of(job.job), 0)
+        else:
+            running = line.running - self._ancestors_in(name, parent) if line else 0
         return Siblings(running - bool(own and own.running), waiting)
+
+    def _ancestors_in(self, line: str, parent: str) -> int:
+        """How many of the workflow jobs above a job hold slots of its queue."""
+        found = 0
+        while (above := self._counted.get(parent)) is not None:
+            found += above.running and above.line == line
+            parent = above.parent
+        return found
 
     def queues(self) -> Iterable[str]:
         """The queues in which jobs wait, the one that began first at the front."""

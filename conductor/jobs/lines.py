@@ -3,6 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
+from conductor.jobs import limits
+
+_SHARED = "*"
+"""Begins the name of a shared queue: no event's ID does."""
+
 
 def parent_of(job: Mapping[str, Any]) -> str:
     """The workflow job that launched it; empty for a job of its own."""
@@ -10,8 +15,20 @@ def parent_of(job: Mapping[str, Any]) -> str:
     return str(workflow.get("job") or "") if isinstance(workflow, dict) else ""
 
 
+def shared_of(job: Mapping[str, Any]) -> str:
+    """The queue that the job shares with those of other events, by its `job` limit's `shared`; empty for none."""
+    limit = limits.first(job, "job")
+    name = limit.get("shared") if limit else None
+    return f"{_SHARED}{name}" if name and isinstance(name, str) else ""
+
+
 def line_of(job: Mapping[str, Any]) -> str:
-    """The queue of a job: its event and type; of a sub-job its node, in this one run of the workflow."""
+    """The queue of a job: its event and type; of a sub-job its node, in this one run of the workflow.
+
+    One that its `job` limit shares goes before both.
+    """
+    if shared := shared_of(job):
+        return shared
     parent = parent_of(job)
     if not parent:
         return kind_of(job)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 import structlog
 
+from conductor.definitions.timezones import is_known_zone
 from conductor.errors import Deposed, Refusal, Unavailable
 from conductor.schedule.firing import Firer, Work
 from conductor.schedule.index import Slot
@@ -71,7 +72,8 @@ class Batches:
         found = []
         for due in work.due:
             for launch, made in zip(due.launches, self._firer.made(work.slot, due), strict=True):
-                timezone = str(launch.entry.doc.get("timezone") or self._zone)
+                own = _zone_of(work.slot.timetable.plugin_doc)
+                timezone = own or str(launch.entry.doc.get("timezone") or self._zone)
                 found.append(_Candidate(work.slot, made, timezone))
         return found
 
@@ -157,3 +159,9 @@ def _prepared(launch: ScheduledLaunch) -> dict[str, Any]:
         "splugin": launch.splugin,
         **({"stype": launch.stype} if launch.stype else {}),
     }
+
+
+def _zone_of(trigger: Doc | None) -> str:
+    """The plugin trigger's own time zone; empty where it has none, or one that nobody knows."""
+    name = (trigger or {}).get("timezone")
+    return name if isinstance(name, str) and is_known_zone(name) else ""

@@ -3,6 +3,9 @@
 import asyncio
 from typing import Any
 
+import pytest
+
+from conductor.errors import BadParameter
 from conductor.jobs.ports import Ports
 from conductor.signals import SYSTEM, Activity, JobQueued
 from shared import clock
@@ -192,3 +195,30 @@ async def test_a_queue_survives_its_primary_in_order(house: House) -> None:
             order.append(house.satellites.launched[-1].id)
             await finish(term, house.satellites.launched[-1])
         assert order == [queued[2], queued[0], queued[1]]
+
+
+async def test_better_8_jobs_of_events_that_share_a_queue_run_one_after_the_other(house: House) -> None:
+    house.satellites.join("s1")
+    limits = [
+        {"type": "job", "enabled": True, "amount": 1, "shared": "database"},
+        {"type": "queue", "enabled": True, "amount": 5},
+    ]
+    first, second = [await house.event(limits=limits) for _ in range(2)]
+    async with house.term() as term:
+        running = await term.launched(await term.launch(first))
+        waiting = await term.launch(second)
+        last = await term.launch(first)
+        await term.state(waiting, "queued")
+        await term.state(last, "queued")
+        term.result(running)
+        assert term.job((await term.launched(waiting)).id).job["event"] == second["id"]
+    async with house.term() as term:  # the next primary counts the same
+        await term.resumed("s1", held(house.satellites.launches_of(waiting)[-1]))
+        assert term.job(last).state == "queued"
+        term.result(house.satellites.launches_of(waiting)[-1])
+        await term.launched(last)
+
+
+async def test_the_name_of_a_shared_queue_is_a_word(house: House) -> None:
+    with pytest.raises(BadParameter, match="shared"):
+        await house.event(limits=[{"type": "job", "enabled": True, "amount": 1, "shared": "a b"}])

@@ -63,6 +63,22 @@ async def test_a_plugin_is_told_all_and_decides_about_each_launch(house: House, 
         assert isinstance(request["active_jobs"], list)
 
 
+async def test_better_8_a_plugin_triggers_own_time_zone_is_the_one_it_is_told(
+    house: House, tmp_path: Path
+) -> None:
+    asked = tmp_path / "asked.json"
+    await gate(house, f"cat > {asked}\n{answering(True, True)}", timeout=10)
+    zoned = {**EVERY_MINUTE, "timezone": "Europe/Berlin"}
+    await house.event(triggers=[zoned, {**ASKED, "timezone": "Asia/Kolkata"}])
+    await house.event(triggers=[zoned, {**ASKED, "timezone": "Nowhere/Land"}])
+    async with clockwork(house) as work:
+        await work.at(NOON + 60)
+        await until(lambda: len(work.jobs()) == 2, "the plugin has decided", TIMEOUT)
+    items = json.loads(asked.read_text())["items"]
+    assert [one["timezone"] for one in items] == ["Asia/Kolkata", "Europe/Berlin"]
+    assert [(one["dargs"]["hour"], one["dargs"]["minute"]) for one in items] == [(17, 31), (13, 1)]
+
+
 @pytest.mark.parametrize(
     "script",
     [

@@ -114,3 +114,37 @@ def test_only_queues_that_have_changed_are_numbered_again() -> None:
     census.count(job(3, state="queued"))
     assert census.moved() == ["e1"]
     assert census.moved() == []
+
+
+def shared(number: int, **more: object) -> ActiveJob:
+    limit = {"type": "job", "enabled": True, "amount": 1, "shared": "database"}
+    return job(number, event=f"e{number}", limits=[limit], **more)
+
+
+def test_better_8_events_may_share_a_queue() -> None:
+    """jobs.md, "Where to be better" 8 and 9: other events, and runs alone and in workflows."""
+    census = Census()
+    in_workflow = {"workflow": {"job": "j9", "node": "n1"}}
+    jobs = [
+        shared(1, state="active"),
+        shared(2, state="queued", **in_workflow),
+        shared(3, state="queued", started=0.5),
+        job(4, event="e1", state="active"),
+    ]
+    for one in jobs:
+        census.count(one)
+    assert census.siblings(shared(5)) == Siblings(running=1, queued=2)
+    assert census.siblings(jobs[1]) == Siblings(running=1, queued=1)
+    assert [census.queue_of(line) for line in census.queues()] == [["j3", "j2"]]
+
+
+def test_a_workflow_that_shares_its_sub_jobs_queue_does_not_keep_them_waiting() -> None:
+    census = Census()
+    outer = shared(1, state="active", type="workflow")
+    inner = shared(2, state="active", type="workflow", workflow={"job": "j1", "node": "n1"})
+    step = shared(3, workflow={"job": "j2", "node": "n2"})
+    for one in (outer, inner, step):
+        census.count(one)
+    assert census.siblings(step).running == 0
+    census.count(shared(4, state="active"))
+    assert census.siblings(step).running == 1
