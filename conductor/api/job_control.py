@@ -1,12 +1,14 @@
 """Changing jobs: abort, resume, delays, notices, tags, tickets, corrections, deletion (contract api/jobs.yaml)."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import msgspec
 
 from conductor.api.call import Call
 from conductor.api.endpoint import Auth, DefinitionId, Endpoint, Takes
+from conductor.api.job_lookup import JobLookup
 from conductor.api.office import Office
 from conductor.definitions.repository import Definitions
 from conductor.errors import BadParameter, Refusal
@@ -14,11 +16,14 @@ from conductor.jobs.compose import words
 from conductor.jobs.deletion import Deletion
 from conductor.jobs.lines import parent_of
 from conductor.jobs.macros import RESERVED_OVERRIDE_TARGET
-from conductor.live.book import ActiveJob
 from conductor.records.job_archive import JobArchive
 
 EmailOf = Callable[[str], str]
 """A user's address; empty for one who has none."""
+Answer = Mapping[str, Any]
+
+_changing: Callable[..., Endpoint[Any]] = partial(Endpoint, mutates=True)
+_posted: Callable[..., Endpoint[Any]] = partial(_changing, takes=Takes.BODY, methods=("POST",))
 
 
 class JobId(msgspec.Struct, kw_only=True):
@@ -53,40 +58,35 @@ class Flushed(msgspec.Struct, kw_only=True):
     count: int
 
 
-def endpoints(
-    office: Office, archive: JobArchive, deletion: Deletion, definitions: Definitions, email_of: EmailOf
-) -> tuple[Endpoint[Any], ...]:
-    def active_job(call: Call, job_id: str) -> ActiveJob:
-        """Raises Refusal (`job`, `access`)."""
-        job = office.engine.book.get(job_id)
-        if job is None:
-            raise Refusal("job", f"No active job found with ID: {job_id}")
-        call.account.require_job(job.job)
-        return job
+class JobControl:
+    """The handlers, and the endpoints that lead to them."""
 
-    async def stored_job(call: Call, job_id: str) -> Mapping[str, Any]:
-        """Raises Refusal (`job`, `access`)."""
-        if (active := office.engine.book.get(job_id)) is not None:
-            call.account.require_job(active.job)
-            raise Refusal("job", f"Job is still active: {job_id}")
-        record = await archive.get(job_id)
-        if record is None:
-            raise Refusal("job", f"Job not found: {job_id}")
-        call.account.require_job(record)
-        return record
+    def __init__(
+        self,
+        office: Office,
+        archive: JobArchive,
+        deletion: Deletion,
+        definitions: Definitions,
+        email_of: EmailOf,
+    ) -> None:
+        self._office = office
+        self._jobs = JobLookup(office, archive)
+        self._deletion = deletion
+        self._definitions = definitions
+        self._email_of = email_of
 
-    async def abort_job(call: Call, params: JobId) -> Mapping[str, Any]:
-        active_job(call, params.id)
+    async def abort_job(self, call: Call, params: JobId) -> Answer:
+        self._jobs.active(call, params.id)
         account = call.account
         who = f"by API Key: {account.title}" if account.kind == "api_key" else f"by user: {account.name}"
-        office.engine.abort(params.id, f"Manually aborted {who}", call.actor)
+        self._office.engine.abort(params.id, f"Manually aborted {who}", call.actor)
         return {}
 
-    async def resume_job(call: Call, params: ResumeJob) -> Mapping[str, Any]:
-        active_job(call, params.id)
+    async def resume_job(self, call: Call, params: ResumeJob) -> Answer:
+        self._jobs.active(call, params.id)
         if targets := (params.params or {}).get(RESERVED_OVERRIDE_TARGET):
             call.account.require_targets(words(targets))
-        await office.engine.resuming.resume(
+        await self._office.engine.resuming.resume(
             params.id,
             call.actor,
             params=params.params,
@@ -95,138 +95,113 @@ def endpoints(
         )
         return {}
 
-    async def job_skip_delay(call: Call, params: JobId) -> Mapping[str, Any]:
-        await office.engine.upkeep.skip_delay(active_job(call, params.id), call.actor)
+    async def job_skip_delay(self, call: Call, params: JobId) -> Answer:
+        await self._office.engine.upkeep.skip_delay(self._jobs.active(call, params.id), call.actor)
         return {}
 
-    async def job_toggle_notify_me(call: Call, params: JobId) -> Mapping[str, Any]:
-        job = active_job(call, params.id)
-        email = email_of(call.account.name) if call.account.kind == "user" else ""
+    async def job_toggle_notify_me(self, call: Call, params: JobId) -> Answer:
+        job = self._jobs.active(call, params.id)
+        email = self._email_of(call.account.name) if call.account.kind == "user" else ""
         if not email:
             raise Refusal("job", "Your account has no e-mail address.")
-        return {"enabled": await office.engine.upkeep.toggle_notice(job, email, call.actor)}
+        return {"enabled": await self._office.engine.upkeep.toggle_notice(job, email, call.actor)}
 
-    async def update_job(call: Call, params: JobId) -> Mapping[str, Any]:
+    async def update_job(self, call: Call, params: JobId) -> Answer:
         changes = {key: value for key, value in call.params.items() if key != "id"}
         if not changes:
             raise BadParameter("Missing parameter: nothing to update")
-        upkeep, active = office.engine.upkeep, office.engine.book.get(params.id)
+        upkeep, active = self._office.engine.upkeep, self._office.engine.book.get(params.id)
         if active is not None:
             await upkeep.update_active(active, changes, call.actor, call.correlation_id)
         else:
             await upkeep.update_stored(params.id, changes, call.actor, call.correlation_id)
         return {}
 
-    async def manage_job_tags(call: Call, params: JobTags) -> Mapping[str, Any]:
-        return await manage(call, params.id, "tags", params.tags)
+    async def manage_job_tags(self, call: Call, params: JobTags) -> Answer:
+        return await self._manage(call, params.id, "tags", params.tags)
 
-    async def manage_job_tickets(call: Call, params: JobTickets) -> Mapping[str, Any]:
-        return await manage(call, params.id, "tickets", params.tickets)
+    async def manage_job_tickets(self, call: Call, params: JobTickets) -> Answer:
+        return await self._manage(call, params.id, "tickets", params.tickets)
 
-    async def manage(call: Call, job_id: str, key: str, listed: list[str]) -> Mapping[str, Any]:
-        if more := sorted(call.params.keys() - {"id", key}):
-            raise Refusal("job", f"Too many properties: {', '.join(more)}")
-        await stored_job(call, job_id)
-        await office.engine.upkeep.manage(job_id, key, listed, call.actor, call.correlation_id)
-        return {}
-
-    async def delete_job(call: Call, params: JobId) -> Mapping[str, Any]:
-        record = await stored_job(call, params.id)
-        parent = parent_of(record)
-        if parent in office.engine.book:
+    async def delete_job(self, call: Call, params: JobId) -> Answer:
+        parent = parent_of(await self._jobs.ended(call, params.id))
+        if parent in self._office.engine.book:
             raise Refusal("job", f"The job's workflow is still active: {parent}")
-        await deletion.delete(params.id, call.actor, call.correlation_id)
+        await self._deletion.delete(params.id, call.actor, call.correlation_id)
         return {}
 
-    async def flush_event_queue(call: Call, params: EventId) -> Mapping[str, Any]:
-        event = definitions.get("events", params.id)
+    async def flush_event_queue(self, call: Call, params: EventId) -> Answer:
+        event = self._definitions.get("events", params.id)
         if event is None:
             raise Refusal("event", f"Event not found: {params.id}")
         call.account.require_event(event)
-        return {"count": await office.engine.queues.flush(params.id, call.actor, call.correlation_id)}
+        return {"count": await self._office.engine.queues.flush(params.id, call.actor, call.correlation_id)}
 
-    return (
-        Endpoint(
-            name="abort_job",
-            handler=abort_job,
-            params=JobId,
-            summary="End a job before its time.",
-            privilege="abort_jobs",
-            mutates=True,
-        ),
-        Endpoint(
-            name="resume_job",
-            handler=resume_job,
-            params=ResumeJob,
-            summary="Let a suspended job go on.",
-            privilege="run_jobs",
-            mutates=True,
-        ),
-        Endpoint(
-            name="job_skip_delay",
-            handler=job_skip_delay,
-            params=JobId,
-            summary="Start a delayed job now.",
-            privilege="run_jobs",
-            takes=Takes.BODY,
-            methods=("POST",),
-            mutates=True,
-        ),
-        Endpoint(
-            name="job_toggle_notify_me",
-            handler=job_toggle_notify_me,
-            params=JobId,
-            result=Toggled,
-            summary="Turn an e-mail to the caller at the end of a job on, or off again.",
-            takes=Takes.BODY,
-            methods=("POST",),
-            mutates=True,
-        ),
-        Endpoint(
-            name="update_job",
-            handler=update_job,
-            params=JobId,
-            summary="Correct properties of a job, running or ended.",
-            auth=Auth.ADMIN,
-            takes=Takes.BODY,
-            methods=("POST",),
-            mutates=True,
-        ),
-        Endpoint(
-            name="manage_job_tags",
-            handler=manage_job_tags,
-            params=JobTags,
-            summary="Replace the tags of an ended job.",
-            privilege="tag_jobs",
-            takes=Takes.BODY,
-            methods=("POST",),
-            mutates=True,
-        ),
-        Endpoint(
-            name="manage_job_tickets",
-            handler=manage_job_tickets,
-            params=JobTickets,
-            summary="Replace the tickets of an ended job.",
-            privilege="edit_tickets",
-            takes=Takes.BODY,
-            methods=("POST",),
-            mutates=True,
-        ),
-        Endpoint(
-            name="delete_job",
-            handler=delete_job,
-            params=JobId,
-            summary="Delete an ended job with its log; a workflow's with its sub-jobs.",
-            privilege="delete_jobs",
-            mutates=True,
-        ),
-        Endpoint(
-            name="flush_event_queue",
-            handler=flush_event_queue,
-            params=EventId,
-            result=Flushed,
-            summary="Remove an event's queued jobs.",
-            privilege="abort_jobs",
-            mutates=True,
-        ),
-    )
+    async def _manage(self, call: Call, job_id: str, key: str, listed: list[str]) -> Answer:
+        if more := sorted(call.params.keys() - {"id", key}):
+            raise Refusal("job", f"Too many properties: {', '.join(more)}")
+        await self._jobs.ended(call, job_id)
+        await self._office.engine.upkeep.manage(job_id, key, listed, call.actor, call.correlation_id)
+        return {}
+
+    def endpoints(self) -> tuple[Endpoint[Any], ...]:
+        return (
+            _changing(
+                "abort_job", self.abort_job, JobId, "End a job before its time.", privilege="abort_jobs"
+            ),
+            _changing(
+                "resume_job", self.resume_job, ResumeJob, "Let a suspended job go on.", privilege="run_jobs"
+            ),
+            _posted(
+                "job_skip_delay", self.job_skip_delay, JobId, "Start a delayed job now.", privilege="run_jobs"
+            ),
+            _posted(
+                "job_toggle_notify_me",
+                self.job_toggle_notify_me,
+                JobId,
+                "Turn an e-mail to the caller at the end of a job on, or off again.",
+                result=Toggled,
+            ),
+            _posted(
+                "update_job",
+                self.update_job,
+                JobId,
+                "Correct properties of a job, running or ended.",
+                auth=Auth.ADMIN,
+            ),
+            _posted(
+                "manage_job_tags",
+                self.manage_job_tags,
+                JobTags,
+                "Replace the tags of an ended job.",
+                privilege="tag_jobs",
+            ),
+            _posted(
+                "manage_job_tickets",
+                self.manage_job_tickets,
+                JobTickets,
+                "Replace the tickets of an ended job.",
+                privilege="edit_tickets",
+            ),
+            _changing(
+                "delete_job",
+                self.delete_job,
+                JobId,
+                "Delete an ended job with its log; a workflow's with its sub-jobs.",
+                privilege="delete_jobs",
+            ),
+            _changing(
+                "flush_event_queue",
+                self.flush_event_queue,
+                EventId,
+                "Remove an event's queued jobs.",
+                privilege="abort_jobs",
+                result=Flushed,
+            ),
+        )
+
+
+def endpoints(
+    office: Office, archive: JobArchive, deletion: Deletion, definitions: Definitions, email_of: EmailOf
+) -> tuple[Endpoint[Any], ...]:
+    return JobControl(office, archive, deletion, definitions, email_of).endpoints()
