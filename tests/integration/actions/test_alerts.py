@@ -118,3 +118,19 @@ async def test_an_alert_plugin_gets_the_alert(stage: Stage) -> None:
         [done] = await term.engine.actions.run_for_alert(invocation(), definition, SERVER, "alert_new")  # type: ignore[attr-defined]
     assert done["code"] == 0
     assert "99%" in done["details"]
+
+
+async def test_better_3_an_alerts_ticket_has_the_same_name_when_it_is_made_again(stage: Stage) -> None:
+    alert = {"id": "a2", "alert": "hot", "server": "s1", "date": 1_795_340_000, "message": "hot"}
+    definition = {
+        "id": "hot",
+        "title": "Hot",
+        "actions": [action("ticket", "alert_new"), action("snapshot", "alert_new")],
+    }
+    async with stage.house.term() as term:
+        run = term.engine.actions.run_for_alert  # type: ignore[attr-defined]
+        for again in (False, True):
+            await run(dict(alert), definition, SERVER, "alert_new", again=again)
+    first, second = stage.edges.tickets.asked
+    assert first == second
+    assert stage.edges.snapshots.asked == [("a2-alert_new-1", False), ("a2-alert_new-1", True)]
