@@ -98,8 +98,8 @@ def endpoints(
             return account.sees_groups(record.get("groups") or ())
 
         return {
-            "outcome": found.outcome,
-            "reason": found.reason,
+            "outcome": "refuse" if preview.refusal else found.outcome,
+            "reason": preview.refusal or found.reason,
             "server": shown(found.server) if found.server and visible(found.server) else None,
             "algo": found.algo,
             "candidates": [

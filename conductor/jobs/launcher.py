@@ -69,6 +69,8 @@ class Launcher:
         """The job of an order, in no book yet. Raises Refusal (`event`)."""
         drafted = self.drafted(order)
         job = drafted.job
+        if text := self.over_day_limit(job):
+            raise Refusal("event", text)
         if multiplex.wanted(job):
             job = multiplex.parent(job, order.event, self._settings)
         text = f"Job starting: #{job['id']} (source: {order.source})"
@@ -76,7 +78,7 @@ class Launcher:
         return ActiveJob(job, drafted.details)
 
     def drafted(self, order: Order) -> ActiveJob:
-        """As `composed`, before it becomes the parent of others. Raises Refusal (`event`)."""
+        """As `composed`, with no regard to the day's limits and before it becomes the parent of others."""
         now = clock.now()
         job, details = composed(
             order,
@@ -87,7 +89,6 @@ class Launcher:
             now=now,
         )
         expand_params(job, details)
-        self._refuse_by_day(job)
         return ActiveJob(job, details)
 
     def braked(self) -> float:
@@ -106,11 +107,11 @@ class Launcher:
             )
         return bool(wait)
 
-    def _refuse_by_day(self, job: Mapping[str, Any]) -> None:
-        """The `day` limits (contract jobs.md §8)."""
+    def over_day_limit(self, job: Mapping[str, Any]) -> str:
+        """Why the `day` limits refuse the job (contract jobs.md §8); empty when they do not."""
         event_id = str(job["event"])
-        if text := daily.reached(job, lambda condition: self._counted_today(event_id, condition)):
-            raise Refusal("event", f"Failed to launch event: {text}")
+        text = daily.reached(job, lambda condition: self._counted_today(event_id, condition))
+        return f"Failed to launch event: {text}" if text else ""
 
     def _announce(self, job: ActiveJob, order: Order, actor: Actor) -> None:
         if order.fired is not None:

@@ -13,6 +13,8 @@ from conductor.jobs.prospects import Prospect, prospect
 
 class Preview(NamedTuple):
     prospect: Prospect
+    refusal: str
+    """Why the day's limits would refuse the launch; empty when they would not."""
     fleet: Fleet
     """What was looked at."""
     delay: float
@@ -26,7 +28,7 @@ class Previews:
         self._census = census
 
     def of(self, order: Order, known: Mapping[str, Mapping[str, Any]]) -> Preview:
-        """`known` are all servers, online or not. Raises Refusal for what would be refused at once."""
+        """`known` are all servers, online or not. Raises Refusal for what cannot be composed."""
         job = self._launcher.drafted(order)
         fleet = self._placing.snapshot()
         found = prospect(
@@ -37,4 +39,4 @@ class Previews:
             robin=self._placing.robin(str(job.job["event"])),
             matches=fits,
         )
-        return Preview(found, fleet, self._launcher.braked())
+        return Preview(found, self._launcher.over_day_limit(job.job), fleet, self._launcher.braked())

@@ -140,6 +140,7 @@ async def test_it_says_which_limit_would_refuse_or_delay_a_run(house: House) -> 
         launch = (await explained(desk, event))["launch"]
         assert launch["outcome"] == "refuse"
         assert "start" in launch["reason"], launch["reason"]
+        assert launch["server"]["id"] == "s1", "it says all the same where it would have run"
         free = await house.event(triggers=[EVERY_MINUTE])
         assert 0 < (await explained(desk, free))["launch"]["delay"] <= 60
 
