@@ -48,7 +48,9 @@ class WebHooks(Protocol):
 
 
 class Tickets(Protocol):
-    async def create(self, doc: Doc, *, actor: Any, username: str) -> dict[str, Any]:
+    async def create(
+        self, doc: Doc, *, actor: Any, username: str, correlation_id: str = "", causation_id: str = ""
+    ) -> dict[str, Any]:
         """The stored ticket with its number. Raises Refusal."""
         ...
 
@@ -119,6 +121,7 @@ class Jobs(Protocol):
         start_delay: float = 0.0,
         start_trigger: str = "",
         correlation_id: str = "",
+        causation_id: str = "",
     ) -> str:
         """Run an event's document with overrides laid over it; the same key never makes a second job.
 

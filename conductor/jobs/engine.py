@@ -69,6 +69,7 @@ class JobEngine:
         ports = ports or Ports()
         host = settings.host_id()
         self.book = book
+        book.signals = signals
         self.logs = LiveLogs(data_dir / "logs" / "jobs", settings.max_job_log_size)
         self.followers = Followers()
         self._archive = archive
@@ -83,7 +84,7 @@ class JobEngine:
         book.observe(census)
         placing = Placing(agents, definitions, state, census, ports)
         self._launcher = Launcher(
-            book, definitions, settings, signals, self._entered,
+            book, definitions, settings, self._entered,
             lambda event_id, condition: totals.today(event_id, condition, book.of_event(event_id)),
         )  # fmt: skip
         self.actions = ports.actions
@@ -99,7 +100,7 @@ class JobEngine:
         )  # fmt: skip
         starting = Starting(book, ports, self._end)
         self._dispatcher = Dispatcher(
-            book, agents, definitions, signals, self.followers, census, placing, starting,
+            book, agents, definitions, self.followers, census, placing, starting,
             host=host, end=self._end, spawn=self._spawn, start_workflow=self._multiplexer.start,
         )  # fmt: skip
         self._watching = Watching(

@@ -6,6 +6,7 @@ from conductor.actions import display
 from conductor.actions.occasion import Alert, Means, Occasion
 from conductor.actions.recipients import listed
 from conductor.actions.result import Result, failed
+from conductor.audit import causes
 from conductor.live.book import ActiveJob
 from conductor.signals import SYSTEM
 
@@ -27,7 +28,13 @@ async def run(occasion: Occasion, means: Means) -> Result:
         "due": action.get("ticket_due") or template.get("due") or 0,
         **(_of_job(occasion, job, means) if job else _of_alert(occasion, alert) if alert else {}),
     }
-    ticket = await means.ports.tickets.create(document, actor=SYSTEM, username="system")
+    ticket = await means.ports.tickets.create(
+        document,
+        actor=SYSTEM,
+        username="system",
+        correlation_id=occasion.story,
+        causation_id=causes.acted(occasion.key),
+    )
     ticket_id = str(ticket["id"])
     if job:
         job.set(tickets=[*(job.job.get("tickets") or ()), ticket_id])

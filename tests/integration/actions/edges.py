@@ -75,7 +75,15 @@ class Tickets:
     def __init__(self) -> None:
         self.created: list[dict[str, Any]] = []
 
-    async def create(self, doc: Mapping[str, Any], *, actor: Any, username: str) -> dict[str, Any]:
+    async def create(
+        self,
+        doc: Mapping[str, Any],
+        *,
+        actor: Any,
+        username: str,
+        correlation_id: str = "",
+        causation_id: str = "",
+    ) -> dict[str, Any]:
         number = len(self.created) + 1
         ticket = {**doc, "id": f"t{number}", "num": number, "username": username}
         self.created.append(ticket)
