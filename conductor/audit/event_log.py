@@ -140,6 +140,12 @@ class EventLog:
             lambda sql: sql.execute(sa.select(sa.func.max(table.c.seq))).scalar() or 0
         )
 
+    async def numbered(self, seq: int) -> Event | None:
+        """The event with this number."""
+        query = sa.select(*_COLUMNS).where(table.c.seq == seq)
+        row = await self._records.read(lambda sql: sql.execute(query).first())
+        return _event(row) if row else None
+
     async def number_of(self, event_id: str) -> int | None:
         """The number of the event with this UUID."""
         query = sa.select(table.c.seq).where(table.c.id == event_id)
