@@ -279,7 +279,7 @@ class Signals:
 
     Whoever changes something lets the event log know of it in the same step: `events(signal)` goes into the
     write that makes it true (`Records.write(…, events=…)`), or `ActiveJob.say(signal)` before the book is
-    written; after that the signal is published as `logged`. What is published without it is logged by an
+    written; after that the signal is published as logged. What is published otherwise is logged by an
     observer, for changes that no store of ours holds.
     """
 
@@ -287,6 +287,7 @@ class Signals:
         """`describe` makes the rows of the event log (audit/causal.py)."""
         self._describe = describe
         self._observers: list[tuple[str, Observer, asyncio.Queue[Signal], bool]] = []
+        self._logged: Signal | None = None
         self.dropped = 0
 
     def events(self, *signals: Signal) -> list[EventRow]:
@@ -297,9 +298,15 @@ class Signals:
         """`unlogged`: only what is in the event log by no other way."""
         self._observers.append((name, observer, asyncio.Queue(_QUEUE_LENGTH), unlogged))
 
-    def publish(self, signal: Signal, *, logged: bool = False) -> None:
+    def publish_logged(self, signal: Signal) -> None:
+        """Announce what the event log has: its row was written with the change."""
+        self._logged = signal
+        self.publish(signal)
+        self._logged = None
+
+    def publish(self, signal: Signal) -> None:
         for name, _, queue, unlogged in self._observers:
-            if logged and unlogged:
+            if unlogged and signal is self._logged:
                 continue
             if queue.full():
                 queue.get_nowait()

@@ -204,5 +204,6 @@ class Primary:
 
     def _announce(self, epoch: int, *, primary: bool) -> None:
         host = self._settings.host_id()
-        self._signals.publish(self._leadership_signal(epoch, primary=primary), logged=primary)
+        publish = self._signals.publish_logged if primary else self._signals.publish
+        publish(self._leadership_signal(epoch, primary=primary))
         log.info("office taken" if primary else "office left", host=host, epoch=epoch)

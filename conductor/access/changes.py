@@ -251,7 +251,7 @@ class AccountChanges:
         )
         self._sessions.removed(name)
         self._attempts.forgive(normalised(name))
-        self._signals.publish(self._password(changed, actor), logged=True)
+        self._signals.publish_logged(self._password(changed, actor))
         self._signals.publish(UserChanged(username=name, actor=actor))
         await self._security.add(name, "user_password", actor, user=brief(changed))
         self._tell_of_password(changed, actor)
@@ -347,7 +347,7 @@ class AccountChanges:
         )
 
     def _announce(self, verb: str, user: Json, actor: Actor) -> None:
-        self._signals.publish(self._changed(verb, user, actor), logged=True)
+        self._signals.publish_logged(self._changed(verb, user, actor))
         self._signals.publish(UserChanged(username=user["username"], deleted=verb == "delete", actor=actor))
 
     def _welcome(self, user: Json) -> None:

@@ -378,7 +378,7 @@ class Definitions:
 
     def _publish(self, told: Sequence[DefinitionChanged]) -> None:
         for signal in told:
-            self._signals.publish(signal, logged=True)
+            self._signals.publish_logged(signal)
 
 
 def _changed(

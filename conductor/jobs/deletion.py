@@ -80,7 +80,7 @@ class Deletion:
             await self._of_jobs.delete_of_job(record or {"id": job_id})
         else:
             await self._files.delete_under(f"files/jobs/{job_id}")
-        self._signals.publish(deleted, logged=True)
+        self._signals.publish_logged(deleted)
 
     async def retain(self, most: int, actor: Actor) -> int:
         """Delete the oldest ended jobs until no more than `most` are left; how many went. For the upkeep at night."""

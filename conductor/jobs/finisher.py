@@ -285,7 +285,7 @@ class Finisher:
         self._logs.drop(job.id)
         self._followers.finished(job.id, record)
         for signal in () if record.get("ephemeral") else told:
-            self._signals.publish(signal, logged=True)
+            self._signals.publish_logged(signal)
         for one in follow_ups:
             self._entered(one)
         self._left(job)

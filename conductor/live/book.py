@@ -417,7 +417,7 @@ class JobBook:
 
     def _publish(self, signals: Sequence[Signal]) -> None:
         for signal in signals:
-            self.signals.publish(signal, logged=True)
+            self.signals.publish_logged(signal)
 
     @staticmethod
     def _following(cause: ActiveJob, jobs: Sequence[ActiveJob]) -> list[str | bytes]:

@@ -122,7 +122,7 @@ class Tickets:
         except BaseException:
             await self.attachments.discard(ticket["files"])
             raise
-        self._signals.publish(told(ticket), logged=True)
+        self._signals.publish_logged(told(ticket))
         await self._notify(self._notices.created(ticket, username))
         if job_id or alert_id:
             await self._notify(self._bonds.bind(ticket_id, job_id=job_id, alert_id=alert_id))
@@ -246,7 +246,7 @@ class Tickets:
         deleted = _changed("delete", ticket, actor=actor, payload={"params": dict(params or {})})
         if not await self.shelf.documents.delete(ticket_id, events=self._signals.events(deleted)):
             raise Refusal(TICKET, f"Ticket not found: {ticket_id}")
-        self._signals.publish(deleted, logged=True)
+        self._signals.publish_logged(deleted)
         await self._notify(self._notices.deleted(ticket_id))
         self._spawn(self._clean(ticket))
 
@@ -337,7 +337,7 @@ class Tickets:
     ) -> Json:
         """Store what `change` makes of the ticket together with what is told of it, and announce that."""
         ticket = await self.shelf.change(ticket_id, change, lambda stored: self._signals.events(told(stored)))
-        self._signals.publish(told(ticket), logged=True)
+        self._signals.publish_logged(told(ticket))
         return ticket
 
 

@@ -107,7 +107,7 @@ class _Ear(Signals):
         super().__init__(described)
         self._told = told
 
-    def publish(self, signal: Signal, *, logged: bool = False) -> None:
+    def publish(self, signal: Signal) -> None:
         self._told.append(signal)
 
 
