@@ -36,7 +36,6 @@ async def test_one_story_of_a_retry_a_mail_and_a_ticket(tmp_path_factory: pytest
         "OPSORBIT_EMAIL_FROM": "ops@example.com",
         "OPSORBIT_MAIL_SETTINGS__HOST": "127.0.0.1",
         "OPSORBIT_MAIL_SETTINGS__PORT": str(smtp.port),
-        "OPSORBIT_JOB_UNIVERSAL_ACTIONS": '{"default": [], "workflow": []}',
     }
     try:
         async with deployed(folder, environment=mail) as running:
@@ -57,7 +56,7 @@ async def _tell_the_story(client: Client, url: str, api_key: str, server: str, f
         limits=[{"type": "retry", "enabled": True, "amount": 1, "duration": 0}],
         actions=[
             {"enabled": True, "condition": "success", "type": "email", "email": "ann@example.com"},
-            {"enabled": True, "condition": "success", "type": "ticket", "ticket_type": "issue"},
+            {"enabled": True, "condition": "success", "type": "ticket", "ticket_type": "issue", "ticket_assignees": []},
         ],
     )
     first = str((await client.call("run_event", id=event))["id"])

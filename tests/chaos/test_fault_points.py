@@ -12,6 +12,7 @@ CONDUCTOR_POINTS = (
     "conductor.accepted",
     "conductor.assigned",
     "conductor.sent",
+    "conductor.outbox",
     "conductor.files",
     "conductor.finishing",
     "conductor.sql",
