@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+_WIDE = 4096
+
 
 def version() -> str:
     """The installed version, or `unknown` in a source tree that is not installed."""
@@ -79,7 +81,10 @@ def commands() -> typer.Typer:
         if not answer["total"]:
             typer.echo(f"opsorbit: no event of {correlation_id} that you may see", err=True)
             raise typer.Exit(1)
-        Console(soft_wrap=True).print(drawn(answer))
+        console = Console()
+        if not console.is_terminal:
+            console.width = _WIDE  # whoever reads it from a file or a pipe gets whole lines
+        console.print(drawn(answer))
 
     from conductor.cli import events, workflow
 

@@ -56,7 +56,14 @@ async def _tell_the_story(client: Client, url: str, api_key: str, server: str, f
         limits=[{"type": "retry", "enabled": True, "amount": 1, "duration": 0}],
         actions=[
             {"enabled": True, "condition": "success", "type": "email", "email": "ann@example.com"},
-            {"enabled": True, "condition": "success", "type": "ticket", "ticket_type": "issue", "ticket_assignees": []},
+            {
+                "enabled": True,
+                "condition": "success",
+                "type": "ticket",
+                "ticket_type": "issue",
+                "ticket_assignees": [],
+                "ticket_tags": [],
+            },
         ],
     )
     first = str((await client.call("run_event", id=event))["id"])
