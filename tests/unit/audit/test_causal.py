@@ -1,10 +1,13 @@
 """From signals to events: names, causes, who may see them, and what is never in them."""
 
 import inspect
+import uuid
 from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from conductor import signals as module
 from conductor.audit import causes
@@ -216,3 +219,10 @@ def test_what_is_too_long_is_cut() -> None:
     assert msgspec.json.decode(made["payload"]) == {"id": "e", "truncated": True}
     made = _one(UserLoggedIn(username="u", actor=Actor(kind="user", id="n" * 500)))
     assert len(made["actor"]) == 128
+
+
+@given(st.text(max_size=40), st.text(max_size=40))
+def test_causal_ids_are_uuids_of_version_5(kind: str, id: str) -> None:
+    space = uuid.UUID("8f0f1f3e-0c5b-5a36-9b5e-6f70736f7262")
+    assert resource_id(kind, id) == str(uuid.uuid5(space, f"{kind}:{id}"))
+    assert uuid.UUID(event_id(kind, id)).version == 5
