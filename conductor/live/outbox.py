@@ -17,7 +17,7 @@ from conductor.live.keys import Keys
 from conductor.signals import EventRow
 from shared.protocol.packing import packed
 
-_GATHER_SECONDS = 0.05
+_GATHER_SECONDS = 0.25
 """How long the first entry waits for company: one transaction for many."""
 
 _decode = msgspec.msgpack.Decoder(dict[str, object]).decode
