@@ -70,6 +70,7 @@ from conductor.api import (
 )
 from conductor.api import avatars as avatar_calls
 from conductor.api import definitions as definitions_api
+from conductor.api import event_log as events_api
 from conductor.api import files as files_api
 from conductor.api import mail as mail_api
 from conductor.api import secrets as secrets_api
@@ -94,6 +95,8 @@ from conductor.api.sso import SsoDoor
 from conductor.api.user_admin import UserAdminCalls
 from conductor.api.users import UserCalls
 from conductor.audit.activity import ActivityLog
+from conductor.audit.chronicle import Chronicle, described
+from conductor.audit.event_log import EventLog
 from conductor.definitions.key_file import KeyFile
 from conductor.definitions.repository import Definitions
 from conductor.definitions.vault import Secrets, Vault
@@ -254,9 +257,12 @@ async def _running(
 
         release = version("opsorbit")
         roster = Roster(release)
-        signals = Signals()
+        signals = Signals(described)
         activity = ActivityLog(records)
         signals.subscribe("activity log", activity.observe)
+        chronicle = Chronicle(records)
+        signals.subscribe("event log", chronicle.observe, unlogged=True)
+        event_log = EventLog(records)
         failed_actions = FailedActions(records, settings.max_failed_actions)
         signals.subscribe("failed actions", failed_actions.observe, ActionRun)
         office = Office()
@@ -429,6 +435,7 @@ async def _running(
         house.maintenance.register(
             "timelines", Retention(samples.timelines, settings.timeline_expiration).trim
         )
+        house.maintenance.register("event log", lambda: event_log.expire(settings.event_log_days))
         house.maintenance.register("expired files", lambda: expiry.expire(int(clock.now())))
         secret_values = Secrets(definitions, vault, signals)
 
@@ -616,7 +623,11 @@ async def _running(
             settings,
             metrics=metrics,
             sockets=sockets.accept,
-            raw=(*health.uris(), OpenApi(registry.endpoints, release).uri()),
+            raw=(
+                *health.uris(),
+                *events_api.uris(event_log, accounts, leadership),
+                OpenApi(registry.endpoints, release).uri(),
+            ),
             pages=sso.page,
             upload_folder=_emptied(data_dir / "uploads"),
         )
@@ -667,6 +678,7 @@ async def _running(
 
         for running, name in (
             (activity.run(), "activity log"),
+            (chronicle.run(), "event log"),
             (signals.run(), "signals"),
             (samples.run(), "samples"),
             (post.run(), "post"),

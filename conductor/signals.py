@@ -6,8 +6,8 @@ dropped and counted, since an observer must never hold up a job.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import msgspec
 import structlog
@@ -32,7 +32,12 @@ SYSTEM = Actor(kind="system")
 class Signal(msgspec.Struct, frozen=True, kw_only=True):
     actor: Actor = SYSTEM
     correlation_id: str = ""
+    """The story that it belongs to; empty: a story of its own."""
     causation_id: str = ""
+    """The event (audit/causes.py) that led to it; empty: nothing did, or it follows from what it is."""
+    category: str = ""
+    groups: tuple[str, ...] = ()
+    """Category and groups of what it is about: they decide who may hear of it."""
 
 
 class DefinitionChanged(Signal, frozen=True, kw_only=True):
@@ -53,8 +58,11 @@ class UserLoggedIn(Signal, frozen=True, kw_only=True):
 
 
 class JobAccepted(Signal, frozen=True, kw_only=True):
+    """The job is promised. `job` is its summary."""
+
     job_id: str
     event_id: str
+    job: Mapping[str, Any] = {}
 
 
 class JobStarted(Signal, frozen=True, kw_only=True):
@@ -62,6 +70,8 @@ class JobStarted(Signal, frozen=True, kw_only=True):
     event_id: str
     server_id: str
     attempt: int
+    workflow: bool = False
+    """The job is a workflow's."""
 
 
 class JobFinished(Signal, frozen=True, kw_only=True):
@@ -73,6 +83,8 @@ class JobFinished(Signal, frozen=True, kw_only=True):
     elapsed: float
     job: Mapping[str, Any] = {}
     """The record as it was archived."""
+    attempt: int = 0
+    """Which launch it was the end of; 0: it was never launched."""
 
 
 class JobAborted(Signal, frozen=True, kw_only=True):
@@ -120,6 +132,8 @@ class JobQueued(Signal, frozen=True, kw_only=True):
 
     job_id: str
     event_id: str
+    since: float = 0.0
+    """When it began to wait."""
 
 
 class JobRetried(Signal, frozen=True, kw_only=True):
@@ -159,6 +173,8 @@ class ActionRun(Signal, frozen=True, kw_only=True):
     alert_id: str = ""
     action: Mapping[str, Any] = {}
     """The action with its result (contract actions.md §5)."""
+    key: str = ""
+    """Of this execution, the same when it is repeated after a take-over."""
     subject: Mapping[str, Any] = {}
     """What decides who may hear of it: the job's event, category and targets, or the server's groups."""
 
@@ -266,21 +282,60 @@ class Activity(Signal, frozen=True, kw_only=True):
 
 
 Observer = Callable[[Signal], Awaitable[None]]
+EventRow = Mapping[str, Any]
+"""A row of the causal event log as it is written (records/chain.py)."""
+
+
+def _nothing(signal: Signal) -> Sequence[EventRow]:
+    return ()
+
+
+class _Subscription(NamedTuple):
+    name: str
+    observer: Observer
+    queue: asyncio.Queue[Signal]
+    wanted: tuple[type[Signal], ...]
 
 
 class Signals:
-    """The announcer. Subscribe before `run`; every observer sees every signal that it asked for, in order."""
+    """The announcer. Subscribe before `run`; every observer sees every signal that it asked for, in order.
 
-    def __init__(self) -> None:
-        self._observers: list[tuple[str, Observer, asyncio.Queue[Signal], tuple[type[Signal], ...]]] = []
+    Whoever changes something lets the event log know of it in the same step: `events(signal)` goes into the
+    write that makes it true (`Records.write(…, events=…)`), or `ActiveJob.say(signal)` before the book is
+    written; after that the signal is published as logged. What is published otherwise is logged by an
+    observer, for changes that no store of ours holds.
+    """
+
+    def __init__(self, describe: Callable[[Signal], Sequence[EventRow]] = _nothing) -> None:
+        """`describe` makes the rows of the event log (audit/causal.py)."""
+        self._describe = describe
+        self._observers: list[_Subscription] = []
+        self._of_unlogged: list[_Subscription] = []
         self.dropped = 0
 
-    def subscribe(self, name: str, observer: Observer, *only: type[Signal]) -> None:
-        """`only` these types are delivered; without any all are. A job announces half a dozen, others few."""
-        self._observers.append((name, observer, asyncio.Queue(_QUEUE_LENGTH), only or (Signal,)))
+    def events(self, *signals: Signal) -> list[EventRow]:
+        """What the event log says of `signals`: for the write that makes them true."""
+        return [row for signal in signals for row in self._describe(signal)]
+
+    def subscribe(self, name: str, observer: Observer, *only: type[Signal], unlogged: bool = False) -> None:
+        """`only` these types are delivered; without any all are. A job announces half a dozen, others few.
+
+        `unlogged`: of these only what is in the event log by no other way.
+        """
+        subscription = _Subscription(name, observer, asyncio.Queue(_QUEUE_LENGTH), only or (Signal,))
+        (self._of_unlogged if unlogged else self._observers).append(subscription)
 
     def publish(self, signal: Signal) -> None:
-        for name, _, queue, wanted in self._observers:
+        """Announce what is in the event log by no other way."""
+        self._put(signal, self._of_unlogged)
+        self._put(signal, self._observers)
+
+    def publish_logged(self, signal: Signal) -> None:
+        """Announce what the event log has: its row was written with the change."""
+        self._put(signal, self._observers)
+
+    def _put(self, signal: Signal, subscriptions: Sequence[_Subscription]) -> None:
+        for name, _, queue, wanted in subscriptions:
             if not isinstance(signal, wanted):
                 continue
             if queue.full():
@@ -293,14 +348,14 @@ class Signals:
     async def run(self) -> None:
         """Deliver until cancelled."""
         async with asyncio.TaskGroup() as group:
-            for name, observer, queue, _ in self._observers:
+            for name, observer, queue, _ in (*self._of_unlogged, *self._observers):
                 group.create_task(self._deliver(name, observer, queue), name=f"observer {name}")
 
     async def settled(self, timeout: float) -> None:
         """Return when all that was published has been delivered, or after `timeout` seconds."""
         try:
             async with asyncio.timeout(timeout):
-                for _, _, queue, _ in self._observers:
+                for _, _, queue, _ in (*self._of_unlogged, *self._observers):
                     await queue.join()
         except TimeoutError:
             log.warning("signals were left undelivered")

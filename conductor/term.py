@@ -16,6 +16,7 @@ from conductor.actions.runner import Actions
 from conductor.actions.surroundings import Surroundings
 from conductor.administration.house import Administration
 from conductor.api.office import Office
+from conductor.audit.chronicle import keep_up
 from conductor.definitions.defaults import seed
 from conductor.definitions.repository import Definitions
 from conductor.errors import Deposed
@@ -46,7 +47,7 @@ from conductor.records.store import Records
 from conductor.schedule.timekeeper import Timekeeper
 from conductor.scheduled_jobs import ScheduledJobs
 from conductor.settings import Settings
-from conductor.signals import LeadershipChanged, Signals
+from conductor.signals import Actor, LeadershipChanged, Signals
 from conductor.workflows.driver import Workflows
 
 RETURN_SECONDS = 75.0
@@ -145,7 +146,8 @@ class Primary:
     async def serve(self, epoch: int) -> None:
         """Read everything, open for callers and satellites, and act until cancelled."""
         try:
-            await self._records.begin_term(epoch)
+            taken = self._signals.events(self._leadership_signal(epoch, primary=True))
+            await self._records.begin_term(epoch, taken)
         except Deposed:
             await self._leadership.go_on_from(await self._records.epoch())
             raise
@@ -161,7 +163,7 @@ class Primary:
         processes = PluginProcesses(self._settings.action_processes)
         for_actions = JobsForActions(book, self._settings.host_id())
         actions = Actions(book, around, self._action_ports, processes, for_actions, self._signals)
-        for_workflows = JobsForWorkflows(self._settings.host_id(), self._signals)
+        for_workflows = JobsForWorkflows(self._settings.host_id())
         workflows = Workflows(
             book,
             self._archive,
@@ -211,6 +213,7 @@ class Primary:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(engine.run(), name="job engine")
+                group.create_task(keep_up(book, self._records), name="event log")
                 group.create_task(members.run(), name="fleet members")
                 group.create_task(self._alerting.run(), name="alerts")
                 group.create_task(self._purge.run(), name="deleted alerts")
@@ -256,7 +259,12 @@ class Primary:
         if generated:
             self._announce_password(generated)
 
+    def _leadership_signal(self, epoch: int, *, primary: bool) -> LeadershipChanged:
+        host = self._settings.host_id()
+        return LeadershipChanged(host=host, primary=primary, epoch=epoch, actor=Actor(kind="system", id=host))
+
     def _announce(self, epoch: int, *, primary: bool) -> None:
         host = self._settings.host_id()
-        self._signals.publish(LeadershipChanged(host=host, primary=primary, epoch=epoch))
+        publish = self._signals.publish_logged if primary else self._signals.publish
+        publish(self._leadership_signal(epoch, primary=primary))
         log.info("office taken" if primary else "office left", host=host, epoch=epoch)

@@ -57,6 +57,7 @@ class Tickets(Protocol):
         job_id: str = "",
         alert_id: str = "",
         correlation_id: str = "",
+        causation_id: str = "",
     ) -> dict[str, Any]:
         """The stored ticket with its number; it lists the job or alert it is of. Raises Refusal."""
         ...
@@ -128,6 +129,7 @@ class Jobs(Protocol):
         start_delay: float = 0.0,
         start_trigger: str = "",
         correlation_id: str = "",
+        causation_id: str = "",
     ) -> str:
         """Run an event's document with overrides laid over it; the same key never makes a second job.
 

@@ -4,6 +4,7 @@ A resource's UUID is UUIDv5 of its type and our ID; an event's is UUIDv5 of what
 the same happening told twice, by two primaries perhaps, is one event, and a cause is known without looking.
 """
 
+import hashlib
 import re
 import uuid
 from collections.abc import Mapping
@@ -32,6 +33,15 @@ _SPACE: Final = uuid.UUID("8f0f1f3e-0c5b-5a36-9b5e-6f70736f7262")
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
+def _uuid(name: str) -> str:
+    """UUIDv5 in our space, as text: what `uuid.uuid5` answers, for a fifth of its time."""
+    digest = bytearray(hashlib.sha1(_SPACE.bytes + name.encode(), usedforsecurity=False).digest()[:16])
+    digest[6] = digest[6] & 0x0F | 0x50
+    digest[8] = digest[8] & 0x3F | 0x80
+    text = digest.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
 def kind_type(kind: str) -> str:
     """The resource type of a definition of `kind`."""
     return OF_KIND.get(kind, "template")
@@ -39,12 +49,12 @@ def kind_type(kind: str) -> str:
 
 def resource_id(resource_type: str, our_id: str) -> str:
     """The UUID of a resource."""
-    return str(uuid.uuid5(_SPACE, f"{resource_type}:{our_id}"))
+    return _uuid(f"{resource_type}:{our_id}")
 
 
 def event_id(event_type: str, *which: object) -> str:
     """The UUID of the one event of this type about `which`."""
-    return str(uuid.uuid5(_SPACE, ":".join((event_type, *map(str, which)))))
+    return _uuid(":".join((event_type, *map(str, which))))
 
 
 def is_uuid(text: str) -> bool:
@@ -54,4 +64,4 @@ def is_uuid(text: str) -> bool:
 
 def correlation(text: str) -> str:
     """A correlation ID as a UUID: as it is, or the UUIDv5 of whatever words a caller chose."""
-    return text.lower() if is_uuid(text) else str(uuid.uuid5(_SPACE, f"correlation:{text}"))
+    return text.lower() if is_uuid(text) else _uuid(f"correlation:{text}")

@@ -36,6 +36,7 @@ class JobsForActions:
         start_delay: float = 0.0,
         start_trigger: str = "",
         correlation_id: str = "",
+        causation_id: str = "",
     ) -> str:
         """See Launcher.launch. `username` is that of the event's creator (jobs.md §1)."""
         if self._engine is None:
@@ -46,6 +47,7 @@ class JobsForActions:
             username=str(event.get("username") or ""),
             idempotency_key=idempotency_key,
             correlation_id=correlation_id,
+            causation_id=causation_id,
             until=clock.now() + start_delay if start_delay > 0 else 0,
             start=start_trigger,
         )

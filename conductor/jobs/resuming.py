@@ -58,7 +58,7 @@ class Resuming:
         who = f"{'API Key' if actor.kind == 'api_key' else 'user'}: {actor.id}"
         note(job, self._host, f"Job is resumed by {who}", clock.now())
         self._suspension.resume(job_id, actor, given)
-        self._signals.publish(JobResumed(job_id=job_id, actor=actor, correlation_id=correlation_id))
+        job.say(JobResumed(job_id=job_id, actor=actor, **job.story()))
         self._signals.publish(
             Activity(
                 action="job_resume",

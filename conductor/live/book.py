@@ -18,7 +18,9 @@ from conductor.errors import Unavailable
 from conductor.live.connection import text
 from conductor.live.firings import NO_FIRING, Firing, Firings
 from conductor.live.keys import Keys
+from conductor.live.outbox import Outbox, words
 from conductor.live.writer import BookWriter, Operation
+from conductor.signals import EventRow, JobAccepted, Signal, Signals
 from shared.protocol.packing import packed
 
 FLUSH_SECONDS = 0.25
@@ -50,6 +52,7 @@ class ActiveJob:
         "_details_changed",
         "_gone",
         "_job_changed",
+        "_said",
         "attempt",
         "details",
         "fields",
@@ -74,6 +77,7 @@ class ActiveJob:
         self._job_changed: dict[str, Any] = {}
         self._details_changed: dict[str, Any] = {}
         self._gone: set[str] = set()
+        self._said: list[Signal] = []
 
     @property
     def state(self) -> str:
@@ -111,6 +115,39 @@ class ActiveJob:
                 self._job_changed.pop(name, None)
                 self._gone.add(name)
 
+    def say(self, signal: Signal) -> None:
+        """Announce a change of the job with the write that makes it true: to the event log in the same step,
+        to all others once it is written."""
+        self._said.append(signal)
+
+    def say_accepted(self) -> None:
+        """Announce that it is promised, unless that is being said already."""
+        if not any(isinstance(one, JobAccepted) for one in self._said):
+            event = str(self.job.get("event") or "")
+            self.say(JobAccepted(job_id=self.id, event_id=event, job=self.job, **self.story()))
+
+    def say_again(self, signals: list[Signal]) -> None:
+        """What could not be written is to be announced with the next write."""
+        self._said[:0] = signals
+
+    @property
+    def says(self) -> bool:
+        return bool(self._said)
+
+    def story(self) -> dict[str, Any]:
+        """What each signal about the job says: its story, and who may hear of it."""
+        groups = self.job.get("groups")
+        return {
+            "correlation_id": str(self.job.get("correlation_id") or ""),
+            "category": str(self.job.get("category") or ""),
+            "groups": tuple(map(str, groups)) if isinstance(groups, list) else (),
+        }
+
+    def unsaid(self) -> list[Signal]:
+        """What is to be announced with the next write; nothing after that."""
+        said, self._said = self._said, []
+        return said
+
     def encoded_doc(self) -> bytes:
         return packed(_Doc(self.job, self.details))
 
@@ -147,8 +184,18 @@ class Observer(Protocol):
 class JobBook:
     """All active jobs of the cluster. One for each term of a primary; `load`, then `run` beside its users."""
 
-    def __init__(self, redis: Redis, keys: Keys, epoch: int, *, holds_lease: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        redis: Redis,
+        keys: Keys,
+        epoch: int,
+        *,
+        holds_lease: Callable[[], bool],
+        signals: Signals | None = None,
+    ) -> None:
         self._redis = redis
+        self.signals = signals or Signals()
+        """Where what jobs say is announced."""
         self._keys = keys
         self._jobs: dict[str, ActiveJob] = {}
         self._by_event: dict[str, set[str]] = {}
@@ -156,7 +203,10 @@ class JobBook:
         self._marked: set[str] = set()
         self._any_marked = asyncio.Event()
         self._observer: Observer | None = None
-        self._writer = BookWriter(redis, keys, epoch, holds_lease=holds_lease, everything=self._everything)
+        self.outbox = Outbox(redis, keys)
+        self._writer = BookWriter(
+            redis, keys, epoch, holds_lease=holds_lease, everything=self._everything, told=self.outbox.note
+        )
         self.firings = Firings(redis, keys, self._writer)
 
     # Reading
@@ -196,6 +246,7 @@ class JobBook:
     async def load(self) -> None:
         """Read the whole book; the first thing a new primary does."""
         await self.firings.load()
+        await self.outbox.load()
         ids = sorted(text(job_id) for job_id in await self._redis.smembers(self._keys.jobs))
         for start in range(0, len(ids), 500):
             some = ids[start : start + 500]
@@ -237,26 +288,31 @@ class JobBook:
         still run if it was on its way to Redis.
         """
         keep_ms = int(keep_seconds * 1000)
-        answer = text(
-            await self._writer.write(
-                (
-                    *("accept", job.id, job.encoded_doc(), job.encoded_live(), idempotency_key, keep_ms),
-                    *(firing.mark, firing.field, firing.cursor),
-                ),
-                # Else a job that nobody knows of would lie in Redis until the next take-over starts it, and
-                # its key would answer for it until then.
-                undo=("withdraw", job.id, idempotency_key, firing.mark, firing.field, firing.before),
-            )
+        said = job.unsaid()
+        rows = self.signals.events(*said)
+        told = [str(row["id"]) for row in rows]
+        operation = (
+            *("accept", job.id, job.encoded_doc(), job.encoded_live(), idempotency_key, keep_ms),
+            *(firing.mark, firing.field, firing.cursor),
         )
+        # Else a job that nobody knows of would lie in Redis until the next take-over starts it, and its key
+        # would answer for it until then.
+        undo = ("withdraw", job.id, idempotency_key, firing.mark, firing.field, firing.before, *told)
+        try:
+            answer = text(await self._writer.write(_told(rows, operation), undo=undo))
+        except BaseException:
+            self.outbox.withdraw(told)
+            raise
         self.firings.note(firing, answer)
         if answer == job.id:
             self._enter(job)
+            self._publish(said)
         return answer
 
     async def save(self, job: ActiveJob) -> None:
         """Write what has changed on the job; return when Redis has it."""
         self._marked.discard(job.id)
-        await self._writer.write(("update", job.id, job.encoded_live()))
+        await self._write(("update", job.id, job.encoded_live()), job)
 
     def mark(self, job: ActiveJob) -> None:
         """Something changed that can be lost without harm; it is written with the next flush."""
@@ -266,8 +322,8 @@ class JobBook:
     async def settle(self, job: ActiveJob, follow_ups: Sequence[ActiveJob] = ()) -> None:
         """The archive has the job: it leaves the book, and what follows it enters, in one step."""
         self._marked.discard(job.id)
-        follow = [word for one in follow_ups for word in (one.id, one.encoded_doc(), one.encoded_live())]
-        await self._writer.write(("settle", job.id, *follow))
+        follow = self._following(job, follow_ups)
+        await self._write(("settle", job.id, *follow), job, *follow_ups)
         self._leave(job.id)
         for one in follow_ups:
             self._enter(one)
@@ -278,8 +334,8 @@ class JobBook:
         Raises Unavailable: then it may be repeated. Nothing enters for a parent that has left meanwhile.
         """
         self._marked.discard(parent.id)
-        new = [word for one in jobs for word in (one.id, one.encoded_doc(), one.encoded_live())]
-        await self._writer.write(("fan_out", parent.id, parent.encoded_live(), *new))
+        new = self._following(parent, jobs)
+        await self._write(("fan_out", parent.id, parent.encoded_live(), *new), parent, *jobs)
         if parent.id in self._jobs:
             for one in jobs:
                 self._enter(one)
@@ -291,7 +347,7 @@ class JobBook:
         if parent is not None:
             self._marked.discard(parent.id)
             told = (parent.id, parent.encoded_live())
-        await self._writer.write(("drop", job.id, *told))
+        await self._write(("drop", job.id, *told), job, *([parent] if parent else ()))
         self._leave(job.id)
 
     async def advance(
@@ -315,16 +371,51 @@ class JobBook:
                 workflow.fields[name] = value
             else:
                 workflow.fields.pop(name, None)
-        words: list[str | bytes | int] = [2 * len(fields)]
-        words += [word for pair in fields.items() for word in pair]
-        words += [word for one in follow_ups for word in (one.id, one.encoded_doc(), one.encoded_live())]
-        operation = ("advance", workflow.id, ended.id if ended else "", *words)
-        there = bool(await self._writer.write(operation, timeout=None))
+        step: list[str | bytes | int] = [2 * len(fields)]
+        step += [word for pair in fields.items() for word in pair]
+        step += self._following(workflow, follow_ups)
+        operation = ("advance", workflow.id, ended.id if ended else "", *step)
+        told = [workflow, *([ended] if ended else ()), *follow_ups]
+        there = bool(await self._write(operation, *told, timeout=None))
         if ended is not None:
             self._leave(ended.id)
         for one in follow_ups if there else ():
             self._enter(one)
         return there
+
+    async def learned(self, ids: Sequence[str]) -> None:
+        """The event log has these entries of the outbox."""
+        await self._writer.write(("forget", *ids))
+        self.outbox.withdraw(ids)
+
+    async def _write(self, operation: Operation, *jobs: ActiveJob, timeout: float | None = 10.0) -> Any:
+        """Apply an operation; if it takes effect, what `jobs` have to say of it is told in the same step."""
+        said = [(job, job.unsaid()) for job in jobs if job.says]
+        if not said:
+            return await self._writer.write(operation, timeout)
+        signals = [signal for _, own in said for signal in own]
+        try:
+            answer = await self._writer.write(_told(self.signals.events(*signals), operation), timeout)
+        except BaseException:
+            for job, own in said:
+                job.say_again(own)
+            raise
+        if answer:
+            self._publish(signals)
+        return answer
+
+    def _publish(self, signals: Sequence[Signal]) -> None:
+        for signal in signals:
+            self.signals.publish_logged(signal)
+
+    @staticmethod
+    def _following(cause: ActiveJob, jobs: Sequence[ActiveJob]) -> list[str | bytes]:
+        """New jobs as the script takes them; each belongs to the story of the job that it follows."""
+        for one in jobs:
+            if "correlation_id" not in one.job and (story := cause.job.get("correlation_id")):
+                one.job["correlation_id"] = story
+            one.say_accepted()
+        return [word for one in jobs for word in (one.id, one.encoded_doc(), one.encoded_live())]
 
     def _enter(self, job: ActiveJob) -> None:
         self._jobs[job.id] = job
@@ -372,7 +463,13 @@ class JobBook:
             )
             for job in self._jobs.values()
         ]
-        return [*jobs, *self.firings.everything()]
+        unlearned: list[Operation] = [("tell", id, row) for id, row in self.outbox.everything().items()]
+        return [*jobs, *self.firings.everything(), *unlearned]
+
+
+def _told(rows: Sequence[EventRow], operation: Operation) -> Operation:
+    """The operation with what the event log has to say of it."""
+    return ("told", 2 * len(rows), *words(rows), *operation) if rows else operation
 
 
 def _drop(index: dict[str, set[str]], key: str, job_id: str) -> None:

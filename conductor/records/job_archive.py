@@ -13,6 +13,7 @@ import msgspec
 import sqlalchemy as sa
 
 from conductor.records.byte_cache import ByteCache
+from conductor.records.chain import EventRow
 from conductor.records.indexed import IndexedTable
 from conductor.records.search.finder import SearchPage
 from conductor.records.search.index import JOBS, Index
@@ -70,13 +71,13 @@ class JobArchive:
     def index(self) -> Index:
         return self._table.index
 
-    async def add(self, job: Mapping[str, Any], *also: Write) -> bool:
-        """Store a finished job with its search words, and `also`, in one transaction.
+    async def add(self, job: Mapping[str, Any], *also: Write, events: Sequence[EventRow] = ()) -> bool:
+        """Store a finished job with its search words, `also` and `events`, in one transaction.
 
         Return False, with nothing changed at all, if a job with this ID is stored already. Raises
         Unavailable: nothing is promised, and it may be repeated.
         """
-        return await self._table.add(self._row(job), job, *also)
+        return await self._table.add(self._row(job), job, *also, events=events)
 
     async def add_many(self, jobs: Sequence[Mapping[str, Any]]) -> int:
         """Store those that are not stored yet, in one transaction; returns how many. Raises Unavailable."""
@@ -143,10 +144,10 @@ class JobArchive:
                     if await self._table.change(job_id, revision.of):
                         return changed
 
-    async def delete(self, job_id: str) -> bool:
+    async def delete(self, job_id: str, events: Sequence[EventRow] = ()) -> bool:
         """False if there is none."""
         with self._changing(job_id):
-            return await self._table.delete(job_id)
+            return await self._table.delete(job_id, events=events)
 
     async def search(
         self,

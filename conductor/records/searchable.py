@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
+from conductor.records.chain import EventRow
 from conductor.records.documents import Documents
 from conductor.records.indexed import IndexedTable
 from conductor.records.search.finder import SearchPage
@@ -46,12 +47,14 @@ class SearchableDocuments:
     def index(self) -> Index:
         return self._table.index
 
-    async def add(self, id: str, doc: Mapping[str, Any], *also: Write, **columns: Any) -> bool:
+    async def add(
+        self, id: str, doc: Mapping[str, Any], *also: Write, events: Sequence[EventRow] = (), **columns: Any
+    ) -> bool:
         """Store `doc` with its words unless there is one with this ID; return whether there was none.
 
-        `also` is written in the same transaction, if it was new.
+        `also` and `events` are written in the same transaction, if it was new.
         """
-        return await self._table.add(self._row(id, doc, columns), doc, *also)
+        return await self._table.add(self._row(id, doc, columns), doc, *also, events=events)
 
     async def replace(self, id: str, doc: Mapping[str, Any], *also: Write, **columns: Any) -> bool:
         """Store `doc` in place of the one with this ID; False if there is none."""
@@ -64,14 +67,20 @@ class SearchableDocuments:
             pass  # somebody deleted and added it between the two
 
     async def change(
-        self, id: str, change: Callable[[Json], Mapping[str, Any] | None], *also: Write, **columns: Any
+        self,
+        id: str,
+        change: Callable[[Json], Mapping[str, Any] | None],
+        *also: Write,
+        events: Callable[[Mapping[str, Any]], Sequence[EventRow]] = lambda changed: (),
+        **columns: Any,
     ) -> Json | None:
         """Store what `change` makes of the document with this ID, and return it.
 
         `also` is written in the same transaction, if it was stored.
 
         `change` gets a copy of its own, and is called again when somebody else was faster, so that nobody's
-        change is lost. None, and nothing stored, if there is no document or `change` returned None.
+        change is lost. None, and nothing stored, if there is no document or `change` returned None. `events`
+        makes of the changed document what the event log says of it.
         """
         made: list[Mapping[str, Any]] = []
 
@@ -83,11 +92,12 @@ class SearchableDocuments:
             made.append(new)
             return self._row(id, new, columns), new
 
-        return dict(made[0]) if await self._table.change(id, changed, *also) else None
+        done = await self._table.change(id, changed, *also, events=lambda: events(made[0]))
+        return dict(made[0]) if done else None
 
-    async def delete(self, id: str, *also: Write) -> bool:
+    async def delete(self, id: str, *also: Write, events: Sequence[EventRow] = ()) -> bool:
         """False if there is none."""
-        return await self._table.delete(id, *also)
+        return await self._table.delete(id, *also, events=events)
 
     async def get(self, id: str) -> Json | None:
         return await self._documents.get(id)

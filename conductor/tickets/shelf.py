@@ -13,6 +13,7 @@ from conductor.errors import Refusal, Unavailable
 from conductor.records.searchable import SearchableDocuments
 from conductor.records.store import Records
 from conductor.records.tables import tickets as table
+from conductor.signals import EventRow
 from conductor.tickets.fields import TICKET
 
 STATE = "tickets"
@@ -21,6 +22,13 @@ _TRIES = 20
 
 _GREATEST = sa.select(sa.func.max(table.c.num))
 _BY_NUM = sa.select(table.c.doc).where(table.c.num == sa.bindparam("wanted"))
+
+
+Events = Callable[[Json], Sequence[EventRow]]
+
+
+def _none(ticket: Json) -> Sequence[EventRow]:
+    return ()
 
 
 class Shelf:
@@ -44,8 +52,10 @@ class Shelf:
         )
         return None if encoded is None else msgspec.json.decode(encoded, type=Json)
 
-    async def add(self, ticket: Json) -> Json:
+    async def add(self, ticket: Json, events: Events = _none) -> Json:
         """Number and store a new ticket; returns it. Raises Refusal `ticket` for a known ID, Unavailable.
+
+        `events` makes of the numbered ticket what the event log says of it.
 
         The counter is stored before the ticket: whoever dies in between leaves a gap, never a number twice.
         The table's own constraint catches what came by other ways, an import for example.
@@ -54,7 +64,7 @@ class Shelf:
         for _ in range(_TRIES):
             numbered = {**ticket, "num": await self._number(least)}
             try:
-                added = await self.documents.add(ticket["id"], numbered)
+                added = await self.documents.add(ticket["id"], numbered, events=events(numbered))
             except Unavailable as refusal:
                 if not isinstance(refusal.__cause__, IntegrityError):
                     raise
@@ -66,9 +76,11 @@ class Shelf:
             return numbered
         raise Unavailable("No free ticket number was found")
 
-    async def change(self, id: str, change: Callable[[Json], Mapping[str, Any]]) -> Json:
+    async def change(
+        self, id: str, change: Callable[[Json], Mapping[str, Any]], events: Events = _none
+    ) -> Json:
         """Store what `change` makes of the ticket; nobody's change is lost. Raises Refusal `ticket`."""
-        changed = await self.documents.change(id, change)
+        changed = await self.documents.change(id, change, events=lambda stored: events(dict(stored)))
         if changed is None:
             raise Refusal(TICKET, f"Ticket not found: {id}")
         return changed

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tests.chaos.cluster import cluster, fault_points, revived
+from tests.processes import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
 CONDUCTOR_POINTS = (
@@ -18,6 +20,9 @@ CONDUCTOR_POINTS = (
     "conductor.settled",
     "conductor.acknowledged",
 )
+EVENT_LOG_POINTS = ("conductor.outbox",)
+"""Reached once for many changes at a time."""
+
 MULTIPLEX_POINTS = ("conductor.fanned_out",)
 """Reached by multiplex jobs alone: see test_job_engine."""
 ACTION_POINTS = (
@@ -50,6 +55,7 @@ def test_every_point_of_the_code_is_covered_here() -> None:
     sources = [*(ROOT / "conductor").rglob("*.py"), *(ROOT / "satellite").rglob("*.py")]
     covered = (
         *CONDUCTOR_POINTS,
+        *EVENT_LOG_POINTS,
         *MULTIPLEX_POINTS,
         *ACTION_POINTS,
         *SCHEDULE_POINTS,
@@ -69,6 +75,30 @@ async def test_the_conductor_dies_at(point: str, tmp_path: Path) -> None:
             await running.promise_many(6)
             await running.settled()
         assert (tmp_path / "conductor-died").exists(), "the point was never reached"
+
+
+@pytest.mark.parametrize("point", EVENT_LOG_POINTS)
+async def test_the_conductor_dies_with_events_in_the_log_and_still_in_the_book(
+    point: str, tmp_path: Path
+) -> None:
+    """They are taken into the log again, and are there once."""
+    async with cluster(tmp_path, conductor_fault=f"{point}:1") as running:
+        await running.create_event(lines=5, pause=0.02)
+        async with revived(running.conductor):
+            jobs = await running.promise_many(6)
+            await running.settled()
+        assert (tmp_path / "conductor-died").exists(), "the point was never reached"
+
+        async def told() -> list[int]:
+            totals = []
+            for job_id in jobs:
+                path = f"/api/v1/events/resource/automation_run/{job_id}"
+                answer = msgspec.json.decode(await running.client.fetch(path))
+                types = [one["eventType"] for one in answer["events"]]
+                totals.append([types.count(one) for one in ("job.accepted", "job.started", "job.succeeded")])
+            return totals if all(one == [1, 1, 1] for one in totals) else []
+
+        await eventually(told, "each job's events are in the log, once")
 
 
 @pytest.mark.parametrize("point", SATELLITE_POINTS)

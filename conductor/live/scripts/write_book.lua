@@ -1,5 +1,5 @@
 -- Apply a batch of operations to the active-job book, all under one epoch.
--- KEYS: epoch, set of job IDs, hash of firing marks, hash of cursors.
+-- KEYS: epoch, set of job IDs, hash of firing marks, hash of cursors, hash of what the event log has to learn.
 -- ARGV: epoch, prefix of job hashes, prefix of idempotency keys; then for each operation the number of its
 -- words, its name and its arguments.
 -- Answers one value per operation; every operation can be repeated without harm.
@@ -50,8 +50,12 @@ function operations.accept(id, doc, live, idempotency_key, keep_ms, mark, field,
   return id
 end
 
--- Whoever asked for this job has given up before the answer came: it was never promised.
-function operations.withdraw(id, idempotency_key, mark, field, before)
+-- Whoever asked for this job has given up before the answer came: it was never promised, and the event log
+-- learns nothing of it.
+function operations.withdraw(id, idempotency_key, mark, field, before, ...)
+  if select('#', ...) > 0 then
+    redis.call('HDEL', KEYS[5], ...)
+  end
   if mark ~= '' and redis.call('HGET', KEYS[3], mark) == id then
     redis.call('HDEL', KEYS[3], mark)
     if field ~= '' then
@@ -154,6 +158,30 @@ end
 function operations.cursor(field, value)
   set_cursor(field, value)
   return 1
+end
+
+-- An operation, and what the event log has to say of it if it takes effect: ID, row, ID, row...
+function operations.told(count, ...)
+  local rest = {...}
+  local entries = tonumber(count)
+  local name, job = rest[entries + 1], rest[entries + 2]
+  local answer = operations[name](unpack(rest, entries + 2))
+  if answer ~= 0 and (name ~= 'accept' or answer == job) then
+    for i = 1, entries, 2 do
+      redis.call('HSET', KEYS[5], rest[i], rest[i + 1])
+    end
+  end
+  return answer
+end
+
+-- Redis was restarted: write what the log has not learned as the primary knows it.
+function operations.tell(id, row)
+  return redis.call('HSET', KEYS[5], id, row)
+end
+
+-- The log has learned of these, or what they tell of has been undone.
+function operations.forget(...)
+  return redis.call('HDEL', KEYS[5], ...)
 end
 
 -- Redis was restarted: write a firing mark as the primary knows it.

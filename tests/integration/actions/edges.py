@@ -84,6 +84,7 @@ class Tickets:
         job_id: str = "",
         alert_id: str = "",
         correlation_id: str = "",
+        causation_id: str = "",
     ) -> dict[str, Any]:
         number = len(self.created) + 1
         ticket = {**doc, "id": f"t{number}", "num": number, "username": username}

@@ -9,6 +9,7 @@ from conductor.audit.event_log import EventLog, Filter
 from conductor.audit.resources import event_id, resource_id
 from conductor.records.search.restriction import Restriction
 from conductor.records.store import Records
+from shared import clock
 from tests.databases import database_url, postgres, records
 
 __all__ = ["database_url", "postgres", "records"]
@@ -179,3 +180,21 @@ async def test_retention_drops_the_oldest_and_the_rest_verifies(records: Records
     assert await log.drop_before(START * 2) == 5
     await records.write(events=[row(99)])
     assert await log.verify() == (2, None)
+
+
+async def test_the_event_log_keeps_as_many_days_as_the_settings_say(records: Records) -> None:
+    log = EventLog(records)
+    now = int(clock.now() * 1_000_000)
+    day = 86_400 * 1_000_000
+    await records.write(events=[row(number, occurred=now - (10 - number) * day) for number in range(10)])
+
+    assert await log.expire(0) == 0
+    assert await log.expire(5) == 6
+    assert await log.verify() == (4, None)
+
+
+async def test_only_the_primary_appends_to_the_event_log(records: Records) -> None:
+    with pytest.raises(ValueError, match="primary"):
+        await records.write(events=[row(1)], fenced=False)
+    await records.begin_term(3, [row(2)])
+    assert await EventLog(records).last() == 1

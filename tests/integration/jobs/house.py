@@ -13,6 +13,7 @@ from conductor.actions.plugin_process import PluginProcesses
 from conductor.actions.ports import Ports
 from conductor.actions.runner import Actions
 from conductor.actions.surroundings import Surroundings
+from conductor.audit.chronicle import described
 from conductor.definitions import writer
 from conductor.definitions.defaults import seed
 from conductor.definitions.kinds import KINDS, Kind
@@ -100,10 +101,10 @@ class Satellites:
 
 
 class _Ear(Signals):
-    """Announces to nobody and remembers."""
+    """Announces to nobody and remembers; the event log learns of everything as in a conductor."""
 
     def __init__(self, told: list[Signal]) -> None:
-        super().__init__()
+        super().__init__(described)
         self._told = told
 
     def publish(self, signal: Signal) -> None:
