@@ -295,6 +295,7 @@ class _Subscription(NamedTuple):
     observer: Observer
     queue: asyncio.Queue[Signal]
     wanted: tuple[type[Signal], ...]
+    unlogged: bool
 
 
 class Signals:
@@ -310,7 +311,8 @@ class Signals:
         """`describe` makes the rows of the event log (audit/causal.py)."""
         self._describe = describe
         self._observers: list[_Subscription] = []
-        self._of_unlogged: list[_Subscription] = []
+        self._hearing: dict[type[Signal], list[_Subscription]] = {}
+        self._logged: Signal | None = None
         self.dropped = 0
 
     def events(self, *signals: Signal) -> list[EventRow]:
@@ -322,21 +324,21 @@ class Signals:
 
         `unlogged`: of these only what is in the event log by no other way.
         """
-        subscription = _Subscription(name, observer, asyncio.Queue(_QUEUE_LENGTH), only or (Signal,))
-        (self._of_unlogged if unlogged else self._observers).append(subscription)
-
-    def publish(self, signal: Signal) -> None:
-        """Announce what is in the event log by no other way."""
-        self._put(signal, self._of_unlogged)
-        self._put(signal, self._observers)
+        self._hearing.clear()
+        self._observers.append(
+            _Subscription(name, observer, asyncio.Queue(_QUEUE_LENGTH), only or (Signal,), unlogged)
+        )
 
     def publish_logged(self, signal: Signal) -> None:
         """Announce what the event log has: its row was written with the change."""
-        self._put(signal, self._observers)
+        self._logged = signal
+        self.publish(signal)
+        self._logged = None
 
-    def _put(self, signal: Signal, subscriptions: Sequence[_Subscription]) -> None:
-        for name, _, queue, wanted in subscriptions:
-            if not isinstance(signal, wanted):
+    def publish(self, signal: Signal) -> None:
+        """Announce what the event log does not have."""
+        for name, _, queue, _, unlogged in self._who_hears(type(signal)):
+            if unlogged and signal is self._logged:
                 continue
             if queue.full():
                 queue.get_nowait()
@@ -345,18 +347,27 @@ class Signals:
                 log.warning("observer is behind, signal dropped", observer=name)
             queue.put_nowait(signal)
 
+    def _who_hears(self, kind: type[Signal]) -> list[_Subscription]:
+        hearing = self._hearing.get(kind)
+        if hearing is None:
+            hearing = [one for one in self._observers if issubclass(kind, one.wanted)]
+            self._hearing[kind] = hearing
+        return hearing
+
     async def run(self) -> None:
         """Deliver until cancelled."""
         async with asyncio.TaskGroup() as group:
-            for name, observer, queue, _ in (*self._of_unlogged, *self._observers):
-                group.create_task(self._deliver(name, observer, queue), name=f"observer {name}")
+            for one in self._observers:
+                group.create_task(
+                    self._deliver(one.name, one.observer, one.queue), name=f"observer {one.name}"
+                )
 
     async def settled(self, timeout: float) -> None:
         """Return when all that was published has been delivered, or after `timeout` seconds."""
         try:
             async with asyncio.timeout(timeout):
-                for _, _, queue, _ in (*self._of_unlogged, *self._observers):
-                    await queue.join()
+                for one in self._observers:
+                    await one.queue.join()
         except TimeoutError:
             log.warning("signals were left undelivered")
 

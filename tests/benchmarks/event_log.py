@@ -2,7 +2,7 @@
 
     python -m tests.benchmarks.event_log [--events 1000000] [--url DATABASE]
 
-What the log costs a job is the difference of `end_to_end` with `Signals()` and with `Signals(described)`.
+What the log costs a job is measured by `log_cost`.
 """
 
 import argparse
@@ -18,6 +18,7 @@ from conductor.audit.event_log import EventLog, Filter
 from conductor.records.search.restriction import Restriction
 from conductor.records.store import Records
 from conductor.signals import JobAccepted, JobFinished, JobStarted
+from tests.benchmarks.report import Figure, table
 
 PER_STORY = 10
 TOGETHER = 500
@@ -69,16 +70,25 @@ async def ask(log: EventLog, count: int) -> list[float]:
     return sorted(times)
 
 
-async def measure(count: int, url: str) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        records = await Records.open(url or f"sqlite:///{Path(folder) / 'events.db'}")
-        try:
-            print(f"appended: {await fill(records, count):,.0f} events a second")
-            times = await ask(EventLog(records), count)
-        finally:
-            await records.close()
+async def alone(folder: Path, count: int, url: str = "") -> list[Figure]:
+    """Without a conductor around it; `url` is an empty database instead of a new SQLite."""
+    records = await Records.open(url or f"sqlite:///{folder / 'events.db'}")
+    try:
+        rate = await fill(records, count)
+        times = await ask(EventLog(records), count)
+    finally:
+        await records.close()
     p50, p99 = (times[int(len(times) * part)] * 1000 for part in (0.5, 0.99))
-    print(f"a story among {count:,}: p50 {p50:.2f} ms, p99 {p99:.2f} ms")
+    return [
+        Figure(f"events appended by themselves, {count:,}", rate, "events/s"),
+        Figure(f"a story of {PER_STORY} among {count:,} events, p50", p50, "ms", lower_is_better=True),
+        Figure(f"a story of {PER_STORY} among {count:,} events, p99", p99, "ms", lower_is_better=True),
+    ]
+
+
+async def _main(count: int, url: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        print(table(await alone(Path(folder), count, url)))
 
 
 if __name__ == "__main__":
@@ -88,4 +98,4 @@ if __name__ == "__main__":
     parser.add_argument("--events", type=int, default=1_000_000)
     parser.add_argument("--url", default="", help="an empty database; a new SQLite without it")
     arguments = parser.parse_args()
-    asyncio.run(measure(arguments.events, arguments.url))
+    asyncio.run(_main(arguments.events, arguments.url))

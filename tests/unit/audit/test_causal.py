@@ -20,6 +20,7 @@ from conductor.signals import (
     Actor,
     AlertCleared,
     AlertFired,
+    AlertsShifted,
     DefinitionChanged,
     EventFired,
     JobAborted,
@@ -37,6 +38,7 @@ from conductor.signals import (
     Notice,
     SecretUsed,
     ServerAdded,
+    ServerChanged,
     ServerRemoved,
     SessionsEnded,
     Signal,
@@ -47,8 +49,8 @@ from conductor.signals import (
 )
 
 MOMENT = 1_700_000_000.5
-NO_EVENTS = {JobConditionMet, UserChanged}
-"""A condition is followed by its actions; an account's change is told as that of a definition."""
+NO_EVENTS = {AlertsShifted, JobConditionMet, ServerChanged, UserChanged}
+"""A condition is followed by its actions; changes of accounts, servers and alerts are told as what somebody did."""
 
 ACTION = {"type": "email", "condition": "error", "description": "sent", "elapsed_ms": 5}
 WORKFLOW = {"type": "workflow", "description": ""}
