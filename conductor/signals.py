@@ -282,8 +282,26 @@ class Activity(Signal, frozen=True, kw_only=True):
 
 
 Observer = Callable[[Signal], Awaitable[None]]
-EventRow = Mapping[str, Any]
-"""A row of the causal event log as it is written (records/chain.py)."""
+
+
+class EventRow(NamedTuple):
+    """A row of the causal event log as it is written (records/chain.py): its columns in the order of its hash."""
+
+    id: str
+    occurred: int
+    """Microseconds since 1970."""
+    type: str
+    actor_type: str
+    actor: str
+    resource_type: str
+    resource: str
+    correlation: str
+    causation: str
+    """Empty: nothing caused it."""
+    category: str
+    groups: str
+    """As `,main,web,`; empty: none."""
+    payload: bytes
 
 
 def _nothing(signal: Signal) -> Sequence[EventRow]:

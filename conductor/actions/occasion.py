@@ -11,7 +11,7 @@ from conductor.actions.result import Action, Result
 from conductor.actions.surroundings import Surroundings
 from conductor.actions.suspensions import Suspensions
 from conductor.audit import causes
-from conductor.live.book import ActiveJob
+from conductor.live.job import ActiveJob
 
 Json = dict[str, Any]
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from conductor.live.book import ActiveJob
+from conductor.live.job import ActiveJob
 
 Doc = Mapping[str, Any]
 

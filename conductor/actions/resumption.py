@@ -10,7 +10,8 @@ from conductor.actions.result import Action
 from conductor.actions.selection import entries
 from conductor.actions.suspensions import Resumption
 from conductor.errors import AccessDenied, Refusal
-from conductor.live.book import ActiveJob, JobBook
+from conductor.live.book import JobBook
+from conductor.live.job import ActiveJob
 from conductor.signals import Activity, Actor, JobResumed, Signals
 from shared import clock
 

@@ -30,7 +30,8 @@ from conductor.actions.surroundings import Surroundings
 from conductor.actions.suspensions import Suspensions
 from conductor.audit import causes
 from conductor.errors import Deposed, Refusal, Unavailable
-from conductor.live.book import ActiveJob, JobBook
+from conductor.live.book import JobBook
+from conductor.live.job import ActiveJob
 from conductor.signals import ActionRun, Actor, JobConditionMet, Signals
 from shared import clock, faults, ids
 

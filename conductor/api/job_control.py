@@ -14,7 +14,7 @@ from conductor.jobs.compose import words
 from conductor.jobs.deletion import Deletion
 from conductor.jobs.lines import parent_of
 from conductor.jobs.macros import RESERVED_OVERRIDE_TARGET
-from conductor.live.book import ActiveJob
+from conductor.live.job import ActiveJob
 from conductor.records.job_archive import JobArchive
 
 EmailOf = Callable[[str], str]

@@ -82,25 +82,23 @@ def rows(signal: Signal, moment: float) -> tuple[EventRow, ...]:
         return ()
     id = event.id or str(uuid.uuid4())
     actor = signal.actor
-    category = signal.category if event.category is None else event.category
     groups = signal.groups if event.groups is None else event.groups
     resource_type, our_id = event.resource
-    cause = signal.causation_id or event.cause
     return (
-        {
-            "id": id,
-            "occurred": int((event.occurred or moment) * 1_000_000),
-            "type": event.type[:64],
-            "actor_type": actor.kind[:16],
-            "actor": (actor.id or actor.kind)[:128],
-            "resource_type": resource_type,
-            "resource": resource_id(resource_type, our_id),
-            "correlation": correlation(signal.correlation_id) if signal.correlation_id else id,
-            "causation": cause,
-            "category": category[:64],
-            "groups": f",{','.join(groups)}," if groups else "",
-            "payload": _payload(our_id, event.payload),
-        },
+        EventRow(
+            id,
+            int((event.occurred or moment) * 1_000_000),
+            event.type[:64],
+            actor.kind[:16],
+            (actor.id or actor.kind)[:128],
+            resource_type,
+            resource_id(resource_type, our_id),
+            correlation(signal.correlation_id) if signal.correlation_id else id,
+            signal.causation_id or event.cause,
+            (signal.category if event.category is None else event.category)[:64],
+            f",{','.join(groups)}," if groups else "",
+            _payload(our_id, event.payload),
+        ),
     )
 
 

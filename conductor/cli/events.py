@@ -9,7 +9,8 @@ import typer
 from conductor.audit.event_log import EventLog
 from conductor.errors import Refusal
 from conductor.records.store import Records, SchemaError
-from conductor.settings import SettingsError, load
+from conductor.settings import SettingsError
+from conductor.settings_reading import load
 
 
 def commands() -> typer.Typer:

@@ -8,7 +8,8 @@ from conductor.jobs.agents import Agents
 from conductor.jobs.notes import note
 from conductor.jobs.ports import Suspension
 from conductor.jobs.starting import Starting
-from conductor.live.book import ActiveJob, JobBook
+from conductor.live.book import JobBook
+from conductor.live.job import ActiveJob
 from conductor.signals import SYSTEM, Actor, JobAborted, Signals
 from shared import clock
 

@@ -24,7 +24,8 @@ from conductor.jobs.placement import NO_SERVER, Placement, Refused
 from conductor.jobs.placing import Placing
 from conductor.jobs.starting import Starting
 from conductor.jobs.turns import Turns
-from conductor.live.book import ActiveJob, JobBook
+from conductor.live.book import JobBook
+from conductor.live.job import ActiveJob
 from conductor.signals import JobQueued, JobStarted
 from shared import clock, faults
 

@@ -33,7 +33,8 @@ from conductor.jobs.starting import Starting
 from conductor.jobs.totals import Totals
 from conductor.jobs.upkeep import Upkeep
 from conductor.jobs.watching import Watching
-from conductor.live.book import ActiveJob, JobBook
+from conductor.live.book import JobBook
+from conductor.live.job import ActiveJob
 from conductor.records.files import Files
 from conductor.records.job_archive import JobArchive
 from conductor.settings import Settings

@@ -24,7 +24,8 @@ from conductor.jobs.livelog import LiveLogs
 from conductor.jobs.notes import note
 from conductor.jobs.output_files import with_own_files
 from conductor.jobs.totals import Totals
-from conductor.live.book import ActiveJob, JobBook
+from conductor.live.book import JobBook
+from conductor.live.job import ActiveJob
 from conductor.records.files import Files
 from conductor.records.job_archive import JobArchive
 from conductor.settings import Settings
@@ -255,18 +256,22 @@ class Finisher:
 
     async def _store(self, job: ActiveJob, record: dict[str, Any], told: Sequence[Signal]) -> None:
         """The archive row, its events and the running totals, in one transaction; nothing if it is there already."""
-        events = self._signals.events(*told)
         key = f"events/{record['event']}"
         totals = self._totals.after(record)
         if record.get("ephemeral"):
             if totals:
                 await self._state.revise(key, lambda _: self._totals.after(record))
-            if not job.says:  # no record to store them with: they are told as the job leaves the book
+            if not job.tells(
+                JobFinished
+            ):  # no record to store it with: it is told as the job leaves the book
                 for signal in told:
                     job.say(signal)
             return
+        untold = self._book.untold(job)
+        events = [*(row for one in untold for row in one.rows), *self._signals.events(*told)]
         if not totals:
-            await self._archive.add(record, events=events)
+            if await self._archive.add(record, events=events):
+                self._book.learned(job, untold)
             return
         staged = self._state.staged(key, totals)
         added = False
@@ -275,6 +280,7 @@ class Finisher:
         finally:
             if added:
                 self._state.apply(key, totals)
+                self._book.learned(job, untold)
             else:
                 self._state.withdraw(key)
 

@@ -8,7 +8,8 @@ from conductor.jobs.compose import Order
 from conductor.jobs.engine import JobEngine
 from conductor.jobs.macros import expand_params
 from conductor.jobs.notes import note
-from conductor.live.book import ActiveJob, JobBook
+from conductor.live.book import JobBook
+from conductor.live.job import ActiveJob
 from conductor.signals import SYSTEM
 from shared import clock
 

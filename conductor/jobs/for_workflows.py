@@ -8,7 +8,7 @@ from conductor.jobs import notes
 from conductor.jobs.compose import Order, meta_row
 from conductor.jobs.engine import JobEngine
 from conductor.jobs.outcome import conditions
-from conductor.live.book import ActiveJob
+from conductor.live.job import ActiveJob
 from shared import clock
 
 _DETAILS = ("input", "workflowData")

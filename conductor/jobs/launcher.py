@@ -14,7 +14,8 @@ from conductor.jobs.brake import Brake
 from conductor.jobs.compose import Order, composed, meta_row
 from conductor.jobs.limits import daily
 from conductor.jobs.macros import expand_params
-from conductor.live.book import ActiveJob, JobBook
+from conductor.live.book import JobBook
+from conductor.live.job import ActiveJob
 from conductor.settings import Settings
 from conductor.signals import Actor, JobAccepted
 from shared import clock, faults, ids

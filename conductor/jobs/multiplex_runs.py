@@ -19,7 +19,8 @@ from conductor.jobs.lines import parent_of
 from conductor.jobs.notes import note
 from conductor.jobs.placement import NO_SERVER, Placement
 from conductor.jobs.placing import Placing
-from conductor.live.book import ActiveJob, JobBook
+from conductor.live.book import JobBook
+from conductor.live.job import ActiveJob
 from conductor.records.job_archive import JobArchive
 from conductor.signals import JobStarted, Signals
 from shared import clock, faults

@@ -8,7 +8,8 @@ from conductor.jobs.followers import Followers
 from conductor.jobs.macros import set_overrides
 from conductor.jobs.notes import note
 from conductor.jobs.ports import Suspension
-from conductor.live.book import ActiveJob, JobBook
+from conductor.live.book import JobBook
+from conductor.live.job import ActiveJob
 from conductor.signals import Activity, Actor, JobResumed, Signals
 from shared import clock
 

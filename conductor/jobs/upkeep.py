@@ -8,7 +8,8 @@ from conductor.jobs.compose import meta_row
 from conductor.jobs.delays import STATES as DELAYED
 from conductor.jobs.followers import Followers
 from conductor.jobs.notes import MAX_ROWS, note
-from conductor.live.book import ActiveJob, JobBook
+from conductor.live.book import JobBook
+from conductor.live.job import ActiveJob
 from conductor.records.job_archive import JobArchive
 from conductor.signals import Activity, Actor, Signals
 from shared import clock

@@ -11,7 +11,8 @@ from conductor.jobs.compose import meta_row, words
 from conductor.jobs.followers import Followers
 from conductor.jobs.limits.notices import LimitNotices, Notified, tells
 from conductor.jobs.notes import add
-from conductor.live.book import ActiveJob, JobBook
+from conductor.live.book import JobBook
+from conductor.live.job import ActiveJob
 from conductor.settings import Settings
 from conductor.signals import Activity, Signals
 from shared import clock

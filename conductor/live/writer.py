@@ -143,17 +143,9 @@ class BookWriter:
             return
         for (operation, done), answer in zip(batch, answers, strict=True):
             if operation[0] == "told":
-                self._note_told(operation, answer, given_up=done.done())
+                self._told(operation[2 : 2 + int(operation[1])])
             if not done.done():
                 done.set_result(answer)
-
-    def _note_told(self, operation: Operation, answer: Any, *, given_up: bool) -> None:
-        entries = int(operation[1])
-        name, job = operation[2 + entries : 4 + entries]
-        if name == "accept" and (given_up or text(answer) != job):
-            return  # another job was answered, or this one is about to be withdrawn
-        if answer:
-            self._told(operation[2 : 2 + entries])
 
     async def _send(self, operations: list[Operation]) -> list[Any]:
         interrupted = False

@@ -10,7 +10,6 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
-from conductor.records.chain import EventRow
 from conductor.records.search.finder import Document, Finder
 from conductor.records.search.index import Index
 from conductor.records.search.language import parse
@@ -20,6 +19,7 @@ from conductor.records.search.words import term_rows
 from conductor.records.search.words import terms as terms_of
 from conductor.records.store import Records, Write, insert_new
 from conductor.records.tables import terms
+from conductor.signals import EventRow
 from shared.clock import now
 
 Json = dict[str, Any]

@@ -13,7 +13,6 @@ import msgspec
 import sqlalchemy as sa
 
 from conductor.records.byte_cache import ByteCache
-from conductor.records.chain import EventRow
 from conductor.records.indexed import IndexedTable
 from conductor.records.search.finder import SearchPage
 from conductor.records.search.index import JOBS, Index
@@ -21,6 +20,7 @@ from conductor.records.search.restriction import Restriction
 from conductor.records.search.tree import EVERYTHING, Tree
 from conductor.records.store import Records, Write
 from conductor.records.tables import jobs
+from conductor.signals import EventRow
 
 Json = dict[str, Any]
 

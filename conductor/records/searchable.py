@@ -7,7 +7,6 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
-from conductor.records.chain import EventRow
 from conductor.records.documents import Documents
 from conductor.records.indexed import IndexedTable
 from conductor.records.search.finder import SearchPage
@@ -16,6 +15,7 @@ from conductor.records.search.restriction import Restriction, restricted
 from conductor.records.search.tree import EVERYTHING, Tree
 from conductor.records.search.words import value_of
 from conductor.records.store import Records, Write
+from conductor.signals import EventRow
 
 Json = dict[str, Any]
 

@@ -11,7 +11,6 @@ from typing import TypeVar
 import sqlalchemy as sa
 
 from conductor.errors import Unavailable
-from conductor.records.chain import EventRow
 from conductor.records.commit import Rows, Write
 from conductor.records.engines.contract import Engine
 from conductor.records.readers import Readers
@@ -19,6 +18,7 @@ from conductor.records.schema import SchemaError, prepare
 from conductor.records.statements import insert_new, upsert
 from conductor.records.tables import fence
 from conductor.records.writer import Writer
+from conductor.signals import EventRow
 
 __all__ = ["Records", "Rows", "SchemaError", "Write", "insert_new", "upsert"]
 

@@ -14,7 +14,8 @@ import msgspec
 import structlog
 
 from conductor.errors import Refusal
-from conductor.live.book import ActiveJob, JobBook
+from conductor.live.book import JobBook
+from conductor.live.job import ActiveJob
 from conductor.records.job_archive import JobArchive
 from conductor.workflows import completion, rerun
 from conductor.workflows.advance import Advance, advance

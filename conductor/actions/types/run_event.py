@@ -12,7 +12,7 @@ from conductor.actions.occasion import Alert, Means, Occasion
 from conductor.actions.result import Result, failed
 from conductor.audit import causes
 from conductor.definitions.params import complete_params, definitions_of
-from conductor.live.book import ActiveJob
+from conductor.live.job import ActiveJob
 
 Doc = Mapping[str, Any]
 

@@ -12,7 +12,7 @@ from conductor.actions.occasion import Means, Occasion
 from conductor.actions.recipients import listed
 from conductor.actions.result import Result, failed
 from conductor.actions.types import email, web_hook
-from conductor.live.book import ActiveJob
+from conductor.live.job import ActiveJob
 from conductor.signals import JobSuspended
 from shared import clock
 

@@ -7,7 +7,7 @@ from conductor.actions.occasion import Alert, Means, Occasion
 from conductor.actions.recipients import listed
 from conductor.actions.result import Result, failed
 from conductor.audit import causes
-from conductor.live.book import ActiveJob
+from conductor.live.job import ActiveJob
 from conductor.signals import SYSTEM
 
 

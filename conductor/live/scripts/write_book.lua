@@ -50,12 +50,8 @@ function operations.accept(id, doc, live, idempotency_key, keep_ms, mark, field,
   return id
 end
 
--- Whoever asked for this job has given up before the answer came: it was never promised, and the event log
--- learns nothing of it.
-function operations.withdraw(id, idempotency_key, mark, field, before, ...)
-  if select('#', ...) > 0 then
-    redis.call('HDEL', KEYS[5], ...)
-  end
+-- Whoever asked for this job has given up before the answer came: it was never promised.
+function operations.withdraw(id, idempotency_key, mark, field, before)
   if mark ~= '' and redis.call('HGET', KEYS[3], mark) == id then
     redis.call('HDEL', KEYS[3], mark)
     if field ~= '' then
@@ -160,18 +156,14 @@ function operations.cursor(field, value)
   return 1
 end
 
--- An operation, and what the event log has to say of it if it takes effect: ID, row, ID, row...
+-- An operation by which a job leaves, and what the event log has still to learn of it: ID, row, ID, row...
 function operations.told(count, ...)
   local rest = {...}
   local entries = tonumber(count)
-  local name, job = rest[entries + 1], rest[entries + 2]
-  local answer = operations[name](unpack(rest, entries + 2))
-  if answer ~= 0 and (name ~= 'accept' or answer == job) then
-    for i = 1, entries, 2 do
-      redis.call('HSET', KEYS[5], rest[i], rest[i + 1])
-    end
+  for i = 1, entries, 2 do
+    redis.call('HSET', KEYS[5], rest[i], rest[i + 1])
   end
-  return answer
+  return operations[rest[entries + 1]](unpack(rest, entries + 2))
 end
 
 -- Redis was restarted: write what the log has not learned as the primary knows it.

@@ -23,8 +23,9 @@ from conductor.jobs.compose import Order
 from conductor.jobs.engine import JobEngine
 from conductor.jobs.for_actions import JobsForActions
 from conductor.jobs.ports import Ports as JobPorts
-from conductor.live.book import ActiveJob, JobBook
+from conductor.live.book import JobBook
 from conductor.live.connection import connect
+from conductor.live.job import ActiveJob
 from conductor.live.keys import Keys, keys
 from conductor.records.files import Files
 from conductor.records.job_archive import JobArchive

@@ -8,7 +8,8 @@ from redis.asyncio import Redis
 from conductor.audit import causes
 from conductor.audit.chronicle import described, keep_up
 from conductor.audit.event_log import EventLog, Filter
-from conductor.live.book import ActiveJob, JobBook
+from conductor.live.book import JobBook
+from conductor.live.job import ActiveJob
 from conductor.records.search.restriction import Restriction
 from conductor.records.store import Records
 from conductor.signals import JobAccepted, JobQueued, Signals
