@@ -4,14 +4,13 @@ Who did what to which resource, caused by which event, in which story. A payload
 resource as `id` and what tells more of the event; never a credential, never a document that may hold one.
 """
 
-import uuid
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
-import msgspec
-
 from conductor.audit import causes
+from conductor.audit.causal_jobs import JOB, OF_JOBS
 from conductor.audit.event_log import ADMINISTRATORS
+from conductor.audit.payloads import payload
 from conductor.audit.resources import correlation, event_id, kind_type, resource_id
 from conductor.audit.rows import singular
 from conductor.signals import (
@@ -22,15 +21,6 @@ from conductor.signals import (
     DefinitionChanged,
     EventFired,
     EventRow,
-    JobAborted,
-    JobAccepted,
-    JobDeleted,
-    JobFinished,
-    JobQueued,
-    JobResumed,
-    JobRetried,
-    JobStarted,
-    JobSuspended,
     LeadershipChanged,
     LoginRefused,
     Notice,
@@ -43,12 +33,10 @@ from conductor.signals import (
     TicketChanged,
     UserLoggedIn,
 )
-from shared.schema.jobs import ABORT, succeeded
+from shared import ids
 
 Json = dict[str, Any]
 
-_JOB: Final = "automation_run"
-_MOST_PAYLOAD: Final = 16 * 1024
 _PRIVATE_KINDS: Final = frozenset({"users", "api_keys", "roles", "secrets"})
 _VERBS: Final = {
     "create": "created", "update": "updated", "delete": "deleted", "multi_update": "reordered",
@@ -57,8 +45,6 @@ _VERBS: Final = {
 }  # fmt: skip
 _TOLD_OTHERWISE: Final = frozenset({"job_resume"})
 """Activities whose event is that of a signal with a type of its own."""
-
-_encode = msgspec.json.Encoder().encode
 
 
 class _Event(NamedTuple):
@@ -71,23 +57,25 @@ class _Event(NamedTuple):
     cause: str = ""
     category: str | None = None
     groups: tuple[str, ...] | None = None
-    occurred: float = 0.0
 
 
 def rows(signal: Signal, moment: float) -> tuple[EventRow, ...]:
     """The row of a signal that happened at `moment` (Unix seconds); none for what is no event."""
+    of_job = OF_JOBS.get(type(signal))
+    if of_job is not None:
+        return (of_job(signal, moment),)
     describe = _DESCRIBED.get(type(signal))
     event = describe(signal) if describe else None
     if event is None:
         return ()
-    id = event.id or str(uuid.uuid4())
+    id = event.id or ids.story_id()
     actor = signal.actor
     groups = signal.groups if event.groups is None else event.groups
     resource_type, our_id = event.resource
     return (
         EventRow(
             id,
-            int((event.occurred or moment) * 1_000_000),
+            int(moment * 1_000_000),
             event.type[:64],
             actor.kind[:16],
             (actor.id or actor.kind)[:128],
@@ -97,16 +85,9 @@ def rows(signal: Signal, moment: float) -> tuple[EventRow, ...]:
             signal.causation_id or event.cause,
             (signal.category if event.category is None else event.category)[:64],
             f",{','.join(groups)}," if groups else "",
-            _payload(our_id, event.payload),
+            payload(our_id, event.payload),
         ),
     )
-
-
-def _payload(our_id: str, told: Json) -> bytes:
-    encoded = _encode({"id": our_id, **told})
-    if len(encoded) > _MOST_PAYLOAD:
-        return _encode({"id": our_id, "truncated": True})
-    return encoded
 
 
 def _fired(signal: EventFired) -> _Event:
@@ -121,94 +102,13 @@ def _fired(signal: EventFired) -> _Event:
     )
 
 
-def _accepted(signal: JobAccepted) -> _Event:
-    job = signal.job
-    told: Json = {"event": signal.event_id}
-    told.update({key: job[key] for key in ("source", "username", "label", "retry_prev") if job.get(key)})
-    return _Event(
-        "job.accepted", (_JOB, signal.job_id), told, causes.accepted(signal.job_id), causes.cause_of_job(job)
-    )
-
-
-def _queued(signal: JobQueued) -> _Event:
-    return _Event(
-        "job.queued",
-        (_JOB, signal.job_id),
-        {"event": signal.event_id},
-        event_id("job.queued", signal.job_id, signal.since),
-        causes.accepted(signal.job_id),
-    )
-
-
-def _started(signal: JobStarted) -> _Event:
-    told: Json = {"event": signal.event_id, "attempt": signal.attempt}
-    if signal.server_id:
-        told["server"] = signal.server_id
-    return _Event(
-        "workflow.started" if signal.workflow else "job.started",
-        (_JOB, signal.job_id),
-        told,
-        causes.started(signal.job_id, signal.attempt),
-        causes.accepted(signal.job_id),
-    )
-
-
-def _finished(signal: JobFinished) -> _Event:
-    job, id = signal.job, signal.job_id
-    how = "succeeded" if succeeded(signal.code) else "aborted" if signal.code == ABORT else "failed"
-    kind = "workflow" if job.get("type") == "workflow" else "job"
-    attempt = signal.attempt or (1 if kind == "workflow" else 0)
-    return _Event(
-        "job.lost" if signal.code == "lost" else f"{kind}.{how}",
-        (_JOB, id),
-        {
-            "event": signal.event_id,
-            "code": signal.code,
-            "description": str(job.get("description") or "")[:1000],
-            "elapsed": signal.elapsed,
-            **({"server": job["server"]} if job.get("server") else {}),
-        },
-        causes.ended(id),
-        causes.started(id, attempt) if attempt else causes.accepted(id),
-        occurred=float(job.get("completed") or 0.0),
-    )
-
-
-def _retried(signal: JobRetried) -> _Event:
-    return _Event(
-        "job.retried",
-        (_JOB, signal.job_id),
-        {"event": signal.event_id, "next": signal.next_id, "delay": signal.delay},
-        causes.retried(signal.job_id),
-        causes.ended(signal.job_id),
-    )
-
-
-def _aborted(signal: JobAborted) -> _Event:
-    told = {"reason": signal.reason[:1000]}
-    return _Event("job.abort_requested", (_JOB, signal.job_id), told, "", causes.accepted(signal.job_id))
-
-
-def _deleted(signal: JobDeleted) -> _Event:
-    id = signal.job_id
-    return _Event("job.deleted", (_JOB, id), {}, event_id("job.deleted", id), causes.ended(id))
-
-
-def _suspended(signal: JobSuspended) -> _Event:
-    return _Event("job.suspended", (_JOB, signal.job_id), {}, "", causes.accepted(signal.job_id))
-
-
-def _resumed(signal: JobResumed) -> _Event:
-    return _Event("job.resumed", (_JOB, signal.job_id), {}, "", causes.accepted(signal.job_id))
-
-
 def _action(signal: ActionRun) -> _Event:
     about = {"job": signal.job_id} if signal.job_id else {"alert": signal.alert_id}
     subject = signal.subject
     key = signal.key
     return _Event(
         "action.failed" if signal.code else "action.succeeded",
-        ("action_run", key or str(uuid.uuid4())),
+        ("action_run", key or ids.story_id()),
         {
             **about,
             "type": signal.type,
@@ -349,7 +249,7 @@ def _activity(signal: Activity) -> _Event | None:
     )
 
 
-_OF_ACTIVITY: Mapping[str, str] = {"job": _JOB, "server": "connection", "file": "artifact"}
+_OF_ACTIVITY: Mapping[str, str] = {"job": JOB, "server": "connection", "file": "artifact"}
 _SHOWN: Final = frozenset({"bucket"})
 
 _DESCRIBED: Mapping[type[Signal], Callable[[Any], _Event | None]] = {
@@ -359,15 +259,6 @@ _DESCRIBED: Mapping[type[Signal], Callable[[Any], _Event | None]] = {
     AlertFired: _alert,
     DefinitionChanged: _definition,
     EventFired: _fired,
-    JobAborted: _aborted,
-    JobAccepted: _accepted,
-    JobDeleted: _deleted,
-    JobFinished: _finished,
-    JobQueued: _queued,
-    JobResumed: _resumed,
-    JobRetried: _retried,
-    JobStarted: _started,
-    JobSuspended: _suspended,
     LeadershipChanged: _leadership,
     LoginRefused: _refused,
     Notice: _notice,

@@ -7,7 +7,7 @@ cause is stored even, and the same in every term.
 from collections.abc import Mapping
 from typing import Any
 
-from conductor.audit.resources import event_id
+from conductor.audit.resources import Of, event_id, job_event_id
 
 
 def fired(event: str, minute: int, story: str) -> str:
@@ -16,21 +16,25 @@ def fired(event: str, minute: int, story: str) -> str:
 
 
 def accepted(job_id: str) -> str:
-    return event_id("job.accepted", job_id)
+    return job_event_id(job_id, Of.ACCEPTED)
 
 
 def started(job_id: str, attempt: int) -> str:
-    return event_id("job.started", job_id, attempt)
+    return job_event_id(job_id, Of.STARTED + attempt)
 
 
 def ended(job_id: str) -> str:
     """However it ended: it ends once."""
-    return event_id("job.ended", job_id)
+    return job_event_id(job_id, Of.ENDED)
 
 
 def retried(job_id: str) -> str:
     """The ended job is tried again under another ID."""
-    return event_id("job.retried", job_id)
+    return job_event_id(job_id, Of.RETRIED)
+
+
+def deleted(job_id: str) -> str:
+    return job_event_id(job_id, Of.DELETED)
 
 
 def acted(key: str) -> str:

@@ -1,6 +1,5 @@
 """Launch: from an order to a job that is promised."""
 
-import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -55,7 +54,7 @@ class Launcher:
             text = "Start delayed: maximum of jobs per minute reached."
             active.details["activity"].append(meta_row(self._host, text, clock.now()))
         # The schedule has made a story already; whoever asked without one begins a new one.
-        active.job.setdefault("correlation_id", str(uuid.uuid4()))
+        active.job.setdefault("correlation_id", ids.story_id())
         self._announce(active, order, actor)
         faults.reach("conductor.accept")
         job_id = await self._book.accept(

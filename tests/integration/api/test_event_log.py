@@ -10,7 +10,7 @@ import pytest
 
 from conductor.audit.resources import RESOURCE_TYPES, event_id, resource_id
 from conductor.cli.client import EventParser
-from conductor.signals import SYSTEM
+from conductor.signals import SYSTEM, EventRow
 from tests.databases import database_url, postgres
 from tests.integration.api.conftest import PASSWORD, Served, serving
 
@@ -22,13 +22,14 @@ STORY = event_id("story", 1)
 UNKNOWN = "497f6eca-6276-4993-bfeb-53cbbbba6f08"
 
 
-def row(number: int, type: str = "job.succeeded", **columns: Any) -> dict[str, Any]:
-    return {
-        "id": event_id(type, number), "occurred": START + number * 1_000_000, "type": type, "actor_type": "user",
-        "actor": "admin", "resource_type": "automation_run", "resource": resource_id("automation_run", f"j{number}"),
-        "correlation": STORY, "causation": "", "category": "", "groups": "",
-        "payload": msgspec.json.encode({"id": f"j{number}"}), **columns,
-    }  # fmt: skip
+def row(number: int, type: str = "job.succeeded", **columns: Any) -> EventRow:
+    made = EventRow(
+        id=event_id(type, number), occurred=START + number * 1_000_000, type=type, actor_type="user",
+        actor="admin", resource_type="automation_run", resource=resource_id("automation_run", f"j{number}"),
+        correlation=STORY, causation="", category="", groups="",
+        payload=msgspec.json.encode({"id": f"j{number}"}),
+    )  # fmt: skip
+    return made._replace(**columns)
 
 
 def shown(number: int, type: str = "job.succeeded", **fields: Any) -> dict[str, Any]:
@@ -139,14 +140,14 @@ async def _last_id(served: Served) -> str:
 
 async def test_a_story_is_a_tree_on_request(served: Served) -> None:
     first = row(1, "job.accepted")
-    await served.records.write(events=[row(2, "job.started", causation=first["id"]), first])
+    await served.records.write(events=[row(2, "job.started", causation=first.id), first])
     status, answer = await get(served, f"/correlation/{STORY}", tree="true")
     [root] = answer["tree"]
     [child] = root["children"]
     assert (status, answer["correlationId"], answer["total"]) == (200, STORY, 2)
     assert (root["event"], root["after"]) == (shown(1, "job.accepted"), None)
     assert child == {
-        "event": shown(2, "job.started", causationId=first["id"]), "after": 1.0, "children": [],
+        "event": shown(2, "job.started", causationId=first.id), "after": 1.0, "children": [],
     }  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from conductor.audit.event_log import EventLog, Filter
 from conductor.audit.resources import event_id, resource_id
 from conductor.records.search.restriction import Restriction
 from conductor.records.store import Records
+from conductor.signals import EventRow
 from shared import clock
 from tests.databases import database_url, postgres, records
 
@@ -18,13 +19,14 @@ EVERYTHING = Restriction(frozenset(), frozenset())
 START = 1_700_000_000_000_000
 
 
-def row(number: int, type: str = "job.succeeded", **columns: Any) -> dict[str, Any]:
-    return {
-        "id": event_id(type, number), "occurred": START + number * 1_000_000, "type": type, "actor_type": "user",
-        "actor": "admin", "resource_type": "automation_run", "resource": resource_id("automation_run", f"j{number}"),
-        "correlation": event_id("story", 1), "causation": "", "category": "", "groups": "",
-        "payload": msgspec.json.encode({"id": f"j{number}"}), **columns,
-    }  # fmt: skip
+def row(number: int, type: str = "job.succeeded", **columns: Any) -> EventRow:
+    made = EventRow(
+        id=event_id(type, number), occurred=START + number * 1_000_000, type=type, actor_type="user",
+        actor="admin", resource_type="automation_run", resource=resource_id("automation_run", f"j{number}"),
+        correlation=event_id("story", 1), causation="", category="", groups="",
+        payload=msgspec.json.encode({"id": f"j{number}"}),
+    )  # fmt: skip
+    return made._replace(**columns)
 
 
 async def test_an_event_has_every_field_of_the_reference(records: Records) -> None:

@@ -114,18 +114,18 @@ TOLD: list[tuple[Signal, str, str]] = [
 @pytest.mark.parametrize(("signal", "type", "resource"), TOLD, ids=[one[1] for one in TOLD])
 def test_causal_events_have_their_name_and_resource(signal: Signal, type: str, resource: str) -> None:
     [made] = rows(signal, MOMENT)
-    payload = msgspec.json.decode(made["payload"])
-    assert (made["type"], made["resource_type"]) == (type, resource)
+    payload = msgspec.json.decode(made.payload)
+    assert (made.type, made.resource_type) == (type, resource)
     assert resource in RESOURCE_TYPES
-    assert made["resource"] == resource_id(resource, payload["id"])
-    assert (made["occurred"], made["actor_type"], made["actor"]) == (
+    assert made.resource == resource_id(resource, payload["id"])
+    assert (made.occurred, made.actor_type, made.actor) == (
         1_700_000_000_500_000,
         "system",
         "system",
     )
-    assert is_uuid(made["id"])
-    assert is_uuid(made["correlation"])
-    assert made["causation"] == "" or is_uuid(made["causation"])
+    assert is_uuid(made.id)
+    assert is_uuid(made.correlation)
+    assert made.causation == "" or is_uuid(made.causation)
 
 
 def test_every_signal_is_an_event_or_says_why_not() -> None:
@@ -144,35 +144,35 @@ def _one(signal: Signal) -> Any:
 
 def test_causal_ids_are_the_same_in_every_term_and_name_their_causes() -> None:
     fired = _one(EventFired(event_id="e1", trigger={}, minute=60, correlation_id="c"))
-    accepted = _one(JobAccepted(job_id="j1", event_id="e1", causation_id=fired["id"]))
+    accepted = _one(JobAccepted(job_id="j1", event_id="e1", causation_id=fired.id))
     started = _one(JobStarted(job_id="j1", event_id="e1", server_id="s", attempt=2))
     ended = _one(JobFinished(job_id="j1", event_id="e1", code=7, elapsed=1, attempt=2))
     retried = _one(JobRetried(job_id="j1", next_id="j2", event_id="e1", delay=0))
     again = _one(JobAccepted(job_id="j2", event_id="e1", job={"retry_prev": "j1"}))
     child = _one(JobAccepted(job_id="j3", event_id="e2", job={"workflow": {"job": "w1"}}))
-    assert fired["id"] == causes.fired("e1", 60, "c")
-    assert [one["causation"] for one in (accepted, started, ended, retried, again)] == [
-        fired["id"], accepted["id"], started["id"], ended["id"], retried["id"],
+    assert fired.id == causes.fired("e1", 60, "c")
+    assert [one.causation for one in (accepted, started, ended, retried, again)] == [
+        fired.id, accepted.id, started.id, ended.id, retried.id,
     ]  # fmt: skip
-    assert child["causation"] == causes.started("w1", 1)
-    assert _one(JobAccepted(job_id="j1", event_id="e1"))["id"] == accepted["id"]
-    assert _one(JobFinished(job_id="j1", event_id="e1", code=0, elapsed=1))["causation"] == accepted["id"]
-    assert causes.cause_of_action("j1", {"complete": True}, 2) == ended["id"]
-    assert causes.cause_of_action("j1", {}, 2) == started["id"]
-    assert causes.cause_of_action("j1", {}, 0) == accepted["id"]
+    assert child.causation == causes.started("w1", 1)
+    assert _one(JobAccepted(job_id="j1", event_id="e1")).id == accepted.id
+    assert _one(JobFinished(job_id="j1", event_id="e1", code=0, elapsed=1)).causation == accepted.id
+    assert causes.cause_of_action("j1", {"complete": True}, 2) == ended.id
+    assert causes.cause_of_action("j1", {}, 2) == started.id
+    assert causes.cause_of_action("j1", {}, 0) == accepted.id
 
 
 def test_a_story_is_given_or_begins_with_the_event() -> None:
     story = event_id("a story")
-    assert _one(JobDeleted(job_id="j", correlation_id=story))["correlation"] == story
+    assert _one(JobDeleted(job_id="j", correlation_id=story)).correlation == story
     alone = _one(Notice(level="error", description="x"))
-    assert alone["correlation"] == alone["id"]
+    assert alone.correlation == alone.id
 
 
 def test_causal_events_are_for_those_who_may_see_the_resource() -> None:
     def seen(signal: Signal) -> tuple[str, str]:
         made = _one(signal)
-        return made["category"], made["groups"]
+        return made.category, made.groups
 
     item = {"id": "e1", "category": "ops", "targets": ["main", "s1"]}
     assert seen(DefinitionChanged(kind="events", verb="update", item=item)) == ("ops", ",main,s1,")
@@ -205,7 +205,7 @@ def test_a_causal_event_never_holds_a_secret() -> None:
         ServerAdded(server={"id": "s", "secret_key": hidden}),
         Activity(action="secret_access", payload={"fields": [{"value": hidden}]}),
     ):
-        assert hidden.encode() not in _one(signal)["payload"]
+        assert hidden.encode() not in _one(signal).payload
 
 
 def test_what_is_too_long_is_cut() -> None:
@@ -218,9 +218,9 @@ def test_what_is_too_long_is_cut() -> None:
             actor=SYSTEM,
         )
     )
-    assert msgspec.json.decode(made["payload"]) == {"id": "e", "truncated": True}
+    assert msgspec.json.decode(made.payload) == {"id": "e", "truncated": True}
     made = _one(UserLoggedIn(username="u", actor=Actor(kind="user", id="n" * 500)))
-    assert len(made["actor"]) == 128
+    assert len(made.actor) == 128
 
 
 @given(st.text(max_size=40), st.text(max_size=40))
