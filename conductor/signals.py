@@ -153,6 +153,18 @@ class JobResumed(Signal, frozen=True, kw_only=True):
     job_id: str
 
 
+class WorkflowDecided(Signal, frozen=True, kw_only=True):
+    """A controller of a workflow has come to a decision; `facts` tell to which."""
+
+    job_id: str
+    event_id: str
+    id: str
+    """Of this decision: a UUID."""
+    node: str
+    controller: str
+    facts: Mapping[str, Any]
+
+
 class EventFired(Signal, frozen=True, kw_only=True):
     """A trigger's moment has come and is recorded; `minute` is the Unix time of its minute."""
 

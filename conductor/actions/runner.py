@@ -142,7 +142,9 @@ class Actions:
             data = Once(partial(job_data.job_data, self._around, job))
             deadline = clock.monotonic() + self._settings.action_phase_timeout
             index = next(place for place, one in enumerate(job.job["actions"]) if one is entry)
-            await self._of_job(job, index, data, deadline, key=key)
+            before = (output.get("parent") or {}).get("job")
+            cause = causes.ended(str(before)) if before else ""
+            await self._of_job(job, index, data, deadline, key=key, cause=cause)
         return {name: entry[name] for name in RECORD if name in entry}
 
     async def limit_fired(self, job: ActiveJob, limit: Mapping[str, Any], message: str) -> Notified:
@@ -240,7 +242,7 @@ class Actions:
     # One action
 
     async def _of_job(
-        self, job: ActiveJob, index: int, data: Once, deadline: float, *, key: str = ""
+        self, job: ActiveJob, index: int, data: Once, deadline: float, *, key: str = "", cause: str = ""
     ) -> None:
         action: Action = job.job["actions"][index]
         type_ = type_of(action)
@@ -260,7 +262,7 @@ class Actions:
                 faults.reach("conductor.action_ran")
             done(action, result, _milliseconds(began))
             action.pop("overrides", None)
-            cause = causes.cause_of_action(job.id, job.job, job.attempt)
+            cause = cause or causes.cause_of_action(job.id, job.job, job.attempt)
             job.say(self._ran(occasion, job_id=job.id, cause=cause, subject=_subject(job)))
             await self._saved_changes(job)
             faults.reach("conductor.action_done")

@@ -32,6 +32,7 @@ from conductor.signals import (
     SnapshotTaken,
     TicketChanged,
     UserLoggedIn,
+    WorkflowDecided,
 )
 from shared import ids
 
@@ -100,6 +101,14 @@ def _fired(signal: EventFired) -> _Event:
         },
         causes.fired(signal.event_id, signal.minute, signal.correlation_id),
     )
+
+
+def _decided(signal: WorkflowDecided) -> _Event:
+    told = {
+        "job": signal.job_id, "event": signal.event_id, "node": signal.node, "controller": signal.controller,
+        **signal.facts,
+    }  # fmt: skip
+    return _Event("workflow.decided", ("decision", f"{signal.job_id}-{signal.node}"), told, signal.id)
 
 
 def _action(signal: ActionRun) -> _Event:
@@ -269,4 +278,5 @@ _DESCRIBED: Mapping[type[Signal], Callable[[Any], _Event | None]] = {
     SnapshotTaken: _snapshot,
     TicketChanged: _ticket,
     UserLoggedIn: _login,
+    WorkflowDecided: _decided,
 }

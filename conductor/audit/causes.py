@@ -9,6 +9,8 @@ from typing import Any
 
 from conductor.audit.resources import Of, event_id, job_event_id
 
+_NOT_STARTED = frozenset({"ready", "queued", "start_delay", "starting"})
+
 
 def fired(event: str, minute: int, story: str) -> str:
     """A trigger's moment had come: each firing has a story (correlation ID) of its own."""
@@ -50,6 +52,8 @@ def cause_of_action(job_id: str, job: Mapping[str, Any], attempt: int) -> str:
     """What led to a job's action: its end, or its start, or its launch where it has not started."""
     if job.get("complete"):
         return ended(job_id)
+    if not attempt and job.get("type") == "workflow" and job.get("state") not in _NOT_STARTED:
+        attempt = 1
     return started(job_id, attempt) if attempt else accepted(job_id)
 
 

@@ -46,6 +46,7 @@ from conductor.signals import (
     TicketChanged,
     UserChanged,
     UserLoggedIn,
+    WorkflowDecided,
 )
 
 MOMENT = 1_700_000_000.5
@@ -106,6 +107,18 @@ TOLD: list[tuple[Signal, str, str]] = [
         "artifact",
     ),
     (TicketChanged(verb="create", ticket={"id": "t1"}), "ticket.created", "chat_thread"),
+    (
+        WorkflowDecided(
+            job_id="j1",
+            event_id="e1",
+            id=event_id("d"),
+            node="n1",
+            controller="decision",
+            facts={"holds": True},
+        ),
+        "workflow.decided",
+        "decision",
+    ),
     (SecretUsed(secret_id="z1", used_by=("plugin", "p1")), "secret.used", "template"),
     (Activity(action="queue_flush", resource=("event", "e1")), "queue.flush", "automation"),
 ]
