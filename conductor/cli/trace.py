@@ -74,12 +74,16 @@ def _about(told: Json) -> str:
         parts.append(f"{told['type']} on {told['condition']}")
     if told.get("code"):
         parts.append(f"code {told['code']}")
+    if "controller" in told:
+        outcome = [f"{key} {told[key]}" for key in _OUTCOMES if key in told]
+        parts.append(" ".join([f"{told['controller']} at {told['node']}:", *outcome]))
     parts += [f"{label} {told[key]}".strip() for key, label in _SHOWN if told.get(key)]
     if isinstance(told.get("elapsed"), int | float):
         parts.append(f"took {told['elapsed']:.3f}s")
     return ", ".join(parts)
 
 
+_OUTCOMES = ("holds", "jobs", "connections")
 _SHOWN = (
     ("event", "of"), ("attempt", "attempt"), ("server", "on"), ("next", "as"), ("num", "#"),
     ("subject", ""), ("trigger", "trigger"), ("title", ""),

@@ -22,7 +22,7 @@ def cause_of(workflow: ActiveJob, happening: Happening) -> str:
 
 
 def tell_decisions(workflow: ActiveJob, commands: Iterable[Command], cause: str) -> dict[str, str]:
-    """Say what was decided, each decision caused by the one before it; the events by node."""
+    """Say what was decided; the events by node."""
     told: dict[str, str] = {}
     for command in commands:
         if isinstance(command, Decided):

@@ -11,8 +11,10 @@ from typer.testing import CliRunner
 
 from conductor.cli.commands import commands
 from tests.acceptance.jobs import create_event, finished
+from tests.acceptance.test_workflows import workflow
 from tests.integration.outbound.peers import SmtpPeer
 from tests.processes import Client, deployed, eventually
+from tests.unit.workflows.simulation import graph_of
 
 _NOISE = re.compile(r"  (took [\d.]+s|[+-][\d.]+(ms|s|min))|, took [\d.]+s")
 
@@ -28,7 +30,9 @@ async def _story(client: Client, job_id: str) -> str:
     return str(job["correlation_id"])
 
 
-async def test_one_story_of_a_retry_a_mail_and_a_ticket(tmp_path_factory: pytest.TempPathFactory) -> None:
+async def test_event_log_of_a_workflow_with_a_retry_a_mail_and_a_ticket_is_one_tree(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
     smtp = SmtpPeer()
     await smtp.start()
     folder = tmp_path_factory.mktemp("e")
@@ -49,73 +53,65 @@ async def test_one_story_of_a_retry_a_mail_and_a_ticket(tmp_path_factory: pytest
 
 
 async def _tell_the_story(client: Client, url: str, api_key: str, server: str, folder: Path) -> None:
+    """A job of a workflow fails and is tried again; then a decision leads to a mail, and to a ticket."""
     script = f"test -e {folder}/again && exit 0; touch {folder}/again; exit 7"
     event = await create_event(
-        client,
-        script,
-        limits=[{"type": "retry", "enabled": True, "amount": 1, "duration": 0}],
-        actions=[
-            {"enabled": True, "condition": "success", "type": "email", "email": "ann@example.com"},
-            {
-                "enabled": True,
-                "condition": "success",
-                "type": "ticket",
-                "ticket_type": "issue",
-                "ticket_assignees": [],
-                "ticket_tags": [],
-            },
-        ],
+        client, script, limits=[{"type": "retry", "enabled": True, "amount": 1, "duration": 0}]
     )
-    first = str((await client.call("run_event", id=event))["id"])
-    ended = await finished(client, first)
-    second = str(ended["jobs"][0]["id"])
-    again = await finished(client, second)
-    [ticket] = again["tickets"]
-    number = (await client.call("get_ticket", id=ticket))["ticket"]["num"]
-    correlation = await _story(client, first)
-    assert correlation == again["correlation_id"]
+    ticket_of = {"type": "ticket", "ticket_type": "issue", "ticket_assignees": [], "ticket_tags": []}
+    graph = graph_of(
+        "t -> a", "a -success-> d", "d -> m", "a -success-> k",
+        t="trigger", a=("event", {"event": event}), d=("decision", {"decision": "code == 0"}),
+        m=("action", {"enabled": True, "type": "email", "email": "ann@example.com"}),
+        k=("action", {"enabled": True, **ticket_of}),
+    )  # fmt: skip
+    flow = await workflow(client, graph)
+    whole_id = str((await client.call("run_event", id=flow))["id"])
+    whole = await finished(client, whole_id)
+    assert whole["code"] == 0, whole
+    first, second = (str(stub["id"]) for stub in whole["workflow"]["jobs"]["a"])
+    [ticket] = (await finished(client, second))["tickets"]
+    found = (await client.call("get_ticket", id=ticket))["ticket"]
+    correlation = str(whole["correlation_id"])
+    for job_id in (first, second):
+        assert await _story(client, job_id) == correlation
 
-    async def whole() -> str:
+    async def complete() -> str:
         status, text = await _run("trace", correlation, "--url", url, "--api-key", api_key)
-        return text if status == 0 and ": 10 events" in text and _ordered(text) else ""
+        return text if status == 0 and f"{correlation}: 14 events" in text else ""
 
-    printed = await eventually(whole, "the story is complete")
-    keys = (await client.call("get_api_keys"))["rows"]
-    key = keys[0]["id"]
-    subject = f"#{again['id']} succeeded: Acceptance"
-    ran = f"of {event}, attempt 1, on {server}  by system"
-    expected = f"""{correlation}: 10 events
-└── job.accepted  {first}  of {event}  by api_key {key}
-    └── job.started  {first}  {ran}
-        └── job.failed  {first}  code 7, of {event}, on {server}  by satellite {server}
-            └── job.retried  {first}  of {event}, as {second}  by system
-                └── job.accepted  {second}  of {event}  by system
-                    └── job.started  {second}  {ran}
-                        └── job.succeeded  {second}  of {event}, on {server}  by satellite {server}
-                            ├── action.succeeded  {second}-0  email on success  by system
-                            └── action.succeeded  {second}-1  ticket on success  by system
-                                └── ticket.created  {ticket}  # {number}, Job {subject}  by system
+    printed = await eventually(complete, "the story is complete")
+    [key] = (await client.call("get_api_keys"))["rows"]
+    ran, by = f"of {event}, attempt 1, on {server}  by system", f"by satellite {server}"
+    expected = f"""{correlation}: 14 events
+    job.accepted  {whole_id}  of {flow}  by api_key {key["id"]}
+        workflow.started  {whole_id}  of {flow}, attempt 1  by system
+            job.accepted  {first}  of {event}  by system
+                job.started  {first}  {ran}
+                    job.failed  {first}  code 7, of {event}, on {server}  {by}
+                        job.retried  {first}  of {event}, as {second}  by system
+                            job.accepted  {second}  of {event}  by system
+                                job.started  {second}  {ran}
+                                    job.succeeded  {second}  of {event}, on {server}  {by}
+                                        workflow.decided  {whole_id}-d  decision at d: holds True, of {flow}  by system
+                                        action.succeeded  {whole_id}-m-0  email on complete  by system
+                                        action.succeeded  {second}-0  ticket on success  by system
+                                            ticket.created  {ticket}  # {found["num"]}, {found["subject"]}  by system
+            workflow.succeeded  {whole_id}  of {flow}  by system
 """
-    assert _plain(printed) == _sorted(expected)
+    assert _plain(printed) == _plain(expected)
     status, text = await _run("trace", "no-such-story", "--url", url, "--api-key", api_key)
     assert (status, "no event" in text) == (1, True)
 
 
-def _plain(printed: str) -> str:
-    return _sorted("\n".join(line.rstrip() for line in _NOISE.sub("", printed).splitlines()) + "\n")
-
-
-def _ordered(text: str) -> bool:
-    return "ticket.created" in text and "email on success" in text
-
-
-def _sorted(text: str) -> str:
-    """The two actions run side by side: either may come first. Guides of branches depend on which."""
-    lines = [
-        re.sub(r"[│├└─ ]+(?=\w+\.)", lambda found: " " * len(found[0]), one) for one in text.splitlines()
-    ]
-    mail = next(one for one in lines if "email on success" in one)
-    return "\n".join([*(one for one in lines if one != mail), mail])
+def _plain(printed: str) -> list[str]:
+    """The lines without durations and guides, each with its depth; mail and ticket are made side by side, so that
+    the lines are sorted under what they follow."""
+    plain = []
+    for one in _NOISE.sub("", printed).rstrip().splitlines():
+        text = one.lstrip("│├└─ \u00a0").rstrip()
+        plain.append(" " * (len(one.rstrip()) - len(text)) + text)
+    return sorted(plain)
 
 
 async def _break_the_chain(data_dir: Path) -> None:
