@@ -237,7 +237,9 @@ class Actions:
         assert occasion.alert is not None  # noqa: S101
         invocation, server = occasion.alert.invocation, occasion.alert.server
         subject = {"groups": list(server.get("groups") or ()), "server": str(server.get("id") or "")}
-        self._signals.publish(self._ran(occasion, alert_id=str(invocation.get("id") or ""), subject=subject))
+        # Whoever owes the action writes its event with the results.
+        told = self._ran(occasion, alert_id=str(invocation.get("id") or ""), subject=subject)
+        self._signals.publish_logged(told)
 
     # One action
 

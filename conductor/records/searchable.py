@@ -56,14 +56,21 @@ class SearchableDocuments:
         """
         return await self._table.add(self._row(id, doc, columns), doc, *also, events=events)
 
-    async def replace(self, id: str, doc: Mapping[str, Any], *also: Write, **columns: Any) -> bool:
+    async def replace(
+        self, id: str, doc: Mapping[str, Any], *also: Write, events: Sequence[EventRow] = (), **columns: Any
+    ) -> bool:
         """Store `doc` in place of the one with this ID; False if there is none."""
         row = self._row(id, doc, columns)
-        return await self._table.change(id, lambda old: (row, doc), *also)
+        return await self._table.change(id, lambda old: (row, doc), *also, events=lambda: events)
 
-    async def put(self, id: str, doc: Mapping[str, Any], **columns: Any) -> None:
-        """Store `doc`, replacing an older one."""
-        while not (await self.replace(id, doc, **columns) or await self.add(id, doc, **columns)):
+    async def put(
+        self, id: str, doc: Mapping[str, Any], *, events: Sequence[EventRow] = (), **columns: Any
+    ) -> None:
+        """Store `doc`, replacing an older one; `events` in the same transaction."""
+        while not (
+            await self.replace(id, doc, events=events, **columns)
+            or await self.add(id, doc, events=events, **columns)
+        ):
             pass  # somebody deleted and added it between the two
 
     async def change(
