@@ -339,7 +339,7 @@ class Signals:
 
     def __init__(self, describe: Callable[[Signal], Sequence[EventRow]] = _nothing) -> None:
         """`describe` makes the rows of the event log (audit/causal.py)."""
-        self._describe = describe
+        self.describe = describe
         self._observers: list[_Subscription] = []
         self._hearing: dict[type[Signal], list[_Subscription]] = {}
         self._logged: Signal | None = None
@@ -347,7 +347,7 @@ class Signals:
 
     def events(self, *signals: Signal) -> list[EventRow]:
         """What the event log says of `signals`: for the write that makes them true."""
-        return [row for signal in signals for row in self._describe(signal)]
+        return [row for signal in signals for row in self.describe(signal)]
 
     def subscribe(self, name: str, observer: Observer, *only: type[Signal], unlogged: bool = False) -> None:
         """`only` these types are delivered; without any all are. A job announces half a dozen, others few.

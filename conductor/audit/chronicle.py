@@ -5,6 +5,7 @@ Everything else is written by whoever makes the change, in the change's own tran
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 
 import structlog
 
@@ -25,7 +26,7 @@ _RETRY_SECONDS = 1.0
 log = structlog.get_logger(__name__)
 
 
-def described(signal: Signal) -> tuple[EventRow, ...]:
+def described(signal: Signal) -> Sequence[EventRow]:
     """What the log says of something that happens now: for `Signals`."""
     return rows(signal, clock.now())
 

@@ -36,6 +36,7 @@ _REMEMBERED: Final = 4096
 _SPACE: Final = uuid.UUID("8f0f1f3e-0c5b-5a36-9b5e-6f70736f7262")
 _PREFIX: Final = _SPACE.bytes
 _sha1 = hashlib.sha1
+_JOB: Final = "automation_run"
 _JOB_ID: Final = re.compile(r"[a-z][0-9a-z]{15}")
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -57,9 +58,14 @@ def kind_type(kind: str) -> str:
 
 def resource_id(resource_type: str, our_id: str) -> str:
     """The UUID of a resource."""
-    if resource_type == "automation_run" and (parts := _job_parts(our_id)) is not None:
-        return f"{parts[0]}-8fff-{parts[1]}"
-    return _uuid(f"{resource_type}:{our_id}")
+    return job_uuid(our_id) if resource_type == _JOB else _uuid(f"{resource_type}:{our_id}")
+
+
+@lru_cache(_REMEMBERED)
+def job_uuid(job_id: str) -> str:
+    """The UUID of a job as a resource."""
+    parts = _job_parts(job_id)
+    return _uuid(f"{_JOB}:{job_id}") if parts is None else f"{parts[0]}-8fff-{parts[1]}"
 
 
 def event_id(event_type: str, *which: object) -> str:
@@ -81,6 +87,7 @@ class Of:
 _MOST: Final = 0xF00
 
 
+@lru_cache(_REMEMBERED)
 def job_event_id(job_id: str, what: int) -> str:
     """The UUID (version 8) of what happened to a job: its time, what it was, and the rest of the job's ID.
 

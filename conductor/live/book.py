@@ -23,7 +23,7 @@ from conductor.live.job import NOTHING, ActiveJob, Untold
 from conductor.live.keys import Keys
 from conductor.live.outbox import Outbox, words
 from conductor.live.writer import BookWriter, Operation
-from conductor.signals import EventRow, Signal, Signals
+from conductor.signals import Signals
 
 FLUSH_SECONDS = 0.25
 _RETRY_SECONDS = 1.0
@@ -154,7 +154,7 @@ class JobBook:
         still run if it was on its way to Redis.
         """
         keep_ms = int(keep_seconds * 1000)
-        said = job.note(self._describe)
+        said = job.note(self.signals.describe)
         operation = (
             *("accept", job.id, job.encoded_doc(), job.encoded_live(), idempotency_key, keep_ms),
             *(firing.mark, firing.field, firing.cursor),
@@ -172,7 +172,7 @@ class JobBook:
     async def save(self, job: ActiveJob) -> None:
         """Write what has changed on the job; return when Redis has it."""
         self._marked.discard(job.id)
-        said = job.note(self._describe)
+        said = job.note(self.signals.describe)
         if await self._writer.write(("update", job.id, job.encoded_live())):
             self._announce(job, said)
 
@@ -184,7 +184,7 @@ class JobBook:
     async def settle(self, job: ActiveJob, follow_ups: Sequence[ActiveJob] = ()) -> None:
         """The archive has the job: it leaves the book, and what follows it enters, in one step."""
         self._marked.discard(job.id)
-        said = job.note(self._describe)
+        said = job.note(self.signals.describe)
         operation = ("settle", job.id, *self._following(job, follow_ups))
         await self._writer.write(_told(operation, job))
         self._leave(job.id)
@@ -197,7 +197,7 @@ class JobBook:
         Raises Unavailable: then it may be repeated. Nothing enters for a parent that has left meanwhile.
         """
         self._marked.discard(parent.id)
-        said = parent.note(self._describe)
+        said = parent.note(self.signals.describe)
         new = self._following(parent, jobs)
         there = await self._writer.write(("fan_out", parent.id, parent.encoded_live(), *new))
         if there and parent.id in self._jobs:
@@ -207,11 +207,11 @@ class JobBook:
     async def drop(self, job: ActiveJob, parent: ActiveJob | None = None) -> None:
         """Let a job leave without a trace; what has changed on its `parent` is written in the same step."""
         self._marked.discard(job.id)
-        said, of_parent = job.note(self._describe), list[Untold]()
+        said, of_parent = job.note(self.signals.describe), list[Untold]()
         told: tuple[str | bytes, ...] = ()
         if parent is not None:
             self._marked.discard(parent.id)
-            of_parent = parent.note(self._describe)
+            of_parent = parent.note(self.signals.describe)
             told = (parent.id, parent.encoded_live())
         await self._writer.write(_told(("drop", job.id, *told), job))
         self._leave(job.id)
@@ -240,7 +240,10 @@ class JobBook:
                 workflow.fields[name] = value
             else:
                 workflow.fields.pop(name, None)
-        said, last_words = workflow.note(self._describe), ended.note(self._describe) if ended else []
+        said, last_words = (
+            workflow.note(self.signals.describe),
+            ended.note(self.signals.describe) if ended else [],
+        )
         written = dict(fields)
         if said:
             written["live"] = workflow.encoded_live()
@@ -261,7 +264,7 @@ class JobBook:
 
     def untold(self, job: ActiveJob) -> list[Untold]:
         """What the log has still to learn of a job whose end is written to it now."""
-        job.note(self._describe)
+        job.note(self.signals.describe)
         return [one for one in job.untold if not one.leaving]
 
     def learned(self, job: ActiveJob, told: Sequence[Untold]) -> None:
@@ -307,9 +310,6 @@ class JobBook:
         self.outbox.note(entries)
         self._any_telling.set()
 
-    def _describe(self, signal: Signal) -> Sequence[EventRow]:
-        return self.signals.events(signal)
-
     def _announce(self, job: ActiveJob, said: Sequence[Untold]) -> None:
         """Redis has what the job said."""
         silent = False
@@ -336,7 +336,7 @@ class JobBook:
             if "correlation_id" not in one.job and (story := cause.job.get("correlation_id")):
                 one.job["correlation_id"] = story
             one.say_accepted()
-            one.note(self._describe)
+            one.note(self.signals.describe)
         return [word for one in jobs for word in (one.id, one.encoded_doc(), one.encoded_live())]
 
     def _enter(self, job: ActiveJob) -> None:
