@@ -105,6 +105,7 @@ class Chronicle:
             try:
                 await self._write()
             except Deposed:
+                log.warning("events of no primary are not logged", events=len(self._waiting))
                 async with self._changed:
                     self._waiting.clear()  # only a primary may append: others would break the chain
                     self._changed.notify_all()

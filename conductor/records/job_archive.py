@@ -118,12 +118,12 @@ class JobArchive:
     async def exists(self, ids: Sequence[str]) -> set[str]:
         return {row.id for row in await self._table.rows(ids)}
 
-    async def replace(self, job: Mapping[str, Any]) -> bool:
-        """Store `job` in place of the record with its ID; False if there is none."""
+    async def replace(self, job: Mapping[str, Any], events: Sequence[EventRow] = ()) -> bool:
+        """Store `job` and `events` in place of the record with its ID; False, and nothing, if there is none."""
         row = self._row(job)
         async with self._revising:
             with self._changing(job["id"]):
-                return await self._table.change(job["id"], lambda old: (row, job))
+                return await self._table.change(job["id"], lambda old: (row, job), events=lambda: events)
 
     async def revise(self, job_id: str, change: Callable[[Json], Json]) -> Json | None:
         """Store what `change` makes of the record as it is now; returns that, None if there is no record.
