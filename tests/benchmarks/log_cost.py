@@ -56,19 +56,19 @@ async def log_cost(folder: Path, size: Size) -> list[Figure]:
         logged = await stack.enter_async_context(_side(folder / "with", size))
         unlogged = await stack.enter_async_context(_side(folder / "without", size, _WITHOUT))
         for side in (logged, unlogged):
-            await side.run(size.simulated_jobs)
+            await side.run(size.log_jobs)
             side.rates.clear()
             side.cpu.clear()
         events = -await _events(logged.target)
         for number in range(size.log_rounds):
             for side in (logged, unlogged) if number % 2 else (unlogged, logged):
-                await side.run(size.simulated_jobs)
-        jobs = size.log_rounds * size.simulated_jobs
+                await side.run(size.log_jobs)
+        jobs = size.log_rounds * size.log_jobs
         events += await _settled(logged.target)
     ratios = [a / b for a, b in zip(logged.rates, unlogged.rates, strict=True)]
     cpu = [a / b for a, b in zip(logged.cpu, unlogged.cpu, strict=True)]
     rate = median(logged.rates)
-    note = f"medians of {size.log_rounds} rounds of {size.simulated_jobs} jobs in turn"
+    note = f"medians of {size.log_rounds} rounds of {size.log_jobs} jobs in turn"
     spread = f"rounds from {min(ratios):.3f} to {max(ratios):.3f}"
     return [
         Figure("jobs with the event log", rate, "jobs/s", note=note),
