@@ -93,6 +93,8 @@ class Settings(msgspec.Struct, kw_only=True):
     """Action plugins that run at a time."""
     max_action_chain: int = 50
     """Jobs in a chain of events that run each other by actions; 0 is no bound."""
+    event_log_days: int = 365
+    """How long the causal event log is kept; 0 = for ever."""
     max_failed_actions: int = 1_000
     """Failed actions that are kept for the list of them."""
     hook_text_templates: dict[str, str] = {}

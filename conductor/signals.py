@@ -6,8 +6,8 @@ dropped and counted, since an observer must never hold up a job.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import msgspec
 import structlog
@@ -32,7 +32,12 @@ SYSTEM = Actor(kind="system")
 class Signal(msgspec.Struct, frozen=True, kw_only=True):
     actor: Actor = SYSTEM
     correlation_id: str = ""
+    """The story that it belongs to; empty: a story of its own."""
     causation_id: str = ""
+    """The event (audit/causes.py) that led to it; empty: nothing did, or it follows from what it is."""
+    category: str = ""
+    groups: tuple[str, ...] = ()
+    """Category and groups of what it is about: they decide who may hear of it."""
 
 
 class DefinitionChanged(Signal, frozen=True, kw_only=True):
@@ -53,8 +58,11 @@ class UserLoggedIn(Signal, frozen=True, kw_only=True):
 
 
 class JobAccepted(Signal, frozen=True, kw_only=True):
+    """The job is promised. `job` is its summary."""
+
     job_id: str
     event_id: str
+    job: Mapping[str, Any] = {}
 
 
 class JobStarted(Signal, frozen=True, kw_only=True):
@@ -62,6 +70,8 @@ class JobStarted(Signal, frozen=True, kw_only=True):
     event_id: str
     server_id: str
     attempt: int
+    workflow: bool = False
+    """The job is a workflow's."""
 
 
 class JobFinished(Signal, frozen=True, kw_only=True):
@@ -73,6 +83,8 @@ class JobFinished(Signal, frozen=True, kw_only=True):
     elapsed: float
     job: Mapping[str, Any] = {}
     """The record as it was archived."""
+    attempt: int = 0
+    """Which launch it was the end of; 0: it was never launched."""
 
 
 class JobAborted(Signal, frozen=True, kw_only=True):
@@ -120,6 +132,8 @@ class JobQueued(Signal, frozen=True, kw_only=True):
 
     job_id: str
     event_id: str
+    since: float = 0.0
+    """When it began to wait."""
 
 
 class JobRetried(Signal, frozen=True, kw_only=True):
@@ -137,6 +151,18 @@ class JobSuspended(Signal, frozen=True, kw_only=True):
 
 class JobResumed(Signal, frozen=True, kw_only=True):
     job_id: str
+
+
+class WorkflowDecided(Signal, frozen=True, kw_only=True):
+    """A controller of a workflow has come to a decision; `facts` tell to which."""
+
+    job_id: str
+    event_id: str
+    id: str
+    """Of this decision: a UUID."""
+    node: str
+    controller: str
+    facts: Mapping[str, Any]
 
 
 class EventFired(Signal, frozen=True, kw_only=True):
@@ -159,6 +185,8 @@ class ActionRun(Signal, frozen=True, kw_only=True):
     alert_id: str = ""
     action: Mapping[str, Any] = {}
     """The action with its result (contract actions.md §5)."""
+    key: str = ""
+    """Of this execution, the same when it is repeated after a take-over."""
     subject: Mapping[str, Any] = {}
     """What decides who may hear of it: the job's event, category and targets, or the server's groups."""
 
@@ -268,20 +296,79 @@ class Activity(Signal, frozen=True, kw_only=True):
 Observer = Callable[[Signal], Awaitable[None]]
 
 
-class Signals:
-    """The announcer. Subscribe before `run`; every observer sees every signal that it asked for, in order."""
+class EventRow(NamedTuple):
+    """A row of the causal event log as it is written (records/chain.py): its columns in the order of its hash."""
 
-    def __init__(self) -> None:
-        self._observers: list[tuple[str, Observer, asyncio.Queue[Signal], tuple[type[Signal], ...]]] = []
+    id: str
+    occurred: int
+    """Microseconds since 1970."""
+    type: str
+    actor_type: str
+    actor: str
+    resource_type: str
+    resource: str
+    correlation: str
+    causation: str
+    """Empty: nothing caused it."""
+    category: str
+    groups: str
+    """As `,main,web,`; empty: none."""
+    payload: bytes
+
+
+def _nothing(signal: Signal) -> Sequence[EventRow]:
+    return ()
+
+
+class _Subscription(NamedTuple):
+    name: str
+    observer: Observer
+    queue: asyncio.Queue[Signal]
+    wanted: tuple[type[Signal], ...]
+    unlogged: bool
+
+
+class Signals:
+    """The announcer. Subscribe before `run`; every observer sees every signal that it asked for, in order.
+
+    Whoever changes something lets the event log know of it in the same step: `events(signal)` goes into the
+    write that makes it true (`Records.write(…, events=…)`), or `ActiveJob.say(signal)` before the book is
+    written; after that the signal is published as logged. What is published otherwise is logged by an
+    observer, for changes that no store of ours holds.
+    """
+
+    def __init__(self, describe: Callable[[Signal], Sequence[EventRow]] = _nothing) -> None:
+        """`describe` makes the rows of the event log (audit/causal.py)."""
+        self.describe = describe
+        self._observers: list[_Subscription] = []
+        self._hearing: dict[type[Signal], list[_Subscription]] = {}
+        self._logged: Signal | None = None
         self.dropped = 0
 
-    def subscribe(self, name: str, observer: Observer, *only: type[Signal]) -> None:
-        """`only` these types are delivered; without any all are. A job announces half a dozen, others few."""
-        self._observers.append((name, observer, asyncio.Queue(_QUEUE_LENGTH), only or (Signal,)))
+    def events(self, *signals: Signal) -> list[EventRow]:
+        """What the event log says of `signals`: for the write that makes them true."""
+        return [row for signal in signals for row in self.describe(signal)]
+
+    def subscribe(self, name: str, observer: Observer, *only: type[Signal], unlogged: bool = False) -> None:
+        """`only` these types are delivered; without any all are. A job announces half a dozen, others few.
+
+        `unlogged`: of these only what is in the event log by no other way.
+        """
+        self._hearing.clear()
+        self._observers.append(
+            _Subscription(name, observer, asyncio.Queue(_QUEUE_LENGTH), only or (Signal,), unlogged)
+        )
+
+    def publish_logged(self, signal: Signal) -> None:
+        """Announce what the event log has: its row was written with the change."""
+        self._logged = signal
+        self.publish(signal)
+        self._logged = None
 
     def publish(self, signal: Signal) -> None:
-        for name, _, queue, wanted in self._observers:
-            if not isinstance(signal, wanted):
+        """Announce what the event log does not have."""
+        for name, _, queue, _, unlogged in self._who_hears(type(signal)):
+            if unlogged and signal is self._logged:
                 continue
             if queue.full():
                 queue.get_nowait()
@@ -290,18 +377,27 @@ class Signals:
                 log.warning("observer is behind, signal dropped", observer=name)
             queue.put_nowait(signal)
 
+    def _who_hears(self, kind: type[Signal]) -> list[_Subscription]:
+        hearing = self._hearing.get(kind)
+        if hearing is None:
+            hearing = [one for one in self._observers if issubclass(kind, one.wanted)]
+            self._hearing[kind] = hearing
+        return hearing
+
     async def run(self) -> None:
         """Deliver until cancelled."""
         async with asyncio.TaskGroup() as group:
-            for name, observer, queue, _ in self._observers:
-                group.create_task(self._deliver(name, observer, queue), name=f"observer {name}")
+            for one in self._observers:
+                group.create_task(
+                    self._deliver(one.name, one.observer, one.queue), name=f"observer {one.name}"
+                )
 
     async def settled(self, timeout: float) -> None:
         """Return when all that was published has been delivered, or after `timeout` seconds."""
         try:
             async with asyncio.timeout(timeout):
-                for _, _, queue, _ in self._observers:
-                    await queue.join()
+                for one in self._observers:
+                    await one.queue.join()
         except TimeoutError:
             log.warning("signals were left undelivered")
 

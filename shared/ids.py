@@ -6,12 +6,13 @@ import secrets
 import string
 import threading
 import time
-import uuid
 
 _BASE36 = string.digits + string.ascii_lowercase
 _ALPHANUMERIC = string.ascii_letters + string.digits
 _SHORT_ID_LENGTH = 16
 _COUNTER_LIMIT = 36 * 36
+
+_62_BITS = (1 << 62) - 1
 
 _distinct = random.Random()  # noqa: S311
 """Tells IDs apart, where nothing hangs on their being guessed: the system's source is a call that lets other
@@ -53,8 +54,10 @@ def keyed_id(prefix: str, key: str, moment: float) -> str:
 
 
 def story_id() -> str:
-    """A new UUID (version 4) for what belongs together in the log. It opens nothing."""
-    return str(uuid.UUID(int=_distinct.getrandbits(128), version=4))
+    """A new UUID (version 7: it sorts by time) for what belongs together in the log. It opens nothing."""
+    low = _distinct.getrandbits(74)
+    text = f"{int(time.time() * 1000):012x}7{low >> 62:03x}{1 << 63 | low & _62_BITS:016x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def hex_id() -> str:

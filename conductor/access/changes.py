@@ -25,7 +25,7 @@ from conductor.access.users import Json, Users, brief, normalised, public
 from conductor.errors import BadParameter, Refusal, Unavailable
 from conductor.records.store import Write
 from conductor.settings import Settings
-from conductor.signals import Activity, Actor, DefinitionChanged, Signals, UserChanged
+from conductor.signals import Activity, Actor, DefinitionChanged, EventRow, Signals, UserChanged
 from shared.clock import now
 
 log = structlog.get_logger(__name__)
@@ -78,7 +78,7 @@ class AccountChanges:
             raise Refusal("user", f"That username is not allowed: {username}")
         profile = editable({"full_name": full_name, "email": email})
         user = await self._new(username, password, profile)
-        if not await self._users.add(user):
+        if not await self._users.add(user, self._told("create", actor)):
             raise Refusal("user", _TAKEN.format(username))
         self._announce("create", user, actor)
         await self._security.add(username, "user_create", actor, user=brief(user))
@@ -90,7 +90,7 @@ class AccountChanges:
         """An account that an administrator makes. Raises Refusal (`user_exists` for a taken name)."""
         self.check_name(username)
         user = await self._new(username, password, administered(fields))
-        if not await self._users.add(user):
+        if not await self._users.add(user, self._told("create", actor)):
             raise Refusal("user_exists", _TAKEN.format(username))
         self._announce("create", user, actor)
         if welcome:
@@ -101,7 +101,7 @@ class AccountChanges:
         """An account that a provider of identities vouches for. Raises Refusal `user` for a taken name."""
         self.check_name(user["username"])
         made = completed({**self._blank(user["username"]), **user}, self._roles.all())
-        if not await self._users.add(made):
+        if not await self._users.add(made, self._told("create", actor)):
             raise Refusal("user", _TAKEN.format(user["username"]))
         self._announce("create", made, actor)
         await self._security.add(made["username"], "user_create", actor, user=brief(made))
@@ -114,7 +114,9 @@ class AccountChanges:
             raise Refusal("user", f"User not found: {username}")
         if completed(revise(stored), self._roles.all()) == stored:
             return stored
-        user = await self._users.change(username, lambda user: self._revised(revise(user)))
+        user = await self._users.change(
+            username, lambda user: self._revised(revise(user)), events=self._told("update", actor)
+        )
         self._announce("update", user, actor)
         await self._security.add(user["username"], "user_update", actor, user=brief(user))
         return user
@@ -132,7 +134,8 @@ class AccountChanges:
         def revise(user: Json) -> Json:
             return self._revised({**user, **changes}, hashed)
 
-        user = await self._users.change(account.name, revise, self._ending(hashed, but=account.session_id))
+        ending = self._ending(hashed, but=account.session_id)
+        user = await self._users.change(account.name, revise, ending, self._told("update", actor))
         self._announce("update", user, actor)
         await self._security.add(account.name, "user_update", actor, user=brief(user))
         if hashed:
@@ -162,7 +165,7 @@ class AccountChanges:
             marked = {key: value for key, value in {**user, **changes}.items() if value is not None}
             return self._revised(marked)
 
-        user = await self._users.change(username, revise)
+        user = await self._users.change(username, revise, events=self._told("update", actor))
         self._announce("update", user, actor)
         return user
 
@@ -203,7 +206,8 @@ class AccountChanges:
             return revised
 
         ends = bool(hashed) or changes.get("active") == 0
-        user = await self._users.change(username, revise, self._ending(ends, but=keep_session))
+        ending = self._ending(ends, but=keep_session)
+        user = await self._users.change(username, revise, ending, self._told("update", actor))
         if unlock:
             self._attempts.forgive(normalised(username))
         if ends:
@@ -218,7 +222,11 @@ class AccountChanges:
             raise Refusal("user", f"User not found: {username}")
         name = user["username"]
         await self._users.delete(
-            name, self._keep_an_administrator, Sessions.removal(name), SecurityLog.removal(name)
+            name,
+            self._keep_an_administrator,
+            Sessions.removal(name),
+            SecurityLog.removal(name),
+            events=self._told("delete", actor)(user),
         )
         self._sessions.removed(name)
         self._announce("delete", user, actor)
@@ -239,18 +247,11 @@ class AccountChanges:
             name,
             lambda user: self._revised(unlocked(user), hashed),
             lambda _: [Sessions.removal(name), *used_up],
+            lambda changed: self._signals.events(self._password(changed, actor)),
         )
         self._sessions.removed(name)
         self._attempts.forgive(normalised(name))
-        self._signals.publish(
-            Activity(
-                action="user_password",
-                description=name,
-                payload={"user": public(changed)},
-                keywords=(name,),
-                actor=actor,
-            )
-        )
+        self._signals.publish_logged(self._password(changed, actor))
         self._signals.publish(UserChanged(username=name, actor=actor))
         await self._security.add(name, "user_password", actor, user=brief(changed))
         self._tell_of_password(changed, actor)
@@ -325,8 +326,28 @@ class AccountChanges:
         ):
             raise Refusal("user", f"The last active administrator has to stay: {user['username']}")
 
+    def _told(self, verb: str, actor: Actor) -> Callable[[Json], Sequence[EventRow]]:
+        """What the event log says of a change, for the transaction that makes it."""
+        return lambda user: self._signals.events(self._changed(verb, user, actor))
+
+    @staticmethod
+    def _changed(verb: str, user: Json, actor: Actor) -> DefinitionChanged:
+        return DefinitionChanged(kind="users", verb=verb, item=public(user), actor=actor)
+
+    @staticmethod
+    def _password(user: Json, actor: Actor) -> Activity:
+        name = user["username"]
+        return Activity(
+            action="user_password",
+            description=name,
+            payload={"user": public(user)},
+            keywords=(name,),
+            resource=("user", name),
+            actor=actor,
+        )
+
     def _announce(self, verb: str, user: Json, actor: Actor) -> None:
-        self._signals.publish(DefinitionChanged(kind="users", verb=verb, item=public(user), actor=actor))
+        self._signals.publish_logged(self._changed(verb, user, actor))
         self._signals.publish(UserChanged(username=user["username"], deleted=verb == "delete", actor=actor))
 
     def _welcome(self, user: Json) -> None:

@@ -17,12 +17,21 @@ from conductor.access.preferences import PREFERENCES
 from conductor.errors import Refusal
 from conductor.records.store import Records, Write, upsert
 from conductor.records.tables import users as table
+from conductor.signals import EventRow
 from shared.clock import now
 from shared.ids import password as generated_password
 
 __all__ = ["PREFERENCES", "Json", "Users", "brief", "normalised", "public", "stub"]
 
 Json = dict[str, Any]
+
+Events = Callable[[Json], Sequence[EventRow]]
+"""What the event log says of an account's new state."""
+
+
+def _none(user: Json) -> Sequence[EventRow]:
+    return ()
+
 
 _SECRETS = ("password", "salt")
 _BRIEF = ("username", "full_name", "email", "active", "created", "modified")
@@ -93,12 +102,12 @@ class Users:
         emails = (str(user.get("email") or "") for user in found if user and user.get("active"))
         return list(dict.fromkeys(email for email in emails if email))
 
-    async def add(self, user: Json) -> bool:
+    async def add(self, user: Json, events: Events = _none) -> bool:
         """Store a new account; False when the name, or one that collides with it, is taken."""
         async with self._changing:
             if self.get(user["username"]) is not None:
                 return False
-            await self._store(user, ())
+            await self._store(user, (), events(user))
             return True
 
     async def change(
@@ -106,8 +115,9 @@ class Users:
         username: str,
         revise: Callable[[Json], Json],
         also: Callable[[Json], Sequence[Write]] = lambda _: (),
+        events: Events = _none,
     ) -> Json:
-        """Store what `revise` makes of the record; returns it. `also` goes into the same transaction.
+        """Store what `revise` makes of the record; returns it. `also` and `events` go into the same transaction.
 
         `revise` gets the latest record and must not modify it; nobody changes an account meanwhile. What it
         raises comes through and nothing is stored. Raises Refusal `user` when there is no such account.
@@ -115,7 +125,7 @@ class Users:
         async with self._changing:
             user = self._present(username)
             revised = revise(user)
-            await self._store(revised, also(revised))
+            await self._store(revised, also(revised), events(revised))
             return revised
 
     async def save(self, user: Json) -> None:
@@ -124,9 +134,13 @@ class Users:
             await self._store(user, ())
 
     async def delete(
-        self, username: str, check: Callable[[Json], None] = lambda _: None, *also: Write
+        self,
+        username: str,
+        check: Callable[[Json], None] = lambda _: None,
+        *also: Write,
+        events: Sequence[EventRow] = (),
     ) -> None:
-        """Remove the account, and `also` in the same transaction; missing ones are fine.
+        """Remove the account, `also` and `events` in the same transaction; missing ones are fine.
 
         What `check` raises comes through and nothing is removed.
         """
@@ -135,7 +149,7 @@ class Users:
             if user is not None:
                 check(user)
             key = normalised(username)
-            await self._records.write(Write(_REMOVE, {"key": key}), *also)
+            await self._records.write(Write(_REMOVE, {"key": key}), *also, events=events)
             self._by_key.pop(key, None)
             self.version += 1
 
@@ -175,8 +189,9 @@ class Users:
             raise Refusal("user", f"User not found: {username}")
         return user
 
-    async def _store(self, user: Json, also: Sequence[Write]) -> None:
+    async def _store(self, user: Json, also: Sequence[Write], events: Sequence[EventRow] = ()) -> None:
         key = normalised(user["username"])
-        await self._records.write(Write(_SAVE, {"id": key, "doc": msgspec.json.encode(user)}), *also)
+        save = Write(_SAVE, {"id": key, "doc": msgspec.json.encode(user)})
+        await self._records.write(save, *also, events=events)
         self._by_key[key] = user
         self.version += 1

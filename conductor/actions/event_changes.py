@@ -9,7 +9,7 @@ from conductor.actions.occasion import Means
 from conductor.actions.ports import Alerts
 from conductor.definitions.writer import House
 from conductor.errors import Deposed, Refusal, Unavailable
-from conductor.live.book import ActiveJob
+from conductor.live.job import ActiveJob
 from conductor.signals import SYSTEM
 
 _FIXED = frozenset(

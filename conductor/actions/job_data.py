@@ -8,7 +8,7 @@ from typing import Any
 
 from conductor.actions import display, texts
 from conductor.actions.surroundings import Surroundings
-from conductor.live.book import ActiveJob
+from conductor.live.job import ActiveJob
 from shared import clock
 from shared.protocol import tokens
 

@@ -10,7 +10,8 @@ from conductor.actions.ports import Jobs, Ports
 from conductor.actions.result import Action, Result
 from conductor.actions.surroundings import Surroundings
 from conductor.actions.suspensions import Suspensions
-from conductor.live.book import ActiveJob
+from conductor.audit import causes
+from conductor.live.job import ActiveJob
 from shared import ids
 
 Json = dict[str, Any]
@@ -52,6 +53,13 @@ class Occasion:
     def data(self) -> Json:
         """The hook data, made when first asked for."""
         return self.make_data(self.action)
+
+    @property
+    def story(self) -> str:
+        """The correlation ID of what it follows."""
+        if self.job is not None:
+            return str(self.job.job.get("correlation_id") or "")
+        return causes.alerted(str(self.alert.invocation.get("id") or "")) if self.alert else ""
 
     def part(self, name: str, action: Action) -> "Occasion":
         """A part of this action that is carried out as an action of its own."""

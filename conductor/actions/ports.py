@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from conductor.live.book import ActiveJob
+from conductor.live.job import ActiveJob
 
 Doc = Mapping[str, Any]
 
@@ -58,6 +58,7 @@ class Tickets(Protocol):
         alert_id: str = "",
         correlation_id: str = "",
         id: str = "",
+        causation_id: str = "",
     ) -> dict[str, Any]:
         """The stored ticket with its number; it lists the job or alert it is of. Raises Refusal.
 
@@ -144,6 +145,7 @@ class Jobs(Protocol):
         start_delay: float = 0.0,
         start_trigger: str = "",
         correlation_id: str = "",
+        causation_id: str = "",
     ) -> str:
         """Run an event's document with overrides laid over it; the same key never makes a second job.
 

@@ -10,7 +10,8 @@ from conductor.actions.result import Action
 from conductor.actions.selection import entries
 from conductor.actions.suspensions import Resumption
 from conductor.errors import AccessDenied, Refusal
-from conductor.live.book import ActiveJob, JobBook
+from conductor.live.book import JobBook
+from conductor.live.job import ActiveJob
 from conductor.signals import Activity, Actor, JobResumed, Signals
 from shared import clock
 
@@ -40,10 +41,10 @@ class Resuming:
             job.remove("server", "groups")
             job.set(state=job.state)  # those who count by server hear of it
         self._means.jobs.note(job, f"Job was resumed by {by.id or by.kind}.")
+        job.say(JobResumed(job_id=job.id, actor=by, **job.story()))
         await self._means.save(job)
         self._means.suspensions.release(job.id)
         self._means.jobs.changed(job.id)
-        self._signals.publish(JobResumed(job_id=job.id, actor=by))
         self._signals.publish(
             Activity(
                 action="job_resume",

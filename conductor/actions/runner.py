@@ -28,8 +28,10 @@ from conductor.actions.result import RECORD, Action, begun, done, title_of, type
 from conductor.actions.resumption import Resuming, Suspension
 from conductor.actions.surroundings import Surroundings
 from conductor.actions.suspensions import Suspensions
+from conductor.audit import causes
 from conductor.errors import Deposed, Refusal, Unavailable
-from conductor.live.book import ActiveJob, JobBook
+from conductor.live.book import JobBook
+from conductor.live.job import ActiveJob
 from conductor.signals import ActionRun, Actor, JobConditionMet, Signals
 from shared import clock, faults, ids
 
@@ -140,7 +142,9 @@ class Actions:
             data = Once(partial(job_data.job_data, self._around, job))
             deadline = clock.monotonic() + self._settings.action_phase_timeout
             index = next(place for place, one in enumerate(job.job["actions"]) if one is entry)
-            await self._of_job(job, index, data, deadline, key=key)
+            before = (output.get("parent") or {}).get("job")
+            cause = causes.ended(str(before)) if before else ""
+            await self._of_job(job, index, data, deadline, key=key, cause=cause)
         return {name: entry[name] for name in RECORD if name in entry}
 
     async def limit_fired(self, job: ActiveJob, limit: Mapping[str, Any], message: str) -> Notified:
@@ -237,12 +241,14 @@ class Actions:
         assert occasion.alert is not None  # noqa: S101
         invocation, server = occasion.alert.invocation, occasion.alert.server
         subject = {"groups": list(server.get("groups") or ()), "server": str(server.get("id") or "")}
-        self._tell(occasion, alert_id=str(invocation.get("id") or ""), subject=subject)
+        # Whoever owes the action writes its event with the results.
+        told = self._ran(occasion, alert_id=str(invocation.get("id") or ""), subject=subject)
+        self._signals.publish_logged(told)
 
     # One action
 
     async def _of_job(
-        self, job: ActiveJob, index: int, data: Once, deadline: float, *, key: str = ""
+        self, job: ActiveJob, index: int, data: Once, deadline: float, *, key: str = "", cause: str = ""
     ) -> None:
         action: Action = job.job["actions"][index]
         type_ = type_of(action)
@@ -263,12 +269,13 @@ class Actions:
                 faults.reach("conductor.action_ran")
             done(action, result, _milliseconds(began))
             action.pop("overrides", None)
+            cause = cause or causes.cause_of_action(job.id, job.job, job.attempt)
+            job.say(self._ran(occasion, job_id=job.id, cause=cause, subject=_subject(job)))
             await self._saved_changes(job)
             faults.reach("conductor.action_done")
         finally:
             self._under_way.pop((job.id, index), None)
         self._means.jobs.changed(job.id)
-        self._tell(occasion, job_id=job.id, subject=_subject(job))
 
     def _occasion(self, job: ActiveJob, action: Action, name: str, condition: str, data: Once) -> Occasion:
         return Occasion(
@@ -324,23 +331,30 @@ class Actions:
         data = job_data.job_data(self._around, job)
         return job_data.with_action(self._around, data, {"condition": condition}, condition)
 
-    def _tell(
-        self, occasion: Occasion, *, job_id: str = "", alert_id: str = "", subject: Mapping[str, Any]
-    ) -> None:
+    @staticmethod
+    def _ran(
+        occasion: Occasion,
+        *,
+        job_id: str = "",
+        alert_id: str = "",
+        cause: str = "",
+        subject: Mapping[str, Any],
+    ) -> ActionRun:
         action = occasion.action
-        self._signals.publish(
-            ActionRun(
-                type=type_of(action),
-                condition=occasion.condition,
-                code=action["code"],
-                description=action["description"],
-                elapsed_ms=action["elapsed_ms"],
-                job_id=job_id,
-                alert_id=alert_id,
-                correlation_id=str(occasion.job.job.get("correlation_id") or "") if occasion.job else "",
-                action=action,
-                subject=subject,
-            )
+        return ActionRun(
+            type=type_of(action),
+            condition=occasion.condition,
+            code=action["code"],
+            description=action["description"],
+            elapsed_ms=action["elapsed_ms"],
+            key=occasion.key,
+            groups=occasion.job.story()["groups"] if occasion.job else (),
+            job_id=job_id,
+            alert_id=alert_id,
+            correlation_id=occasion.story,
+            causation_id=cause,
+            action=action,
+            subject=subject,
         )
 
 

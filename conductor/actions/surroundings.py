@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from conductor.actions.texts import TEMPLATES
 from conductor.definitions.repository import Definitions
-from conductor.live.book import ActiveJob
+from conductor.live.job import ActiveJob
 from conductor.settings import Settings
 
 Doc = Mapping[str, Any]

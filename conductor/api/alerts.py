@@ -1,6 +1,6 @@
 """Alerts: trying a definition, invocations, and why an alert is what it is (contract api/alerts.yaml)."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 import msgspec
@@ -100,19 +100,23 @@ class AlertCalls:
             raise Refusal("job", "Only id and tickets can be given.")
         refuse_group_limited(call.account, "alerts")
         tickets = list(dict.fromkeys(params.tickets))
-        changed = await self._store.change(params.id, lambda doc: {**doc, "tickets": tickets})
+        told = self._telling(call, "alert_update_tickets", params.id)
+        changed = await self._store.change(
+            params.id, lambda doc: {**doc, "tickets": tickets}, lambda doc: self._signals.events(told(doc))
+        )
         if changed is None:
             raise Refusal("alert", f"Failed to locate alert invocation: {params.id}")
         if (active := self._alerting.active.get(params.id)) is not None:
             active["tickets"] = tickets
-        self._log(call, "alert_update_tickets", params.id, {"alert": changed})
+        self._signals.publish_logged(told(changed))
         return {}
 
     async def delete(self, call: Call, params: Invocation) -> Json:
         refuse_group_limited(call.account, "alerts")
-        if not await self._store.delete(params.id):
+        told = self._telling(call, "alert_delete_invocation", params.id)({})
+        if not await self._store.delete(params.id, self._signals.events(told)):
             raise Refusal("alert", f"Failed to locate alert invocation: {params.id}")
-        self._log(call, "alert_delete_invocation", params.id, {})
+        self._signals.publish_logged(told)
         return {}
 
     async def acknowledge(self, call: Call, params: Acknowledgement) -> Json:
@@ -121,13 +125,16 @@ class AlertCalls:
         if invocation is None or not call.account.sees_groups(invocation.get("groups") or ()):
             raise Refusal("alert", f"Failed to locate alert invocation: {params.id}")
         given = {"username": call.account.name, "date": int(now()), "notes": params.notes}
-        changed = await self._store.change(params.id, lambda doc: {**doc, "acknowledged": given})
+        told = self._telling(call, "alert_acknowledge", params.id)
+        changed = await self._store.change(
+            params.id, lambda doc: {**doc, "acknowledged": given}, lambda doc: self._signals.events(told(doc))
+        )
         if changed is None:
             raise Refusal("alert", f"Failed to locate alert invocation: {params.id}")
         if (active := self._alerting.active.get(params.id)) is not None:
             active["acknowledged"] = given
             self._signals.publish(AlertsShifted(server_id=str(changed.get("server", ""))))
-        self._log(call, "alert_acknowledge", params.id, {"alert": changed})
+        self._signals.publish_logged(told(changed))
         return {"acknowledged": given}
 
     async def explain(self, call: Call, params: Question) -> Json:
@@ -159,17 +166,21 @@ class AlertCalls:
             ],
         }
 
-    def _log(self, call: Call, action: str, id: str, payload: Mapping[str, Any]) -> None:
-        self._signals.publish(
-            Activity(
+    def _telling(self, call: Call, action: str, id: str) -> Callable[[Mapping[str, Any]], Activity]:
+        """What is told of an invocation (empty: it is gone)."""
+
+        def told(invocation: Mapping[str, Any]) -> Activity:
+            return Activity(
                 action=action,
                 description=id,
-                payload=payload,
+                payload={"alert": invocation} if invocation else {},
                 resource=("alert_invocation", id),
                 actor=call.actor,
                 correlation_id=call.correlation_id,
+                groups=tuple(map(str, invocation.get("groups") or ())),
             )
-        )
+
+        return told
 
     def endpoints(self) -> tuple[Endpoint[Any], ...]:
         return (

@@ -6,7 +6,7 @@ from typing import Any
 from conductor.api.call import Call
 from conductor.api.office import Office
 from conductor.errors import Refusal
-from conductor.live.book import ActiveJob
+from conductor.live.job import ActiveJob
 from conductor.records.job_archive import JobArchive
 
 

@@ -15,7 +15,7 @@ from conductor.api.endpoint import Auth, Endpoint
 from conductor.api.office import Office
 from conductor.errors import BadParameter, NotFound
 from conductor.jobs.followers import Follower
-from conductor.live.book import ActiveJob
+from conductor.live.job import ActiveJob
 from conductor.records.job_archive import JobArchive
 from conductor.settings import Settings
 from shared.protocol import tokens

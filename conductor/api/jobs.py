@@ -10,7 +10,7 @@ from conductor.api.endpoint import DefinitionId, Encoded, Endpoint
 from conductor.api.office import Office
 from conductor.errors import BadParameter, NotFound
 from conductor.jobs import outlook
-from conductor.live.book import ActiveJob
+from conductor.live.job import ActiveJob
 from conductor.records.job_archive import HEAVY, JobArchive
 from conductor.settings import Settings
 from shared import clock

@@ -7,7 +7,8 @@ from conductor.access.account import Account
 from conductor.actions.runner import Actions
 from conductor.errors import NotPrimary
 from conductor.jobs.engine import JobEngine
-from conductor.live.book import ActiveJob, JobBook
+from conductor.live.book import JobBook
+from conductor.live.job import ActiveJob
 
 
 class Office:

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 from aiohttp import hdrs, web
 
+from conductor.api import event_log_schema
 from conductor.api.answer import SERVER
 from conductor.api.endpoint import Auth, Endpoint, NoParams, Takes
 from conductor.api.kernel import RawUri
@@ -79,11 +80,15 @@ def document(endpoints: Iterable[Endpoint[Any]], version: str) -> dict[str, Any]
             method.lower(): _operation(endpoint, method, references, components)
             for method in endpoint.methods
         }
+    of_events, their_components = event_log_schema.described()
     return {
         "openapi": "3.1.0",
         "info": {"title": "OpsOrbit", "version": version},
-        "paths": paths,
-        "components": {"schemas": components, "securitySchemes": _SCHEMES},
+        "paths": {**paths, **of_events},
+        "components": {
+            "schemas": {**their_components, **components},
+            "securitySchemes": {**_SCHEMES, **event_log_schema.SCHEMES},
+        },
     }
 
 

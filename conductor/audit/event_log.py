@@ -11,6 +11,7 @@ from conductor.records.chain import Break, first_break
 from conductor.records.search.restriction import Restriction
 from conductor.records.store import Records, Write
 from conductor.records.tables import events as table
+from shared import clock
 
 SUCCESSES: Final = ("job.succeeded", "action.succeeded", "workflow.succeeded")
 FAILURES: Final = (
@@ -19,6 +20,8 @@ FAILURES: Final = (
 _COLUMNS = tuple(column for column in table.c if column.name not in ("hash", "category", "groups"))
 _LONGEST_STORY: Final = 10_000
 _DROPPED_TOGETHER: Final = 5_000
+ADMINISTRATORS: Final = "*"
+"""The category of what administrators alone may know."""
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -52,6 +55,8 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
     resource_type: str = ""
     resource: str = ""
     correlation: str = ""
+    common: bool = False
+    """Without what administrators alone may know."""
     since: int | None = None
     until: int | None = None
 
@@ -99,16 +104,21 @@ class EventLog:
             events=found, has_next=offset + len(found) < total, limit=limit, offset=offset, total=total
         )
 
-    async def get(self, event_id: str, restriction: Restriction) -> Event | None:
+    async def get(self, event_id: str, restriction: Restriction, *, common: bool = False) -> Event | None:
         """The event with this UUID, None also when the reader may not see it."""
-        query = sa.select(*_COLUMNS).where(table.c.id == event_id, *_where(Filter(), restriction))
+        where = _where(Filter(common=common), restriction)
+        query = sa.select(*_COLUMNS).where(table.c.id == event_id, *where)
         row = await self._records.read(lambda sql: sql.execute(query).first())
         return _event(row) if row else None
 
-    async def story(self, correlation: str, restriction: Restriction) -> list[Event]:
+    async def story(self, correlation: str, restriction: Restriction, *, common: bool = False) -> list[Event]:
         """Every event of one correlation in order, the first ten thousand at most."""
         page = await self.page(
-            Filter(correlation=correlation), restriction, limit=_LONGEST_STORY, offset=0, newest_first=False
+            Filter(correlation=correlation, common=common),
+            restriction,
+            limit=_LONGEST_STORY,
+            offset=0,
+            newest_first=False,
         )
         return page.events
 
@@ -129,6 +139,12 @@ class EventLog:
         return await self._records.read(
             lambda sql: sql.execute(sa.select(sa.func.max(table.c.seq))).scalar() or 0
         )
+
+    async def numbered(self, seq: int) -> Event | None:
+        """The event with this number."""
+        query = sa.select(*_COLUMNS).where(table.c.seq == seq)
+        row = await self._records.read(lambda sql: sql.execute(query).first())
+        return _event(row) if row else None
 
     async def number_of(self, event_id: str) -> int | None:
         """The number of the event with this UUID."""
@@ -179,6 +195,10 @@ class EventLog:
     async def verify(self) -> tuple[int, Break | None]:
         """(events verified, the first break of the chain or None)."""
         return await self._records.read(first_break, timeout=3600.0)
+
+    async def expire(self, days: int) -> int:
+        """Remove events older than `days`, all in the order they came; how many. 0 keeps everything."""
+        return await self.drop_before(int((clock.now() - days * 86_400) * 1_000_000)) if days > 0 else 0
 
     async def drop_before(self, moment: int) -> int:
         """Retention: remove the oldest events up to `moment` (microseconds); how many. The newest stays."""
@@ -235,6 +255,8 @@ def _where(wanted: Filter, restriction: Restriction) -> list[sa.ColumnElement[bo
         conditions.append(table.c.occurred >= wanted.since)
     if wanted.until is not None:
         conditions.append(table.c.occurred <= wanted.until)
+    if wanted.common:
+        conditions.append(table.c.category != ADMINISTRATORS)
     if restriction.categories:
         conditions.append(table.c.category.in_(["", *sorted(restriction.categories)]))
     if restriction.groups:

@@ -28,7 +28,9 @@ def tree(events: Iterable[Event]) -> list[Chapter]:
             continue
         chapter.after = round(_seconds(chapter.event) - _seconds(cause.event), 6)
         cause.children.append(chapter)
-    return roots
+    for chapter in chapters.values():
+        chapter.children.sort(key=_moment)  # what one cause led to, in the order it happened
+    return sorted(roots, key=_moment)
 
 
 def lines(roots: Iterable[Chapter]) -> Iterator[tuple[int, Chapter]]:
@@ -50,6 +52,10 @@ def _leads_to(chapters: dict[str, Chapter], start: Chapter, target: Chapter) -> 
         seen.add(at.event.id)
         at = chapters.get(at.event.causation_id or "")
     return False
+
+
+def _moment(chapter: Chapter) -> str:
+    return chapter.event.occurred_at
 
 
 def _seconds(event: Any) -> float:

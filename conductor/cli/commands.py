@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 _URL = "http://localhost:5522"
+_WIDE = 4096
 
 
 def version() -> str:
@@ -64,8 +65,36 @@ def commands() -> typer.Typer:
             typer.echo(f"opsorbit: {error}", err=True)
             raise typer.Exit(1) from None
 
-    from conductor.cli import workflow
+    @app.command()
+    def trace(
+        correlation_id: Annotated[str, typer.Argument(help="Of a request, a firing or a job.")],
+        url: Annotated[
+            str, typer.Option(envvar="OPSORBIT_URL", help="The conductor.")
+        ] = "http://localhost:5522",
+        api_key: Annotated[str, typer.Option(envvar="OPSORBIT_API_KEY", help="Who asks.")] = "",
+    ) -> None:
+        """Print the tree of what caused what, with durations."""
+        from rich.console import Console
 
+        from conductor.cli.client import ApiError
+        from conductor.cli.trace import drawn, story
+
+        try:
+            answer = asyncio.run(story(correlation_id, url, api_key))
+        except (ApiError, OSError) as error:
+            typer.echo(f"opsorbit: {error}", err=True)
+            raise typer.Exit(1) from None
+        if not answer["total"]:
+            typer.echo(f"opsorbit: no event of {correlation_id} that you may see", err=True)
+            raise typer.Exit(1)
+        console = Console()
+        if not console.is_terminal:
+            console.width = _WIDE  # whoever reads it from a file or a pipe gets whole lines
+        console.print(drawn(answer))
+
+    from conductor.cli import events, workflow
+
+    app.add_typer(events.commands(), name="events")
     app.add_typer(workflow.commands(), name="workflow")
     plugin = typer.Typer(no_args_is_help=True, help="Plugins of a conductor.")
     app.add_typer(plugin, name="plugin")

@@ -137,13 +137,15 @@ class Conductor(Process):
         environment: Mapping[str, str] | None = None,
         config: Path | None = None,
         name: str = "conductor",
+        entry: str = "conductor.main:main",
     ) -> None:
+        """`entry` is another way in, with the same arguments: benchmarks measure variants."""
         self.data = data
         self.port = port if port is not None else free_port()
         self.url = f"http://{LOOPBACK}:{self.port}"
         super().__init__(
             name,
-            "conductor.main:main",
+            entry,
             [
                 "--data-dir",
                 str(data),

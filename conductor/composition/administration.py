@@ -76,6 +76,7 @@ class Housekeeping:
         trim = Retention(samples.timelines, settings.timeline_expiration).trim
         self.house.maintenance.register("password recovery", access.recovery.purge)
         self.house.maintenance.register("timelines", trim)
+        self.house.maintenance.register("event log", lambda: ground.event_log.expire(settings.event_log_days))
         self.house.maintenance.register("expired files", lambda: filing.expiry.expire(int(clock.now())))
         self.rotation = Rotation(
             KeyFile(ground.data_dir),

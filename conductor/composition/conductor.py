@@ -30,6 +30,7 @@ async def running(
         primary = Primary(rooms, _show_password)
         for task, name in (
             (ground.activity.run(), "activity log"),
+            (ground.chronicle.run(), "event log"),
             (ground.signals.run(), "signals"),
             (rooms.monitoring.samples.run(), "samples"),
             (rooms.access.post.run(), "post"),
@@ -41,6 +42,7 @@ async def running(
             await stack.enter_async_context(owned_task(task, name))
         stack.push_async_callback(rooms.hooks.settled, STOP_SECONDS / 2)
         stack.push_async_callback(ground.activity.flush, STOP_SECONDS)
+        stack.push_async_callback(ground.chronicle.settled, STOP_SECONDS)
         stack.push_async_callback(ground.signals.settled, STOP_SECONDS)
         # Left last and taken first: who cannot listen must not stand for election, and who stops hands the
         # lease over before it waits for its callers, among whom are the satellites.

@@ -8,6 +8,7 @@ import structlog
 from aiohttp import web
 
 from conductor.access.sso import logout_url
+from conductor.api import event_log
 from conductor.api.health import Health
 from conductor.api.kernel import Kernel
 from conductor.api.openapi import OpenApi
@@ -57,7 +58,11 @@ def kernel_of(rooms: Rooms) -> Kernel:
         settings,
         metrics=metrics,
         sockets=rooms.fleet.sockets.accept,
-        raw=(*health.uris(), OpenApi(registry.endpoints, ground.release).uri()),
+        raw=(
+            *health.uris(),
+            *event_log.uris(ground.event_log, access.accounts, leadership),
+            OpenApi(registry.endpoints, ground.release).uri(),
+        ),
         pages=sso.page,
         upload_folder=emptied(ground.data_dir / "uploads"),
     )

@@ -11,6 +11,8 @@ from redis.asyncio import Redis
 from conductor.actions.failures import FailedActions
 from conductor.api.office import Office
 from conductor.audit.activity import ActivityLog
+from conductor.audit.chronicle import Chronicle, described
+from conductor.audit.event_log import EventLog
 from conductor.composition.data_dir import own_word
 from conductor.composition.tasks import owned_task
 from conductor.definitions.key_file import KeyFile
@@ -56,9 +58,12 @@ class Ground:
         self.archive = JobArchive(records)
         self.servers = SearchableDocuments(records, SERVERS, tables.servers)
 
-        self.signals = Signals()
+        self.signals = Signals(described)
         self.activity = ActivityLog(records)
         self.signals.subscribe("activity log", self.activity.observe)
+        self.chronicle = Chronicle(records)
+        self.signals.subscribe("event log", self.chronicle.observe, unlogged=True)
+        self.event_log = EventLog(records)
         self.failed_actions = FailedActions(records, settings.max_failed_actions)
         self.signals.subscribe("failed actions", self.failed_actions.observe, ActionRun)
 

@@ -8,6 +8,7 @@ import structlog
 from conductor.actions.plugin_process import PluginProcesses
 from conductor.actions.runner import Actions
 from conductor.actions.surroundings import Surroundings
+from conductor.audit.chronicle import keep_up
 from conductor.composition.rooms import Rooms
 from conductor.definitions.defaults import seed
 from conductor.errors import Deposed
@@ -19,7 +20,7 @@ from conductor.jobs.for_workflows import JobsForWorkflows
 from conductor.jobs.ports import Ports as JobPorts
 from conductor.live.book import JobBook
 from conductor.scheduled_jobs import ScheduledJobs
-from conductor.signals import LeadershipChanged
+from conductor.signals import Actor, LeadershipChanged
 from conductor.workflows.driver import Workflows
 
 RETURN_SECONDS = 75.0
@@ -75,6 +76,7 @@ class Primary:
             async with asyncio.TaskGroup() as group:
                 for duty, name in (
                     (engine.run(), "job engine"),
+                    (keep_up(book, ground.records), "event log"),
                     (members.run(), "fleet members"),
                     (alerting.run(), "alerts"),
                     (rooms.monitoring.purge.run(), "deleted alerts"),
@@ -112,7 +114,8 @@ class Primary:
         """Take the database for this term and load what is kept in memory."""
         rooms, ground = self._rooms, self._rooms.ground
         try:
-            await ground.records.begin_term(epoch)
+            taken = ground.signals.events(self._leadership(epoch, primary=True))
+            await ground.records.begin_term(epoch, taken)
         except Deposed:
             await ground.leadership.go_on_from(await ground.records.epoch())
             raise
@@ -130,7 +133,7 @@ class Primary:
         around = Surroundings(definitions, settings, book, ground.roster.record)
         for_actions = JobsForActions(book, settings.host_id())
         actions = Actions(book, around, rooms.action_ports, processes, for_actions, ground.signals)
-        for_workflows = JobsForWorkflows(settings.host_id(), ground.signals)
+        for_workflows = JobsForWorkflows(settings.host_id())
         workflows = Workflows(
             book,
             ground.archive,
@@ -176,8 +179,15 @@ class Primary:
         if generated:
             self._announce_password(generated)
 
+    def _leadership(self, epoch: int, *, primary: bool) -> LeadershipChanged:
+        host = self._rooms.ground.settings.host_id()
+        return LeadershipChanged(host=host, primary=primary, epoch=epoch, actor=Actor(kind="system", id=host))
+
     def _announce(self, epoch: int, *, primary: bool) -> None:
-        ground = self._rooms.ground
-        host = ground.settings.host_id()
-        ground.signals.publish(LeadershipChanged(host=host, primary=primary, epoch=epoch))
-        log.info("office taken" if primary else "office left", host=host, epoch=epoch)
+        signals = self._rooms.ground.signals
+        told = self._leadership(epoch, primary=primary)
+        if primary:
+            signals.publish_logged(told)  # with the database taken for the term
+        else:
+            signals.publish(told)
+        log.info("office taken" if primary else "office left", host=told.host, epoch=epoch)

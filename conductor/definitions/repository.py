@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 import structlog
+from msgspec import structs
 
 from conductor.definitions import drafts, rows
 from conductor.definitions.apart import Apart, Staged
@@ -28,7 +29,7 @@ from conductor.definitions.versions import version_writes
 from conductor.definitions.writer import Writer
 from conductor.errors import BadParameter, Refusal, Unavailable
 from conductor.records.store import Records, Write
-from conductor.signals import SYSTEM, Actor, DefinitionChanged, Signals
+from conductor.signals import SYSTEM, Actor, DefinitionChanged, EventRow, Signals
 from shared.clock import now
 
 __all__ = ["MAX_BYTES", "Definitions"]
@@ -115,8 +116,10 @@ class Definitions:
             async with self._beside(kind):
                 beside = await self._staged(rules, item["id"], draft.apart)
                 past = version_writes(rules, "create", item, actor, correlation_id)
-                [item] = await self._commit(rules, [item], state, fresh=True, beside=beside, past=past)
-            self._announce(kind, "create", item, draft.updated, actor, correlation_id)
+                told = _changed(kind, "create", item, draft.updated, actor, correlation_id)
+                [item] = await self._commit(
+                    rules, [item], state, fresh=True, beside=beside, past=past, told=told
+                )
         return replace(draft, doc=item)
 
     async def update(
@@ -135,8 +138,8 @@ class Definitions:
             async with self._beside(kind):
                 beside = await self._staged(rules, id, draft.apart)
                 past = version_writes(rules, "update", draft.doc, actor, correlation_id)
-                [item] = await self._commit(rules, [draft.doc], state, beside=beside, past=past)
-            self._announce(kind, "update", item, draft.updated, actor, correlation_id)
+                told = _changed(kind, "update", draft.doc, draft.updated, actor, correlation_id)
+                [item] = await self._commit(rules, [draft.doc], state, beside=beside, past=past, told=told)
         return item
 
     def check_update(self, kind: str, id: str, changes: Json, *, by: Writer) -> None:
@@ -171,11 +174,12 @@ class Definitions:
             past = version_writes(rules, "delete", stored, actor, correlation_id)
             for name, doc, _ in losing:
                 past += version_writes(self.kinds[name], "update", doc, actor, correlation_id)
+            told = [_changed(kind, "delete", stored, (), actor, correlation_id)]
+            told += [
+                _changed(name, "update", doc, changed, actor, correlation_id) for name, doc, changed in losing
+            ]
             async with self._beside(kind):
-                await unbroken(self._remove(rules, id, [(name, doc) for name, doc, _ in losing], past))
-            self._announce(kind, "delete", stored, (), actor, correlation_id)
-            for name, doc, changed in losing:
-                self._announce(name, "update", doc, changed, actor, correlation_id)
+                await unbroken(self._remove(rules, id, [(name, doc) for name, doc, _ in losing], past, told))
         return stored
 
     async def multi_update(
@@ -194,9 +198,11 @@ class Definitions:
                 for id, order in found.items()
                 if (stored := shelf.get(id)) is not None
             ]
+            told = _changed(kind, "multi_update", {}, names, actor, correlation_id)
             if docs:
-                await self._commit(rules, docs)
-            self._announce(kind, "multi_update", {}, names, actor, correlation_id)
+                await self._commit(rules, docs, told=told)
+            else:
+                self._signals.publish(told)
 
     async def restore(
         self,
@@ -225,15 +231,23 @@ class Definitions:
                     encoded = rows.encoded(self.kinds[name], item)
                     writes.append(rows.put(self.kinds[name], item["id"], place, encoded))
                     writes += version_writes(self.kinds[name], "create", item, actor or SYSTEM)
+            told = [
+                _changed(name, "create", item, tuple(item), actor or SYSTEM)
+                for name, items in docs.items()
+                for item in (items if actor and name not in unsung else ())
+            ]
             if writes:
-                await unbroken(self._store_all(docs, writes))
-            for name, items in docs.items() if actor else ():
-                for item in items if name not in unsung else ():
-                    self._announce(name, "create", item, tuple(item), actor or SYSTEM)
+                await unbroken(self._store_all(docs, writes, told))
+            self._publish(told)
 
-    async def _store_all(self, docs: Mapping[str, Sequence[Json]], writes: Sequence[Write]) -> None:
+    async def _store_all(
+        self,
+        docs: Mapping[str, Sequence[Json]],
+        writes: Sequence[Write],
+        told: Sequence[DefinitionChanged],
+    ) -> None:
         try:
-            await self._records.write(*writes)
+            await self._records.write(*writes, events=self._signals.events(*told))
         except Unavailable:
             for name in docs:
                 self._shelves[name].doubtful = True
@@ -270,8 +284,12 @@ class Definitions:
         fresh: bool = False,
         beside: Staged | None = None,
         past: Sequence[Write] = (),
+        told: DefinitionChanged,
     ) -> Sequence[Json]:
-        """Returns the documents as SQL has them, which share nothing with what a caller sent."""
+        """Returns the documents as SQL has them, which share nothing with what a caller sent.
+
+        `told` goes to the event log in the same transaction, and to everybody once it is committed.
+        """
         shelf = self._shelves[kind.plural]
         encoded = [rows.encoded(kind, doc) for doc in docs]
         stored: list[Json] = [msgspec.json.decode(doc) for doc in encoded]
@@ -280,7 +298,9 @@ class Definitions:
             for doc, row in zip(stored, encoded, strict=True)
         ]
         writes += past
-        await unbroken(self._store(kind, stored, writes, state, fresh, beside or Staged()))
+        events = self._signals.events(told)
+        await unbroken(self._store(kind, stored, writes, state, fresh, beside or Staged(), events))
+        self._publish([structs.replace(told, item=stored[0]) if told.item else told])
         return stored
 
     async def _store(
@@ -291,6 +311,7 @@ class Definitions:
         state: tuple[str, Json] | None,
         fresh: bool,
         beside: Staged,
+        events: Sequence[EventRow],
     ) -> None:
         shelf = self._shelves[kind.plural]
         writes += beside.writes
@@ -299,7 +320,7 @@ class Definitions:
                 self.state.forget(state[0])  # what an earlier item of this ID may have left
             writes.append(self.state.staged(*state))
         try:
-            await self._records.write(*writes)
+            await self._records.write(*writes, events=events)
         except Unavailable:
             shelf.doubtful = True
             if state:
@@ -311,7 +332,12 @@ class Definitions:
             self.state.apply(*state)
 
     async def _remove(
-        self, kind: Kind, id: str, losing: Sequence[tuple[str, Json]], past: Sequence[Write]
+        self,
+        kind: Kind,
+        id: str,
+        losing: Sequence[tuple[str, Json]],
+        past: Sequence[Write],
+        told: Sequence[DefinitionChanged],
     ) -> None:
         """`losing`: definitions of other kinds as they are without the item."""
         shelf = self._shelves[kind.plural]
@@ -326,7 +352,7 @@ class Definitions:
         if kind.state_under:
             writes.append(self.state.deletion(key))
         try:
-            await self._records.write(*writes)
+            await self._records.write(*writes, events=self._signals.events(*told))
         except Unavailable:
             for name in {kind.plural, *(name for name, _ in losing)}:
                 self._shelves[name].doubtful = True
@@ -337,6 +363,7 @@ class Definitions:
             self._shelves[name].put([doc])
         if kind.state_under:
             self.state.forget(key)
+        self._publish(told)
 
     async def _settle(self, kind: str) -> None:
         """After a failed write: whether it happened is what SQL says, not what memory remembers."""
@@ -349,22 +376,14 @@ class Definitions:
             await self._apart[kind].load()
         log.info("definitions were read again after a failed write", kind=kind)
 
-    def _announce(
-        self,
-        kind: str,
-        verb: str,
-        item: Json,
-        updated: tuple[str, ...],
-        actor: Actor,
-        correlation_id: str = "",
-    ) -> None:
-        self._signals.publish(
-            DefinitionChanged(
-                kind=kind,
-                verb=verb,
-                item=item,
-                updated=updated,
-                actor=actor,
-                correlation_id=correlation_id,
-            )
-        )
+    def _publish(self, told: Sequence[DefinitionChanged]) -> None:
+        for signal in told:
+            self._signals.publish_logged(signal)
+
+
+def _changed(
+    kind: str, verb: str, item: Json, updated: tuple[str, ...], actor: Actor, correlation_id: str = ""
+) -> DefinitionChanged:
+    return DefinitionChanged(
+        kind=kind, verb=verb, item=item, updated=updated, actor=actor, correlation_id=correlation_id
+    )

@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 
 from conductor.jobs.engine import JobEngine
-from conductor.live.book import ActiveJob
+from conductor.live.job import ActiveJob
 
 _LEAST_SECONDS, _MOST_SECONDS = 0.1, 1.0
 _PART_BYTES = 64 * 1024

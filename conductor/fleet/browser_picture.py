@@ -7,7 +7,7 @@ from conductor.access.account import Account
 from conductor.access.visibility import KINDS, listed
 from conductor.definitions.repository import Definitions
 from conductor.fleet.roster import Roster
-from conductor.live.book import ActiveJob
+from conductor.live.job import ActiveJob
 from shared.clock import now
 
 Json = dict[str, Any]

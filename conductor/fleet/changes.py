@@ -61,14 +61,17 @@ class ServerChanges:
             self._regroup(record, changes)
             by.require_groups(record["groups"])
             record["keywords"] = servers.keywords(record)
-            await self._stored.put(server_id, record)
+            hostname = record["hostname"] if server_id in self._roster.online else server_id
+            told = _told(
+                "server_update", server_id, {"hostname": hostname, "updates": changes}, record, actor
+            )
+            await self._stored.put(server_id, record, events=self._signals.events(told))
             written = {key: record[key] for key in record if key not in ("info", "last_time_code")}
             self._show(server_id, written)
             if record["groups"] != before:
                 self._roster.tell(server_id, "update", {"groups": record["groups"]})
         self._signals.publish(ServerChanged(server=record))
-        hostname = record["hostname"] if server_id in self._roster.online else server_id
-        self._log("server_update", server_id, {"hostname": hostname, "updates": changes}, actor)
+        self._signals.publish_logged(told)
 
     async def update_data(
         self, server_id: str, data: Mapping[str, Any], by: Account, actor: Actor, *, replace: bool
@@ -81,9 +84,11 @@ class ServerChanges:
             before = record.get("userData")
             kept = before if isinstance(before, dict) and not replace else {}
             record["userData"] = {**kept, **data}
-            await self._stored.put(server_id, record)
+            payload = {"hostname": record["hostname"]}
+            told = _told("server_update_data", server_id, payload, record, actor)
+            await self._stored.put(server_id, record, events=self._signals.events(told))
             self._show(server_id, {"userData": record["userData"]})
-        self._log("server_update_data", server_id, {"hostname": record["hostname"]}, actor)
+        self._signals.publish_logged(told)
         return dict(record["userData"])
 
     async def regroup_offline(self) -> int:
@@ -129,15 +134,17 @@ class ServerChanges:
         if record is not None:
             record.update(changes)
 
-    def _log(self, action: str, server_id: str, payload: Mapping[str, Any], actor: Actor) -> None:
-        self._signals.publish(
-            Activity(
-                action=action,
-                payload={"server_id": server_id, **payload},
-                keywords=(server_id,),
-                actor=actor,
-            )
-        )
+
+def _told(
+    action: str, server_id: str, payload: Mapping[str, Any], record: Mapping[str, Any], actor: Actor
+) -> Activity:
+    return Activity(
+        action=action,
+        payload={"server_id": server_id, **payload},
+        resource=("server", server_id),
+        groups=tuple(map(str, record.get("groups") or ())),
+        actor=actor,
+    )
 
 
 def checked(sent: Mapping[str, Any]) -> Record:

@@ -8,7 +8,8 @@ from conductor.jobs.agents import Agents
 from conductor.jobs.notes import note
 from conductor.jobs.ports import Suspension
 from conductor.jobs.starting import Starting
-from conductor.live.book import ActiveJob, JobBook
+from conductor.live.book import JobBook
+from conductor.live.job import ActiveJob
 from conductor.signals import SYSTEM, Actor, JobAborted, Signals
 from shared import clock
 
@@ -51,7 +52,8 @@ class Aborting:
         job = self._book.get(job_id)
         if job is None:
             raise Refusal("job", f"No active job found with ID: {job_id}")
-        self._signals.publish(JobAborted(job_id=job_id, reason=reason, actor=actor))
+        job.say(JobAborted(job_id=job_id, reason=reason, actor=actor, **job.story()))
+        self._book.mark(job)
         note(job, self._host, f"Job is aborted: {reason}", clock.now())
         if self._ending(job_id):
             self._abort_ending(job, reason)

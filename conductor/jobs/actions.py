@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from conductor.errors import Refusal
-from conductor.live.book import ActiveJob
+from conductor.live.job import ActiveJob
 from conductor.signals import Actor
 
 

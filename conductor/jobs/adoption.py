@@ -5,7 +5,7 @@ from typing import Any, Literal
 import msgspec
 
 from conductor.jobs import content
-from conductor.live.book import ActiveJob
+from conductor.live.job import ActiveJob
 from shared.protocol.messages import JobCopy
 from shared.protocol.updates import storable
 

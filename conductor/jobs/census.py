@@ -13,7 +13,7 @@ from conductor.jobs.admission import RUNNING_STATES, Rank, Siblings, rank
 from conductor.jobs.delays import Delays
 from conductor.jobs.lines import kind_of, line_of, parent_of, shared_of
 from conductor.jobs.reservations import Reservations
-from conductor.live.book import ActiveJob
+from conductor.live.job import ActiveJob
 
 _DIGITS = 6
 """Sums of weights are rounded to this many, so that what is added and taken away ends at nothing."""

@@ -77,6 +77,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     idempotency_key: str = ""
     correlation_id: str = ""
     """The story that the job belongs to; it stays with the job and goes to all that it leads to."""
+    causation_id: str = ""
+    """The event that led to it (audit/causes.py); empty: none but what the order says itself."""
     now: float = 0
     """The scheduled time; 0: the event document's `now`, else the moment of the launch."""
     until: float = 0

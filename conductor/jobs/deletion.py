@@ -65,14 +65,22 @@ class Deletion:
     ) -> None:
         if self._of_jobs is not None:
             await self._of_jobs.condemn(job_id)
-        if await self._archive.delete(job_id) and record is not None:
+        story = record or {}
+        deleted = JobDeleted(
+            job_id=job_id,
+            actor=actor,
+            correlation_id=correlation_id or str(story.get("correlation_id") or ""),
+            category=str(story.get("category") or ""),
+            groups=tuple(map(str, story.get("groups") or ())),
+        )
+        if await self._archive.delete(job_id, self._signals.events(deleted)) and record is not None:
             await self._count_out(record)
         await self._files.delete(log_key(job_id))
         if self._of_jobs is not None:
             await self._of_jobs.delete_of_job(record or {"id": job_id})
         else:
             await self._files.delete_under(f"files/jobs/{job_id}")
-        self._signals.publish(JobDeleted(job_id=job_id, actor=actor, correlation_id=correlation_id))
+        self._signals.publish_logged(deleted)
 
     async def retain(self, most: int, actor: Actor) -> int:
         """Delete the oldest ended jobs until no more than `most` are left; how many went. For the upkeep at night."""

@@ -24,8 +24,9 @@ from conductor.jobs.placement import NO_SERVER, Placement, Refused
 from conductor.jobs.placing import Placing
 from conductor.jobs.starting import Starting
 from conductor.jobs.turns import Turns
-from conductor.live.book import ActiveJob, JobBook
-from conductor.signals import JobQueued, JobStarted, Signals
+from conductor.live.book import JobBook
+from conductor.live.job import ActiveJob
+from conductor.signals import JobQueued, JobStarted
 from shared import clock, faults
 
 _RETRY_SECONDS = 1.0
@@ -47,7 +48,6 @@ class Dispatcher:
         book: JobBook,
         agents: Agents,
         definitions: Definitions,
-        signals: Signals,
         followers: Followers,
         census: Census,
         placing: Placing,
@@ -65,7 +65,6 @@ class Dispatcher:
         self._book = book
         self._agents = agents
         self._definitions = definitions
-        self._signals = signals
         self._followers = followers
         self._census = census
         self._placing = placing
@@ -286,14 +285,6 @@ class Dispatcher:
         self._agents.launch(job.server, job.job, job.details, job.attempt)
         faults.reach("conductor.sent")
         self._followers.changed(job.id)
-        self._signals.publish(
-            JobStarted(
-                job_id=job.id,
-                event_id=str(job.job["event"]),
-                server_id=job.server,
-                attempt=job.attempt,
-            )
-        )
 
     def _keep_files(self, job: ActiveJob, now: float) -> None:
         """The `file` limit: before start actions, so that what they fetch is not counted (§8)."""
@@ -329,9 +320,9 @@ class Dispatcher:
         job.remove("until")
         job.set(state="queued", position=place_in_line.position, queued=now)
         note(job, self._host, "Job is queued.", now)
+        job.say(JobQueued(job_id=job.id, event_id=str(job.job["event"]), since=now, **job.story()))
         await self._book.save(job)
         self._followers.changed(job.id)
-        self._signals.publish(JobQueued(job_id=job.id, event_id=str(job.job["event"])))
 
 
 def _begin(job: ActiveJob, now: float, chosen: Mapping[str, Any]) -> None:
@@ -340,3 +331,7 @@ def _begin(job: ActiveJob, now: float, chosen: Mapping[str, Any]) -> None:
     if "waited" not in job.job:  # `started` has been the time of its launch so far
         job.set(waited=round(max(now - limits.number(job.job.get("started")), 0.0), 3))
     job.set(state="active", started=now, updated=now, progress=0, remote=True, **chosen)
+    event = str(job.job["event"])
+    job.say(
+        JobStarted(job_id=job.id, event_id=event, server_id=job.server, attempt=job.attempt, **job.story())
+    )

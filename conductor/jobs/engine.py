@@ -35,7 +35,8 @@ from conductor.jobs.telling import LimitTelling
 from conductor.jobs.totals import Totals
 from conductor.jobs.upkeep import Upkeep
 from conductor.jobs.watching import Watching
-from conductor.live.book import ActiveJob, JobBook
+from conductor.live.book import JobBook
+from conductor.live.job import ActiveJob
 from conductor.records.files import Files
 from conductor.records.job_archive import JobArchive
 from conductor.settings import Settings
@@ -71,6 +72,7 @@ class JobEngine:
         ports = ports or Ports()
         host = settings.host_id()
         self.book = book
+        book.signals = signals
         self.logs = LiveLogs(data_dir / "logs" / "jobs", settings.max_job_log_size)
         self.followers = Followers()
         self._archive = archive
@@ -84,10 +86,9 @@ class JobEngine:
         self._census = census = Census()
         book.observe(census)
         self._placing = placing = Placing(agents, definitions, state, census, ports)
-        self._signals = signals
         self._graphs = ports.graphs
         self.launcher = Launcher(
-            book, definitions, settings, signals, self._entered,
+            book, definitions, settings, self._entered,
             lambda event_id, condition: totals.today(event_id, condition, book.of_event(event_id)),
         )  # fmt: skip
         self.previews = Previews(self.launcher, placing, census)
@@ -106,7 +107,7 @@ class JobEngine:
         )  # fmt: skip
         starting = Starting(book, ports, self._end)
         self._dispatcher = Dispatcher(
-            book, agents, definitions, signals, self.followers, census, placing, starting,
+            book, agents, definitions, self.followers, census, placing, starting,
             host=host, end=self._end, spawn=self._spawn, start_workflow=self._start_workflow,
         )  # fmt: skip
         self._watching = Watching(
@@ -259,10 +260,11 @@ class JobEngine:
         now = clock.now()
         job.remove("until", "position", "queued")
         job.set(state="active", started=now, updated=now, progress=0)
-        await self.book.save(job)
-        self._signals.publish(
-            JobStarted(job_id=job.id, event_id=str(job.job["event"]), server_id="", attempt=1)
+        event = str(job.job["event"])
+        job.say(
+            JobStarted(job_id=job.id, event_id=event, server_id="", attempt=1, workflow=True, **job.story())
         )
+        await self.book.save(job)
         await self.actions.run_for_job(job, ("start",))
         if (reason := job.job.get("abort_reason")) is not None:
             await self._graphs.abort(job, str(reason))

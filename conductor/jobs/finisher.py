@@ -6,7 +6,7 @@ satellite may forget it. Each step can be done again by whoever finds it undone.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import structlog
@@ -24,11 +24,12 @@ from conductor.jobs.livelog import LiveLogs
 from conductor.jobs.notes import note
 from conductor.jobs.output_files import with_own_files
 from conductor.jobs.totals import Totals
-from conductor.live.book import ActiveJob, JobBook
+from conductor.live.book import JobBook
+from conductor.live.job import ActiveJob
 from conductor.records.files import Files
 from conductor.records.job_archive import JobArchive
 from conductor.settings import Settings
-from conductor.signals import JobFinished, Signals
+from conductor.signals import SYSTEM, Actor, JobFinished, JobRetried, Signal, Signals
 from shared import clock, faults, ids
 from shared.schema.jobs import ABORT
 
@@ -171,13 +172,14 @@ class Finisher:
         await self._book.save(job)
         faults.reach("conductor.finishing")
         record = self._record(job)
-        await self._store(record)
+        told = _told(job, record, plan)
+        await self._store(job, record, told)
         faults.reach("conductor.sql")
         await self._actions.change_event(job)
         if not await self._graphs.settle(job, record, follow_ups):
             await self._book.settle(job, follow_ups)
         faults.reach("conductor.settled")
-        self._tell(job, record, follow_ups)
+        self._tell(job, record, follow_ups, told)
         await self._actions.delete_event(job)
 
     async def _act(self, job: ActiveJob) -> None:
@@ -263,45 +265,72 @@ class Finisher:
             record["event_revision"] = event.get("revision", 0)
         return record
 
-    async def _store(self, record: dict[str, Any]) -> None:
-        """The archive row and the event's running totals, in one transaction; nothing if it is there already."""
+    async def _store(self, job: ActiveJob, record: dict[str, Any], told: Sequence[Signal]) -> None:
+        """The archive row, its events and the running totals, in one transaction; nothing if it is there already."""
         key = f"events/{record['event']}"
         totals = self._totals.after(record)
         if record.get("ephemeral"):
             if totals:
                 await self._state.revise(key, lambda _: self._totals.after(record))
+            if not job.tells(
+                JobFinished
+            ):  # no record to store it with: it is told as the job leaves the book
+                for signal in told:
+                    job.say(signal)
             return
+        untold = self._book.untold(job)
+        events = [*(row for one in untold for row in one.rows), *self._signals.events(*told)]
         if not totals:
-            await self._archive.add(record)
+            if await self._archive.add(record, events=events):
+                self._book.learned(job, untold)
             return
         staged = self._state.staged(key, totals)
         added = False
         try:
-            added = await self._archive.add(record, staged)
+            added = await self._archive.add(record, staged, events=events)
         finally:
             if added:
                 self._state.apply(key, totals)
+                self._book.learned(job, untold)
             else:
                 self._state.withdraw(key)
 
-    def _tell(self, job: ActiveJob, record: dict[str, Any], follow_ups: list[ActiveJob]) -> None:
+    def _tell(
+        self,
+        job: ActiveJob,
+        record: dict[str, Any],
+        follow_ups: list[ActiveJob],
+        told: Sequence[Signal],
+    ) -> None:
         if job.server:
             self._agents.acknowledge_result(job.server, job.id, job.attempt)
         faults.reach("conductor.acknowledged")
         self._logs.drop(job.id)
         self._followers.finished(job.id, record)
-        self._signals.publish(
-            JobFinished(
-                job_id=job.id,
-                event_id=str(record.get("event", "")),
-                code=record["code"],
-                elapsed=record["elapsed"],
-                job=record,
-            )
-        )
+        for signal in () if record.get("ephemeral") else told:
+            self._signals.publish_logged(signal)
         for one in follow_ups:
             self._entered(one)
         self._left(job)
+
+
+def _told(job: ActiveJob, record: dict[str, Any], plan: list[Any] | None) -> list[Signal]:
+    """What is announced of the end."""
+    event, story = str(record.get("event", "")), job.story()
+    actor = Actor(kind="satellite", id=job.server) if job.server else SYSTEM
+    ended = JobFinished(
+        job_id=job.id,
+        event_id=event,
+        code=record["code"],
+        elapsed=record["elapsed"],
+        job=record,
+        attempt=job.attempt,
+        actor=actor,
+        **story,
+    )
+    if not plan:
+        return [ended]
+    return [ended, JobRetried(job_id=job.id, next_id=plan[0], event_id=event, delay=plan[2], **story)]
 
 
 def _last_words(job: Mapping[str, Any]) -> str:

@@ -8,7 +8,8 @@ from conductor.jobs.compose import Order
 from conductor.jobs.engine import JobEngine
 from conductor.jobs.macros import expand_params
 from conductor.jobs.notes import note
-from conductor.live.book import ActiveJob, JobBook
+from conductor.live.book import JobBook
+from conductor.live.job import ActiveJob
 from conductor.signals import SYSTEM
 from shared import clock
 
@@ -36,6 +37,7 @@ class JobsForActions:
         start_delay: float = 0.0,
         start_trigger: str = "",
         correlation_id: str = "",
+        causation_id: str = "",
     ) -> str:
         """See Launcher.launch. `username` is that of the event's creator (jobs.md §1)."""
         if self._engine is None:
@@ -46,6 +48,7 @@ class JobsForActions:
             username=str(event.get("username") or ""),
             idempotency_key=idempotency_key,
             correlation_id=correlation_id,
+            causation_id=causation_id,
             until=clock.now() + start_delay if start_delay > 0 else 0,
             start=start_trigger,
         )

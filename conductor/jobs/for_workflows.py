@@ -8,8 +8,7 @@ from conductor.jobs import notes
 from conductor.jobs.compose import Order, meta_row
 from conductor.jobs.engine import JobEngine
 from conductor.jobs.outcome import conditions
-from conductor.live.book import ActiveJob
-from conductor.signals import JobAccepted, Signals
+from conductor.live.job import ActiveJob
 from shared import clock
 
 _DETAILS = ("input", "workflowData")
@@ -18,9 +17,8 @@ _DETAILS = ("input", "workflowData")
 class JobsForWorkflows:
     """Made before the engine, which `open`s it: each needs the other."""
 
-    def __init__(self, host: str, signals: Signals) -> None:
+    def __init__(self, host: str) -> None:
         self._host = host
-        self._signals = signals
         self._opened: JobEngine | None = None
 
     def open(self, engine: JobEngine) -> None:
@@ -51,13 +49,6 @@ class JobsForWorkflows:
         return job
 
     def entered(self, job: ActiveJob) -> None:
-        self._signals.publish(
-            JobAccepted(
-                job_id=job.id,
-                event_id=str(job.job["event"]),
-                correlation_id=str(job.job.get("correlation_id") or ""),
-            )
-        )
         self._engine.entered(job)
 
     def abort(self, job_id: str, reason: str) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from conductor.live.book import ActiveJob
+from conductor.live.job import ActiveJob
 
 
 class Graphs(Protocol):

@@ -3,6 +3,9 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from msgspec import structs
+
+from conductor.audit import causes
 from conductor.definitions.repository import Definitions
 from conductor.errors import Refusal
 from conductor.jobs import multiplex
@@ -10,9 +13,10 @@ from conductor.jobs.brake import Brake
 from conductor.jobs.compose import Order, composed, meta_row
 from conductor.jobs.limits import daily
 from conductor.jobs.macros import expand_params
-from conductor.live.book import ActiveJob, JobBook
+from conductor.live.book import JobBook
+from conductor.live.job import ActiveJob
 from conductor.settings import Settings
-from conductor.signals import Actor, JobAccepted, Signals
+from conductor.signals import Actor, JobAccepted
 from shared import clock, faults, ids
 
 _TIMED_SECONDS = 120.0
@@ -27,7 +31,6 @@ class Launcher:
         book: JobBook,
         definitions: Definitions,
         settings: Settings,
-        signals: Signals,
         accepted: Callable[[ActiveJob], None],
         counted_today: Callable[[str, str], int] = lambda event_id, condition: 0,
     ) -> None:
@@ -35,7 +38,6 @@ class Launcher:
         self._book = book
         self._definitions = definitions
         self._settings = settings
-        self._signals = signals
         self._accepted = accepted
         self._counted_today = counted_today
         self._host = settings.host_id()
@@ -51,6 +53,9 @@ class Launcher:
         if self.brake(active, patient=order.patient):
             text = "Start delayed: maximum of jobs per minute reached."
             active.details["activity"].append(meta_row(self._host, text, clock.now()))
+        # The schedule has made a story already; whoever asked without one begins a new one.
+        active.job.setdefault("correlation_id", ids.story_id())
+        self._announce(active, order, actor)
         faults.reach("conductor.accept")
         job_id = await self._book.accept(
             active,
@@ -59,10 +64,8 @@ class Launcher:
             firing=order.firing,
         )
         faults.reach("conductor.accepted")
-        if job_id == active.id:
-            self._announce(active, order, actor)
-            if active.state == "ready":  # a delay is kept by the census, which tells when it is over
-                self._accepted(active)
+        if job_id == active.id and active.state == "ready":
+            self._accepted(active)  # a delay is kept by the census, which tells when it is over
         return job_id
 
     def composed(self, order: Order) -> ActiveJob:
@@ -114,13 +117,11 @@ class Launcher:
         return f"Failed to launch event: {text}" if text else ""
 
     def _announce(self, job: ActiveJob, order: Order, actor: Actor) -> None:
-        if order.fired is not None:
-            self._signals.publish(order.fired)
-        self._signals.publish(
-            JobAccepted(
-                job_id=job.id,
-                event_id=str(job.job["event"]),
-                actor=actor,
-                correlation_id=order.correlation_id,
-            )
+        """With the write that promises the job, unless the same key or firing had made one before."""
+        story, cause, event = job.story(), order.causation_id, str(job.job["event"])
+        if (fired := order.fired) is not None:
+            job.say(structs.replace(fired, category=story["category"]))
+            cause = causes.fired(fired.event_id, fired.minute, fired.correlation_id)
+        job.say(
+            JobAccepted(job_id=job.id, event_id=event, job=job.job, actor=actor, causation_id=cause, **story)
         )

@@ -11,7 +11,8 @@ from conductor.jobs.finisher import Finisher
 from conductor.jobs.followers import Followers
 from conductor.jobs.livelog import LiveLogs
 from conductor.jobs.notes import note
-from conductor.live.book import ActiveJob, JobBook
+from conductor.live.book import JobBook
+from conductor.live.job import ActiveJob
 from shared import clock
 
 LOG_FLUSH_SECONDS = 0.05

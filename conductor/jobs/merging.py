@@ -15,7 +15,8 @@ from conductor.jobs.followers import Followers
 from conductor.jobs.outcome import split
 from conductor.jobs.output_files import with_own_files
 from conductor.jobs.pushes import pushed, pushes_instant
-from conductor.live.book import ActiveJob, JobBook
+from conductor.live.book import JobBook
+from conductor.live.job import ActiveJob
 from shared import clock
 from shared.protocol.messages import MetaRow
 from shared.protocol.updates import SATELLITE_KEYS, allowed

@@ -19,9 +19,10 @@ from conductor.jobs.lines import parent_of
 from conductor.jobs.notes import note
 from conductor.jobs.placement import NO_SERVER, Placement
 from conductor.jobs.placing import Placing
-from conductor.live.book import ActiveJob, JobBook
+from conductor.live.book import JobBook
+from conductor.live.job import ActiveJob
 from conductor.records.job_archive import JobArchive
-from conductor.signals import JobAccepted, JobStarted, Signals
+from conductor.signals import JobStarted, Signals
 from shared import clock, faults
 
 _RETRY_SECONDS = 1.0
@@ -97,6 +98,12 @@ class Multiplexer:
         parent.remove("until", "position", "queued", multiplex.TEMPLATE)
         note(parent, self._host, f"Starting one job on each of {len(made)} servers.", now)
         self._taken_up.discard(parent.id)
+        event = str(parent.job["event"])
+        parent.say(
+            JobStarted(
+                job_id=parent.id, event_id=event, server_id="", attempt=1, workflow=True, **parent.story()
+            )
+        )
         await self._fan_out(parent, jobs)
         faults.reach("conductor.fanned_out")
         self._announce(parent, jobs)
@@ -135,11 +142,8 @@ class Multiplexer:
                 return
 
     def _announce(self, parent: ActiveJob, jobs: Sequence[ActiveJob]) -> None:
-        event_id = str(parent.job["event"])
         self._followers.changed(parent.id)
-        self._signals.publish(JobStarted(job_id=parent.id, event_id=event_id, server_id="", attempt=1))
         for job in jobs:
-            self._signals.publish(JobAccepted(job_id=job.id, event_id=event_id))
             self._entered(job)
 
     # Sub-jobs that end

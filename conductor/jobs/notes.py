@@ -3,7 +3,7 @@
 from typing import Any
 
 from conductor.jobs.compose import meta_row
-from conductor.live.book import ActiveJob
+from conductor.live.job import ActiveJob
 
 MAX_ROWS = 1000
 

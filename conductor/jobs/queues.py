@@ -9,7 +9,8 @@ from conductor.errors import Unavailable
 from conductor.jobs.followers import Followers
 from conductor.jobs.graphs import Graphs
 from conductor.jobs.lines import parent_of
-from conductor.live.book import ActiveJob, JobBook
+from conductor.live.book import JobBook
+from conductor.live.job import ActiveJob
 from conductor.signals import Activity, Actor, Signals
 from shared import clock
 

@@ -10,7 +10,8 @@ from conductor.jobs.agents import Agents
 from conductor.jobs.finisher import Finisher
 from conductor.jobs.log_intake import LogIntake
 from conductor.jobs.resumption import Known, Step, compare
-from conductor.live.book import ActiveJob, JobBook
+from conductor.live.book import JobBook
+from conductor.live.job import ActiveJob
 from conductor.logs import Once
 from conductor.records.job_archive import JobArchive
 from shared import clock

@@ -18,7 +18,8 @@ from conductor.jobs.livelog import LiveLogs
 from conductor.jobs.log_intake import LogIntake
 from conductor.jobs.merging import Merging
 from conductor.jobs.reconnection import Reconnection
-from conductor.live.book import ActiveJob, JobBook
+from conductor.live.book import JobBook
+from conductor.live.job import ActiveJob
 from conductor.logs import Once
 from conductor.records.job_archive import JobArchive
 from shared import clock

@@ -8,7 +8,8 @@ from conductor.jobs.followers import Followers
 from conductor.jobs.macros import set_overrides
 from conductor.jobs.notes import note
 from conductor.jobs.ports import Suspension
-from conductor.live.book import ActiveJob, JobBook
+from conductor.live.book import JobBook
+from conductor.live.job import ActiveJob
 from conductor.signals import Activity, Actor, JobResumed, Signals
 from shared import clock
 
@@ -58,7 +59,7 @@ class Resuming:
         who = f"{'API Key' if actor.kind == 'api_key' else 'user'}: {actor.id}"
         note(job, self._host, f"Job is resumed by {who}", clock.now())
         self._suspension.resume(job_id, actor, given)
-        self._signals.publish(JobResumed(job_id=job_id, actor=actor, correlation_id=correlation_id))
+        job.say(JobResumed(job_id=job_id, actor=actor, **job.story()))
         self._signals.publish(
             Activity(
                 action="job_resume",

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from conductor.jobs.ports import Ports
-from conductor.live.book import ActiveJob, JobBook
+from conductor.live.book import JobBook
+from conductor.live.job import ActiveJob
 
 CONDITION = "start"
 

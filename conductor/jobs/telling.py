@@ -13,7 +13,8 @@ import structlog
 from conductor.errors import Deposed, Unavailable
 from conductor.jobs.limits.notices import LimitNotices, Notified
 from conductor.jobs.limits.reading import Limit
-from conductor.live.book import ActiveJob, JobBook
+from conductor.live.book import JobBook
+from conductor.live.job import ActiveJob
 from shared import clock, faults
 
 _RETRY_SECONDS = 5.0

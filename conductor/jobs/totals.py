@@ -11,7 +11,7 @@ from typing import Any
 from conductor.definitions.state import GlobalState
 from conductor.jobs import limits
 from conductor.jobs.limits import daily
-from conductor.live.book import ActiveJob
+from conductor.live.job import ActiveJob
 from shared import clock
 from shared.schema.jobs import succeeded
 

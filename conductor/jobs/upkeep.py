@@ -8,7 +8,8 @@ from conductor.jobs.compose import meta_row
 from conductor.jobs.delays import STATES as DELAYED
 from conductor.jobs.followers import Followers
 from conductor.jobs.notes import MAX_ROWS, note
-from conductor.live.book import ActiveJob, JobBook
+from conductor.live.book import JobBook
+from conductor.live.job import ActiveJob
 from conductor.records.job_archive import JobArchive
 from conductor.signals import Activity, Actor, Signals
 from shared import clock
@@ -79,17 +80,18 @@ class Upkeep:
         if details:
             job.set_details(**details)
         note(job, self._host, f"Job is updated by {who(actor)}: {', '.join(sorted(changes))}", clock.now())
+        told = _activity("job_update", job.job, {"params": dict(changes)}, actor, correlation_id)
+        job.say(told)
         await self._book.save(job)
         self._followers.changed(job.id)
-        self._announce("job_update", job.id, {"params": dict(changes)}, actor, correlation_id)
 
     async def update_stored(
         self, job_id: str, changes: Mapping[str, Any], actor: Actor, correlation_id: str = ""
     ) -> None:
         """Lay `changes` over an ended job's record. Raises Refusal (`job`) when there is none."""
         given = {key: value for key, value in changes.items() if key not in ("id", "final", "state")}
-        await self._replace(job_id, lambda record: {**record, **given})
-        self._announce("job_update", job_id, {"params": dict(changes)}, actor, correlation_id)
+        told = ("job_update", {"params": dict(changes)}, actor, correlation_id)
+        await self._replace(job_id, lambda record: {**record, **given}, *told)
 
     async def manage(
         self, job_id: str, key: str, words: Sequence[str], actor: Actor, correlation_id: str = ""
@@ -107,29 +109,42 @@ class Upkeep:
                 rows = rows[:10] + rows[10 - MAX_ROWS :]
             return {**record, key: listed, "activity": rows}
 
-        await self._replace(job_id, changed)
-        self._announce(f"job_update_{key}", job_id, {key: listed}, actor, correlation_id)
+        await self._replace(job_id, changed, f"job_update_{key}", {key: listed}, actor, correlation_id)
 
-    async def _replace(self, job_id: str, change: Callable[[Json], Json]) -> None:
+    async def _replace(
+        self,
+        job_id: str,
+        change: Callable[[Json], Json],
+        action: str,
+        payload: Mapping[str, Any],
+        actor: Actor,
+        correlation_id: str,
+    ) -> None:
         if job_id in self._book:
             raise Refusal("job", f"Job is still active: {job_id}")
         record = await self._archive.get(job_id)
-        if record is None or not await self._archive.replace(change(record)):
+        if record is None:
             raise Refusal("job", f"Job not found: {job_id}")
+        told = _activity(action, record, payload, actor, correlation_id)
+        if not await self._archive.replace(change(record), self._signals.events(told)):
+            raise Refusal("job", f"Job not found: {job_id}")
+        self._signals.publish_logged(told)
 
-    def _announce(
-        self, action: str, job_id: str, payload: Mapping[str, Any], actor: Actor, correlation_id: str
-    ) -> None:
-        self._signals.publish(
-            Activity(
-                action=action,
-                description=job_id,
-                payload={"job": job_id, **payload},
-                resource=("job", job_id),
-                actor=actor,
-                correlation_id=correlation_id,
-            )
-        )
+
+def _activity(
+    action: str, job: Mapping[str, Any], payload: Mapping[str, Any], actor: Actor, correlation_id: str
+) -> Activity:
+    job_id, groups = str(job["id"]), job.get("groups")
+    return Activity(
+        action=action,
+        description=job_id,
+        payload={"job": job_id, **payload},
+        resource=("job", job_id),
+        category=str(job.get("category") or ""),
+        groups=tuple(map(str, groups)) if isinstance(groups, list) else (),
+        actor=actor,
+        correlation_id=correlation_id,
+    )
 
 
 def who(actor: Actor) -> str:

@@ -10,7 +10,8 @@ from conductor.jobs.followers import Followers
 from conductor.jobs.limits.notices import tells
 from conductor.jobs.notes import add
 from conductor.jobs.telling import LimitTelling
-from conductor.live.book import ActiveJob, JobBook
+from conductor.live.book import JobBook
+from conductor.live.job import ActiveJob
 from conductor.settings import Settings
 from conductor.signals import Activity, Signals
 

@@ -2,13 +2,15 @@
 
 A job exists in Redis before a satellite hears of it, and stays until its result is in SQL. Launch,
 assignment and finish are awaited; progress and usage are marked and flushed together a few times a second.
-In Redis a job is a hash: `doc`, the job as it was accepted, `live`, what has changed since, and on a workflow
-job the fields of its run.
+
+What a job says is written with the change that makes it true, as part of the job. Its end takes it into the
+event log with the archived record; jobs that last are relieved of it meanwhile (`untold`, `learned`); what a job
+still has when it leaves without a record goes to the outbox in the same step.
 """
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 import structlog
@@ -17,123 +19,16 @@ from redis.asyncio import Redis
 from conductor.errors import Unavailable
 from conductor.live.connection import text
 from conductor.live.firings import NO_FIRING, Firing, Firings
+from conductor.live.job import NOTHING, ActiveJob, Untold
 from conductor.live.keys import Keys
+from conductor.live.outbox import Outbox, words
 from conductor.live.writer import BookWriter, Operation
-from shared.protocol.packing import packed
+from conductor.signals import Signals
 
 FLUSH_SECONDS = 0.25
 _RETRY_SECONDS = 1.0
 
 log = structlog.get_logger(__name__)
-
-
-class _Doc(msgspec.Struct):
-    job: dict[str, Any]
-    details: dict[str, Any]
-
-
-class _Live(msgspec.Struct, omit_defaults=True):
-    job: dict[str, Any] = {}
-    details: dict[str, Any] = {}
-    gone: list[str] = []
-    attempt: int = 0
-    outcome: dict[str, Any] | None = None
-
-
-class ActiveJob:
-    """One active job: `job` is the summary every list shows, `details` its verbose half.
-
-    Change it through `set`, `set_details` and `remove` only, so that the change reaches Redis.
-    """
-
-    __slots__ = (
-        "_details_changed",
-        "_gone",
-        "_job_changed",
-        "attempt",
-        "details",
-        "fields",
-        "id",
-        "job",
-        "moved",
-        "outcome",
-    )
-
-    def __init__(self, job: dict[str, Any], details: dict[str, Any]) -> None:
-        self.id: str = job["id"]
-        self.job = job
-        self.details = details
-        self.attempt = 0
-        """Number of the launch under way, from 1; 0 before the first."""
-        self.outcome: dict[str, Any] | None = None
-        """What was decided at the end: set in state `finishing` of the book, before the archive."""
-        self.fields: dict[str, bytes] = {}
-        """Further fields of its hash, written by `JobBook.advance`: a workflow's run, piece by piece."""
-        self.moved: Callable[[ActiveJob], None] | None = None
-        """Called when its state or server has changed."""
-        self._job_changed: dict[str, Any] = {}
-        self._details_changed: dict[str, Any] = {}
-        self._gone: set[str] = set()
-
-    @property
-    def state(self) -> str:
-        return str(self.job["state"])
-
-    @property
-    def server(self) -> str:
-        return str(self.job.get("server") or "")
-
-    @property
-    def parent(self) -> str:
-        """The workflow job that it is a sub-job of; empty for none."""
-        workflow = self.job.get("workflow")
-        return str(workflow.get("job") or "") if isinstance(workflow, dict) else ""
-
-    def set(self, **properties: Any) -> None:
-        self.update(properties)
-
-    def update(self, properties: Mapping[str, Any]) -> None:
-        self.job.update(properties)
-        self._job_changed.update(properties)
-        if self._gone:
-            self._gone.difference_update(properties)
-        if self.moved is not None and ("state" in properties or "server" in properties):
-            self.moved(self)
-
-    def set_details(self, **properties: Any) -> None:
-        self.details.update(properties)
-        self._details_changed.update(properties)
-
-    def remove(self, *names: str) -> None:
-        for name in names:
-            if name in self.job:
-                del self.job[name]
-                self._job_changed.pop(name, None)
-                self._gone.add(name)
-
-    def encoded_doc(self) -> bytes:
-        return packed(_Doc(self.job, self.details))
-
-    def encoded_live(self) -> bytes:
-        return packed(
-            _Live(self._job_changed, self._details_changed, sorted(self._gone), self.attempt, self.outcome)
-        )
-
-    @classmethod
-    def decode(cls, doc: bytes, live: bytes) -> "ActiveJob":
-        base = _decode_doc(doc)
-        changed = _decode_live(live)
-        job = cls(base.job, base.details)
-        job.update(changed.job)
-        job.set_details(**changed.details)
-        job.remove(*changed.gone)
-        job.attempt, job.outcome = changed.attempt, changed.outcome
-        return job
-
-
-_decode_doc = msgspec.msgpack.Decoder(_Doc).decode
-_decode_live = msgspec.msgpack.Decoder(_Live).decode
-_NOTHING = packed(_Live())
 
 
 class Observer(Protocol):
@@ -147,16 +42,36 @@ class Observer(Protocol):
 class JobBook:
     """All active jobs of the cluster. One for each term of a primary; `load`, then `run` beside its users."""
 
-    def __init__(self, redis: Redis, keys: Keys, epoch: int, *, holds_lease: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        redis: Redis,
+        keys: Keys,
+        epoch: int,
+        *,
+        holds_lease: Callable[[], bool],
+        signals: Signals | None = None,
+    ) -> None:
         self._redis = redis
+        self.signals = signals or Signals()
+        """Where what jobs say is announced."""
         self._keys = keys
         self._jobs: dict[str, ActiveJob] = {}
         self._by_event: dict[str, set[str]] = {}
         self._by_parent: dict[str, set[str]] = {}
+        self._telling: dict[str, ActiveJob] = {}
+        self._any_telling = asyncio.Event()
         self._marked: set[str] = set()
         self._any_marked = asyncio.Event()
         self._observer: Observer | None = None
-        self._writer = BookWriter(redis, keys, epoch, holds_lease=holds_lease, everything=self._everything)
+        self.outbox = Outbox(redis, keys)
+        self._writer = BookWriter(
+            redis,
+            keys,
+            epoch,
+            holds_lease=holds_lease,
+            everything=self._everything,
+            told=self._noted_in_outbox,
+        )
         self.firings = Firings(redis, keys, self._writer)
 
     # Reading
@@ -196,6 +111,7 @@ class JobBook:
     async def load(self) -> None:
         """Read the whole book; the first thing a new primary does."""
         await self.firings.load()
+        await self.outbox.load()
         ids = sorted(text(job_id) for job_id in await self._redis.smembers(self._keys.jobs))
         for start in range(0, len(ids), 500):
             some = ids[start : start + 500]
@@ -205,7 +121,7 @@ class JobBook:
             for job_id, stored in zip(some, await pipeline.execute(), strict=True):
                 try:
                     fields = {text(name): value for name, value in stored.items()}
-                    job = ActiveJob.decode(fields.pop("doc"), fields.pop("live", _NOTHING))
+                    job = ActiveJob.decode(fields.pop("doc"), fields.pop("live", NOTHING))
                     job.fields = fields
                     _ = job.state, job.job["started"] + 0.0
                 except (msgspec.MsgspecError, LookupError, TypeError, ValueError) as error:
@@ -215,6 +131,7 @@ class JobBook:
                     )
                     continue
                 self._enter(job)
+                self._announce(job, ())
 
     async def run(self) -> None:
         """Write through and flush until cancelled; raises Deposed when another conductor is primary."""
@@ -237,26 +154,27 @@ class JobBook:
         still run if it was on its way to Redis.
         """
         keep_ms = int(keep_seconds * 1000)
-        answer = text(
-            await self._writer.write(
-                (
-                    *("accept", job.id, job.encoded_doc(), job.encoded_live(), idempotency_key, keep_ms),
-                    *(firing.mark, firing.field, firing.cursor),
-                ),
-                # Else a job that nobody knows of would lie in Redis until the next take-over starts it, and
-                # its key would answer for it until then.
-                undo=("withdraw", job.id, idempotency_key, firing.mark, firing.field, firing.before),
-            )
+        said = job.note(self.signals.describe)
+        operation = (
+            *("accept", job.id, job.encoded_doc(), job.encoded_live(), idempotency_key, keep_ms),
+            *(firing.mark, firing.field, firing.cursor),
         )
+        # Else a job that nobody knows of would lie in Redis until the next take-over starts it, and its key
+        # would answer for it until then.
+        undo = ("withdraw", job.id, idempotency_key, firing.mark, firing.field, firing.before)
+        answer = text(await self._writer.write(operation, undo=undo))
         self.firings.note(firing, answer)
         if answer == job.id:
             self._enter(job)
+            self._announce(job, said)
         return answer
 
     async def save(self, job: ActiveJob) -> None:
         """Write what has changed on the job; return when Redis has it."""
         self._marked.discard(job.id)
-        await self._writer.write(("update", job.id, job.encoded_live()))
+        said = job.note(self.signals.describe)
+        if await self._writer.write(("update", job.id, job.encoded_live())):
+            self._announce(job, said)
 
     def mark(self, job: ActiveJob) -> None:
         """Something changed that can be lost without harm; it is written with the next flush."""
@@ -266,11 +184,12 @@ class JobBook:
     async def settle(self, job: ActiveJob, follow_ups: Sequence[ActiveJob] = ()) -> None:
         """The archive has the job: it leaves the book, and what follows it enters, in one step."""
         self._marked.discard(job.id)
-        follow = [word for one in follow_ups for word in (one.id, one.encoded_doc(), one.encoded_live())]
-        await self._writer.write(("settle", job.id, *follow))
+        said = job.note(self.signals.describe)
+        operation = ("settle", job.id, *self._following(job, follow_ups))
+        await self._writer.write(_told(operation, job))
         self._leave(job.id)
-        for one in follow_ups:
-            self._enter(one)
+        self._announce(job, said)
+        self._entered(follow_ups)
 
     async def fan_out(self, parent: ActiveJob, jobs: Sequence[ActiveJob]) -> None:
         """Write what has changed on `parent` and the new jobs that it stands for, in one step.
@@ -278,21 +197,27 @@ class JobBook:
         Raises Unavailable: then it may be repeated. Nothing enters for a parent that has left meanwhile.
         """
         self._marked.discard(parent.id)
-        new = [word for one in jobs for word in (one.id, one.encoded_doc(), one.encoded_live())]
-        await self._writer.write(("fan_out", parent.id, parent.encoded_live(), *new))
-        if parent.id in self._jobs:
-            for one in jobs:
-                self._enter(one)
+        said = parent.note(self.signals.describe)
+        new = self._following(parent, jobs)
+        there = await self._writer.write(("fan_out", parent.id, parent.encoded_live(), *new))
+        if there and parent.id in self._jobs:
+            self._announce(parent, said)
+            self._entered(jobs)
 
     async def drop(self, job: ActiveJob, parent: ActiveJob | None = None) -> None:
         """Let a job leave without a trace; what has changed on its `parent` is written in the same step."""
         self._marked.discard(job.id)
+        said, of_parent = job.note(self.signals.describe), list[Untold]()
         told: tuple[str | bytes, ...] = ()
         if parent is not None:
             self._marked.discard(parent.id)
+            of_parent = parent.note(self.signals.describe)
             told = (parent.id, parent.encoded_live())
-        await self._writer.write(("drop", job.id, *told))
+        await self._writer.write(_told(("drop", job.id, *told), job))
         self._leave(job.id)
+        self._announce(job, said)
+        if parent is not None:
+            self._announce(parent, of_parent)
 
     async def advance(
         self,
@@ -315,16 +240,104 @@ class JobBook:
                 workflow.fields[name] = value
             else:
                 workflow.fields.pop(name, None)
-        words: list[str | bytes | int] = [2 * len(fields)]
-        words += [word for pair in fields.items() for word in pair]
-        words += [word for one in follow_ups for word in (one.id, one.encoded_doc(), one.encoded_live())]
-        operation = ("advance", workflow.id, ended.id if ended else "", *words)
-        there = bool(await self._writer.write(operation, timeout=None))
+        said, last_words = (
+            workflow.note(self.signals.describe),
+            ended.note(self.signals.describe) if ended else [],
+        )
+        written = dict(fields)
+        if said:
+            written["live"] = workflow.encoded_live()
+        step: list[str | bytes | int] = [2 * len(written)]
+        step += [word for pair in written.items() for word in pair]
+        step += self._following(workflow, follow_ups)
+        operation = ("advance", workflow.id, ended.id if ended else "", *step)
+        there = bool(await self._writer.write(_told(operation, ended), timeout=None))
         if ended is not None:
             self._leave(ended.id)
-        for one in follow_ups if there else ():
-            self._enter(one)
+            self._announce(ended, last_words)
+        if there:
+            self._announce(workflow, said)
+            self._entered(follow_ups)
         return there
+
+    # What the event log learns
+
+    def untold(self, job: ActiveJob) -> list[Untold]:
+        """What the log has still to learn of a job whose end is written to it now."""
+        job.note(self.signals.describe)
+        return [one for one in job.untold if not one.leaving]
+
+    def learned(self, job: ActiveJob, told: Sequence[Untold]) -> None:
+        """The log has these. Redis hears of it with the job's next write: the log takes each but once."""
+        job.learned(told)
+        if not job.untold:
+            self._telling.pop(job.id, None)
+        for one in told:
+            if one.signal is not None:
+                self.signals.publish_logged(one.signal)
+                one.signal = None
+        if job.id in self._jobs and job.outcome is None:
+            self.mark(job)
+
+    def lasting(self, before: int, most: int) -> list[tuple[ActiveJob, list[Untold]]]:
+        """Of jobs that go on: about `most` events from before that moment (microseconds) that Redis has."""
+        found, count = [], 0
+        for job in self._telling.values():
+            old = [
+                one
+                for one in job.untold
+                if one.signal is None and not one.leaving and one.rows and one.rows[0].occurred < before
+            ]
+            if old:
+                found.append((job, old))
+                count += len(old)
+                if count >= most:
+                    break
+        return found
+
+    async def until_telling(self) -> None:
+        """Return once there is something that the log may have to learn."""
+        while not (self._telling or len(self.outbox)):
+            self._any_telling.clear()
+            await self._any_telling.wait()
+
+    async def forget(self, ids: Sequence[str]) -> None:
+        """The event log has these entries of the outbox."""
+        await self._writer.write(("forget", *ids))
+        self.outbox.withdraw(ids)
+
+    def _noted_in_outbox(self, entries: Sequence[str | bytes | int]) -> None:
+        self.outbox.note(entries)
+        self._any_telling.set()
+
+    def _announce(self, job: ActiveJob, said: Sequence[Untold]) -> None:
+        """Redis has what the job said."""
+        silent = False
+        for one in said:
+            signal, one.signal = one.signal, None
+            silent = silent or not one.rows
+            if signal is not None:
+                self.signals.publish_logged(signal)
+        if silent:
+            job.untold = [one for one in job.untold if one.rows or one.signal is not None]
+        if job.untold and job.id in self._jobs:
+            self._telling[job.id] = job
+            self._any_telling.set()
+
+    def _entered(self, jobs: Sequence[ActiveJob]) -> None:
+        """They were written with what they say."""
+        for job in jobs:
+            self._enter(job)
+            self._announce(job, list(job.untold))
+
+    def _following(self, cause: ActiveJob, jobs: Sequence[ActiveJob]) -> list[str | bytes]:
+        """New jobs as the script takes them; each belongs to the story of the job that it follows."""
+        for one in jobs:
+            if "correlation_id" not in one.job and (story := cause.job.get("correlation_id")):
+                one.job["correlation_id"] = story
+            one.say_accepted()
+            one.note(self.signals.describe)
+        return [word for one in jobs for word in (one.id, one.encoded_doc(), one.encoded_live())]
 
     def _enter(self, job: ActiveJob) -> None:
         self._jobs[job.id] = job
@@ -339,6 +352,7 @@ class JobBook:
         job = self._jobs.pop(job_id, None)
         if job is None:
             return
+        self._telling.pop(job_id, None)
         job.moved = None
         if self._observer is not None:
             self._observer.forget(job_id)
@@ -372,7 +386,14 @@ class JobBook:
             )
             for job in self._jobs.values()
         ]
-        return [*jobs, *self.firings.everything()]
+        unlearned: list[Operation] = [("tell", id, row) for id, row in self.outbox.everything().items()]
+        return [*jobs, *self.firings.everything(), *unlearned]
+
+
+def _told(operation: Operation, leaving: ActiveJob | None) -> Operation:
+    """The operation with what a job that leaves has not told: it goes to the outbox."""
+    rows = [row for one in leaving.untold for row in one.rows] if leaving else []
+    return ("told", 2 * len(rows), *words(rows), *operation) if rows else operation
 
 
 def _drop(index: dict[str, set[str]], key: str, job_id: str) -> None:

@@ -18,6 +18,8 @@ class Keys(NamedTuple):
     """Hash of firing marks: which job each launch of an unfinished minute made."""
     cursors: str
     """Hash of the last minute evaluated, by event; the field "" is the schedule's as a whole."""
+    outbox: str
+    """Hash by ID of what the event log has still to learn of changes to the book."""
     token: str
     """Prefix of short-lived enrolment tokens of satellites."""
     conductors: str
@@ -36,6 +38,7 @@ def keys(prefix: str) -> Keys:
         idempotency=f"{tag}:idempotency:",
         fired=f"{tag}:fired",
         cursors=f"{tag}:cursors",
+        outbox=f"{tag}:outbox",
         token=f"{tag}:token:",
         conductors=f"{tag}:conductors",
         commands=f"{tag}:commands:",

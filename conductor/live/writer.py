@@ -42,8 +42,12 @@ class BookWriter:
         *,
         holds_lease: Callable[[], bool],
         everything: Callable[[], Sequence[Operation]],
+        told: Callable[[Sequence[str | bytes | int]], None] = lambda entries: None,
     ) -> None:
-        """`everything` answers one `restore` for each active job, for a Redis that was restarted."""
+        """`everything` answers one `restore` for each active job, for a Redis that was restarted.
+
+        `told` hears what Redis has been given for the event log, with the operations that took effect.
+        """
         # A connection of its own, not of the pool: a pool replaces a broken one without a word, and a
         # restart of Redis must not go unnoticed.
         self._redis = redis.client()
@@ -51,6 +55,7 @@ class BookWriter:
         self._epoch = epoch
         self._holds_lease = holds_lease
         self._everything = everything
+        self._told = told
         self._waiting: deque[tuple[Operation, asyncio.Future[Any]]] = deque()
         self._wake = asyncio.Event()
         self._script = self._redis.register_script(script("write_book"))
@@ -136,7 +141,9 @@ class BookWriter:
             log.exception("a batch could not be written")
             _fail(batch, Unavailable("Redis could not take the write."))
             return
-        for (_, done), answer in zip(batch, answers, strict=True):
+        for (operation, done), answer in zip(batch, answers, strict=True):
+            if operation[0] == "told":
+                self._told(operation[2 : 2 + int(operation[1])])
             if not done.done():
                 done.set_result(answer)
 
@@ -159,7 +166,7 @@ class BookWriter:
         if run == self._run_id:
             return
         operations = list(self._everything())
-        ours = {operation[1] for operation in operations}
+        ours = {operation[1] for operation in operations if operation[0] == "restore"}
         theirs = {text(job_id) for job_id in await self._redis.smembers(self._keys.jobs)}
         operations += [("settle", job_id) for job_id in theirs - ours]
         for start in range(0, len(operations), _BATCH):
@@ -170,7 +177,13 @@ class BookWriter:
     async def _call(self, operations: list[Operation]) -> list[Any]:
         try:
             answers: list[Any] = await self._script(
-                keys=[self._keys.epoch, self._keys.jobs, self._keys.fired, self._keys.cursors],
+                keys=[
+                    self._keys.epoch,
+                    self._keys.jobs,
+                    self._keys.fired,
+                    self._keys.cursors,
+                    self._keys.outbox,
+                ],
                 args=[
                     self._epoch,
                     self._keys.job,

@@ -121,12 +121,13 @@ class Snapshots:
             "jobs": list(dict.fromkeys([*jobs, *([job_id] if job_id else [])])),
             "quickmon": self.samples.recent(server_id),
         }
-        await self._stored.add(snapshot_id, snapshot)
+        told = self._taken(snapshot, "server", server_id, source, actor)
+        await self._stored.add(snapshot_id, snapshot, events=self._signals.events(told))
         if source in _UNATTENDED:
             if len(self._last) >= _MOST_REMEMBERED:
                 self._last.clear()
             self._last[server_id] = (_date(sample), snapshot_id)
-        self._tell(snapshot_id, "server", server_id, source, actor)
+        self._signals.publish_logged(told)
         return snapshot_id
 
     async def take_group(
@@ -167,8 +168,9 @@ class Snapshots:
             "alerts": [str(one["id"]) for one in self._active.of_group(group_id)],
             "jobs": [str(job["id"]) for job in self._jobs.all_on(str(one["id"]) for one in members)],
         }
-        await self._stored.add(snapshot_id, snapshot)
-        self._tell(snapshot_id, "group", group_id, source, actor)
+        told = self._taken(snapshot, "group", group_id, source, actor)
+        await self._stored.add(snapshot_id, snapshot, events=self._signals.events(told))
+        self._signals.publish_logged(told)
         return snapshot_id
 
     async def delete(self, snapshot_id: str) -> bool:
@@ -233,11 +235,17 @@ class Snapshots:
         ]
         return online + left
 
-    def _tell(self, snapshot_id: str, kind: str, resource_id: str, source: str, actor: Actor) -> None:
-        self._signals.publish(
-            SnapshotTaken(
-                snapshot_id=snapshot_id, kind=kind, resource_id=resource_id, source=source, actor=actor
-            )
+    @staticmethod
+    def _taken(
+        snapshot: Mapping[str, Any], kind: str, resource_id: str, source: str, actor: Actor
+    ) -> SnapshotTaken:
+        return SnapshotTaken(
+            snapshot_id=str(snapshot["id"]),
+            kind=kind,
+            resource_id=resource_id,
+            source=source,
+            groups=tuple(map(str, snapshot.get("groups") or ())),
+            actor=actor,
         )
 
 

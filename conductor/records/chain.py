@@ -6,7 +6,7 @@ thread appends, so that numbers follow the order of commits.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -15,14 +15,9 @@ import sqlalchemy as sa
 from conductor.records.bulk import BulkInserts
 from conductor.records.statements import insert_new
 from conductor.records.tables import events
+from conductor.signals import EventRow
 
-EventRow = Mapping[str, Any]
-"""The columns of `events` without `seq` and `hash`."""
-
-CONTENT: Final = (
-    "id", "occurred", "type", "actor_type", "actor", "resource_type", "resource", "correlation", "causation",
-    "category", "groups", "payload",
-)  # fmt: skip
+CONTENT: Final = EventRow._fields
 """The columns that a hash covers, in this order, as a msgpack array after the number and the hash before."""
 
 START: Final = bytes(32)
@@ -34,6 +29,7 @@ _LAST = sa.select(events.c.seq, events.c.hash).order_by(events.c.seq.desc()).lim
 _PAGE: Final = 2000
 
 _pack = msgspec.msgpack.Encoder().encode
+_sha256 = hashlib.sha256
 
 
 class Head(NamedTuple):
@@ -52,7 +48,11 @@ class Break(NamedTuple):
 
 def row_hash(before: bytes, seq: int, row: EventRow) -> bytes:
     """The hash of row number `seq`."""
-    return hashlib.sha256(_pack((before, seq, *(row[name] for name in CONTENT)))).digest()
+    return _sha256(_pack((before, seq, *row))).digest()
+
+
+class TwiceError(Exception):
+    """An event is in the log already, or is among the others twice: nothing may be committed."""
 
 
 class Chain:
@@ -63,24 +63,38 @@ class Chain:
         self._head: Head | None = None
 
     def append(self, connection: sa.Connection, rows: Sequence[EventRow]) -> None:
-        """Append `rows`; those whose ID is in the log already are left out, so that a repetition does no harm."""
+        """Append `rows`, none of which the log should have. Raises TwiceError when it does: roll back.
+
+        Nearly every event is told once. Looking for each before it is written would cost as much as writing it.
+        """
         if not rows:
             return
         if self._head is None:
             self._head = head(connection)
         seq, before = self._head
-        chained: list[dict[str, Any]] = []
-        known = _known(connection, [row["id"] for row in rows])
+        chained: list[tuple[Any, ...]] = []
         for row in rows:
-            if row["id"] in known:
-                continue
-            known.add(row["id"])
             seq += 1
             before = row_hash(before, seq, row)
-            chained.append({"seq": seq, **{name: row[name] for name in CONTENT}, "hash": before})
-        if chained:
-            self._inserts.run(connection, _INSERT, _KEYS, chained)
-            self._head = Head(seq, before)
+            chained.append((seq, *row, before))
+        try:
+            added = self._inserts.run_tuples(connection, _INSERT, _KEYS, chained)
+        except sa.exc.IntegrityError as error:
+            raise TwiceError from error
+        if added != len(chained):
+            raise TwiceError
+        self._head = Head(seq, before)
+
+    def append_new(self, connection: sa.Connection, rows: Sequence[EventRow]) -> None:
+        """Append those of `rows` that the log does not have, so that a repetition does no harm."""
+        if not rows:
+            return
+        known = _known(connection, [row.id for row in rows])
+        new: dict[str, EventRow] = {}
+        for row in rows:
+            if row.id not in known:
+                new.setdefault(row.id, row)
+        self.append(connection, list(new.values()))
 
     def forget(self) -> None:
         """A transaction was rolled back, or another process may have appended: read the head again."""
@@ -97,28 +111,35 @@ def first_break(connection: sa.Connection) -> tuple[int, Break | None]:
     """(rows verified, the first break or None). The log may begin late: retention removes its oldest part."""
     verified = 0
     before: Head | None = None
-    for row in _rows(connection):
-        if before is not None and row["seq"] != before.seq + 1:
-            return verified, Break(row["seq"], f"{row['seq'] - before.seq - 1} events before it are missing")
-        if before is None and row["seq"] == 1:
+    for row in _stored(connection):
+        if before is not None and row.seq != before.seq + 1:
+            return verified, Break(row.seq, f"{row.seq - before.seq - 1} events before it are missing")
+        if before is None and row.seq == 1:
             before = Head(0, START)
-        if before is not None and row_hash(before.hash, row["seq"], row) != bytes(row["hash"]):
-            return verified, Break(row["seq"], "its content is not what was written")
-        before = Head(row["seq"], bytes(row["hash"]))
+        if before is not None and row_hash(before.hash, row.seq, row.event) != row.hash:
+            return verified, Break(row.seq, "its content is not what was written")
+        before = Head(row.seq, row.hash)
         verified += 1
     return verified, None
 
 
-def _rows(connection: sa.Connection) -> Iterator[Mapping[str, Any]]:
+class _Stored(NamedTuple):
+    seq: int
+    event: EventRow
+    hash: bytes
+
+
+def _stored(connection: sa.Connection) -> Iterator[_Stored]:
     after = 0
     while True:
         page = connection.execute(
             sa.select(events).where(events.c.seq > after).order_by(events.c.seq).limit(_PAGE)
-        ).mappings()
+        )
         last = after
         for row in page:
-            last = row["seq"]
-            yield {**row, "payload": bytes(row["payload"])}
+            last = row.seq
+            content = {name: getattr(row, name) for name in CONTENT}
+            yield _Stored(row.seq, EventRow(**{**content, "payload": bytes(row.payload)}), bytes(row.hash))
         if last == after:
             return
         after = last

@@ -12,8 +12,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from conductor.records.bulk import BulkInserts
-from conductor.records.chain import Chain, EventRow
+from conductor.records.chain import Chain, TwiceError
 from conductor.records.statements import InsertNew, Upsert
+from conductor.signals import EventRow
 
 Rows = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
@@ -30,7 +31,7 @@ class Write:
 
 
 class UnclearError(Exception):
-    """A statement run for several callers touched fewer rows than expected: which caller's is unknown."""
+    """What was run for several callers touched fewer rows than expected: which caller's is unknown."""
 
 
 class Transaction:
@@ -83,7 +84,10 @@ def run_together(
         for group in _groups(followers, counted=False):
             _run(connection, group, inserts)
     done = (one for slot, one in enumerate(batch) if counts[slot] or not one.conditional)
-    chain.append(connection, [row for one in done for row in one.events])
+    try:
+        chain.append(connection, [row for one in done for row in one.events])
+    except TwiceError as error:
+        raise UnclearError from error
     return counts
 
 
@@ -96,7 +100,7 @@ def run_alone(connection: sa.Connection, transaction: Transaction, chain: Chain)
             count = max(touched, 0)
             if transaction.conditional and not count:
                 return count
-    chain.append(connection, transaction.events)
+    chain.append_new(connection, transaction.events)
     return count
 
 

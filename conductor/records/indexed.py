@@ -19,6 +19,7 @@ from conductor.records.search.words import term_rows
 from conductor.records.search.words import terms as terms_of
 from conductor.records.store import Records, Write, insert_new
 from conductor.records.tables import terms
+from conductor.signals import EventRow
 from shared.clock import now
 
 Json = dict[str, Any]
@@ -51,11 +52,14 @@ class IndexedTable:
         """The row's columns besides its document: `given`, the others from the record."""
         return {name: column.value(record) for name, column in self.index.columns.items()} | given
 
-    async def add(self, row: Json, record: Mapping[str, Any], *also: Write) -> bool:
-        """Store a row with its words, and `also`, in one transaction; False, and nothing, if its ID is known."""
+    async def add(
+        self, row: Json, record: Mapping[str, Any], *also: Write, events: Sequence[EventRow] = ()
+    ) -> bool:
+        """Store a row with its words, `also` and `events`, in one transaction; False, and nothing, if its ID is
+        known."""
         words = Write(_INSERT_TERMS, term_rows(self.index, row["id"], record))
         with self.finder.changing():
-            return await self._records.write_if(Write(self._insert, row), words, *also)
+            return await self._records.write_if(Write(self._insert, row), words, *also, events=events)
 
     async def add_many(self, rows: Sequence[Json], records: Sequence[Mapping[str, Any]]) -> int:
         """Store those whose IDs are not known, with their words, in one transaction; returns how many.
@@ -85,12 +89,13 @@ class IndexedTable:
         change: Callable[[bytes], tuple[Json, Mapping[str, Any]] | None],
         *also: Write,
         then: Callable[[], Sequence[Write]] = tuple,
+        events: Callable[[], Sequence[EventRow]] = tuple,
     ) -> bool:
         """Replace a row by what `change` makes of its witness: row and record, or None to leave it.
 
         `change` is called again when somebody else changed the row meanwhile, and after each of its calls
-        `then`, for what else goes into the transaction. False if there is no such row or `change` did not
-        want one.
+        `then`, for what else goes into the transaction, and `events`, for what the event log has to say of it.
+        False if there is no such row or `change` did not want one.
         """
 
         def writes(old: bytes) -> list[Write] | None:
@@ -108,16 +113,16 @@ class IndexedTable:
                 *then(),
             ]
 
-        return await self._exchange(id, writes)
+        return await self._exchange(id, writes, events)
 
-    async def delete(self, id: str, *also: Write) -> bool:
+    async def delete(self, id: str, *also: Write, events: Sequence[EventRow] = ()) -> bool:
         """False if there is none."""
 
         def writes(old: bytes) -> list[Write]:
             words = terms_of(self.index, msgspec.json.decode(old))
             return [Write(self._delete, {"wanted": id, "old": old}), *self._forget_words(id, words), *also]
 
-        return await self._exchange(id, writes)
+        return await self._exchange(id, writes, lambda: events)
 
     async def rows(self, ids: Sequence[str], *columns: str) -> list[sa.Row[Any]]:
         """The rows that exist, ID first, in no order."""
@@ -168,7 +173,12 @@ class IndexedTable:
             columns=columns,
         )
 
-    async def _exchange(self, id: str, writes: Callable[[bytes], list[Write] | None]) -> bool:
+    async def _exchange(
+        self,
+        id: str,
+        writes: Callable[[bytes], list[Write] | None],
+        events: Callable[[], Sequence[EventRow]],
+    ) -> bool:
         while True:
             old = await self._records.read(
                 lambda connection: connection.execute(self._one, {"wanted": id}).scalar()
@@ -179,7 +189,7 @@ class IndexedTable:
             if wanted is None:
                 return False
             with self.finder.changing():
-                if await self._records.write_if(*wanted):
+                if await self._records.write_if(*wanted, events=events()):
                     return True
 
     def _forget_words(self, id: str, words: set[tuple[str, str]]) -> list[Write]:

@@ -20,6 +20,7 @@ from conductor.records.search.restriction import Restriction
 from conductor.records.search.tree import EVERYTHING, Tree
 from conductor.records.store import Records, Write
 from conductor.records.tables import jobs
+from conductor.signals import EventRow
 
 Json = dict[str, Any]
 
@@ -70,13 +71,13 @@ class JobArchive:
     def index(self) -> Index:
         return self._table.index
 
-    async def add(self, job: Mapping[str, Any], *also: Write) -> bool:
-        """Store a finished job with its search words, and `also`, in one transaction.
+    async def add(self, job: Mapping[str, Any], *also: Write, events: Sequence[EventRow] = ()) -> bool:
+        """Store a finished job with its search words, `also` and `events`, in one transaction.
 
         Return False, with nothing changed at all, if a job with this ID is stored already. Raises
         Unavailable: nothing is promised, and it may be repeated.
         """
-        return await self._table.add(self._row(job), job, *also)
+        return await self._table.add(self._row(job), job, *also, events=events)
 
     async def add_many(self, jobs: Sequence[Mapping[str, Any]]) -> int:
         """Store those that are not stored yet, in one transaction; returns how many. Raises Unavailable."""
@@ -117,12 +118,12 @@ class JobArchive:
     async def exists(self, ids: Sequence[str]) -> set[str]:
         return {row.id for row in await self._table.rows(ids)}
 
-    async def replace(self, job: Mapping[str, Any]) -> bool:
-        """Store `job` in place of the record with its ID; False if there is none."""
+    async def replace(self, job: Mapping[str, Any], events: Sequence[EventRow] = ()) -> bool:
+        """Store `job` and `events` in place of the record with its ID; False, and nothing, if there is none."""
         row = self._row(job)
         async with self._revising:
             with self._changing(job["id"]):
-                return await self._table.change(job["id"], lambda old: (row, job))
+                return await self._table.change(job["id"], lambda old: (row, job), events=lambda: events)
 
     async def revise(self, job_id: str, change: Callable[[Json], Json]) -> Json | None:
         """Store what `change` makes of the record as it is now; returns that, None if there is no record.
@@ -143,10 +144,10 @@ class JobArchive:
                     if await self._table.change(job_id, revision.of):
                         return changed
 
-    async def delete(self, job_id: str) -> bool:
+    async def delete(self, job_id: str, events: Sequence[EventRow] = ()) -> bool:
         """False if there is none."""
         with self._changing(job_id):
-            return await self._table.delete(job_id)
+            return await self._table.delete(job_id, events=events)
 
     async def search(
         self,

@@ -15,6 +15,7 @@ from conductor.records.search.restriction import Restriction, restricted
 from conductor.records.search.tree import EVERYTHING, Tree
 from conductor.records.search.words import value_of
 from conductor.records.store import Records, Write
+from conductor.signals import EventRow
 
 Json = dict[str, Any]
 
@@ -22,6 +23,10 @@ __all__ = ["Restriction", "SearchPage", "SearchableDocuments", "Summary"]
 
 
 def _nothing(doc: Mapping[str, Any]) -> Sequence[Write]:
+    return ()
+
+
+def _no_events(doc: Mapping[str, Any]) -> Sequence[EventRow]:
     return ()
 
 
@@ -50,21 +55,30 @@ class SearchableDocuments:
     def index(self) -> Index:
         return self._table.index
 
-    async def add(self, id: str, doc: Mapping[str, Any], *also: Write, **columns: Any) -> bool:
+    async def add(
+        self, id: str, doc: Mapping[str, Any], *also: Write, events: Sequence[EventRow] = (), **columns: Any
+    ) -> bool:
         """Store `doc` with its words unless there is one with this ID; return whether there was none.
 
-        `also` is written in the same transaction, if it was new.
+        `also` and `events` are written in the same transaction, if it was new.
         """
-        return await self._table.add(self._row(id, doc, columns), doc, *also)
+        return await self._table.add(self._row(id, doc, columns), doc, *also, events=events)
 
-    async def replace(self, id: str, doc: Mapping[str, Any], *also: Write, **columns: Any) -> bool:
+    async def replace(
+        self, id: str, doc: Mapping[str, Any], *also: Write, events: Sequence[EventRow] = (), **columns: Any
+    ) -> bool:
         """Store `doc` in place of the one with this ID; False if there is none."""
         row = self._row(id, doc, columns)
-        return await self._table.change(id, lambda old: (row, doc), *also)
+        return await self._table.change(id, lambda old: (row, doc), *also, events=lambda: events)
 
-    async def put(self, id: str, doc: Mapping[str, Any], **columns: Any) -> None:
-        """Store `doc`, replacing an older one."""
-        while not (await self.replace(id, doc, **columns) or await self.add(id, doc, **columns)):
+    async def put(
+        self, id: str, doc: Mapping[str, Any], *, events: Sequence[EventRow] = (), **columns: Any
+    ) -> None:
+        """Store `doc`, replacing an older one; `events` in the same transaction."""
+        while not (
+            await self.replace(id, doc, events=events, **columns)
+            or await self.add(id, doc, events=events, **columns)
+        ):
             pass  # somebody deleted and added it between the two
 
     async def change(
@@ -73,6 +87,7 @@ class SearchableDocuments:
         change: Callable[[Json], Mapping[str, Any] | None],
         *also: Write,
         then: Callable[[Mapping[str, Any]], Sequence[Write]] = _nothing,
+        events: Callable[[Mapping[str, Any]], Sequence[EventRow]] = _no_events,
         **columns: Any,
     ) -> Json | None:
         """Store what `change` makes of the document with this ID, and return it.
@@ -81,7 +96,8 @@ class SearchableDocuments:
         stored.
 
         `change` gets a copy of its own, and is called again when somebody else was faster, so that nobody's
-        change is lost. None, and nothing stored, if there is no document or `change` returned None.
+        change is lost. None, and nothing stored, if there is no document or `change` returned None. `events`
+        makes of the changed document what the event log says of it.
         """
         made: list[Mapping[str, Any]] = []
 
@@ -93,12 +109,14 @@ class SearchableDocuments:
             made.append(new)
             return self._row(id, new, columns), new
 
-        stored = await self._table.change(id, changed, *also, then=lambda: then(made[0]))
-        return dict(made[0]) if stored else None
+        stored = await self._table.change(
+            id, changed, *also, then=lambda: then(made[-1]), events=lambda: events(made[-1])
+        )
+        return dict(made[-1]) if stored else None
 
-    async def delete(self, id: str, *also: Write) -> bool:
+    async def delete(self, id: str, *also: Write, events: Sequence[EventRow] = ()) -> bool:
         """False if there is none."""
-        return await self._table.delete(id, *also)
+        return await self._table.delete(id, *also, events=events)
 
     async def get(self, id: str) -> Json | None:
         return await self._documents.get(id)

@@ -11,7 +11,6 @@ from typing import TypeVar
 import sqlalchemy as sa
 
 from conductor.errors import Unavailable
-from conductor.records.chain import EventRow
 from conductor.records.commit import Rows, Write
 from conductor.records.engines.contract import Engine
 from conductor.records.readers import Readers
@@ -19,6 +18,7 @@ from conductor.records.schema import SchemaError, prepare
 from conductor.records.statements import insert_new, upsert
 from conductor.records.tables import fence
 from conductor.records.writer import Writer
+from conductor.signals import EventRow
 
 __all__ = ["Records", "Rows", "SchemaError", "Write", "insert_new", "upsert"]
 
@@ -73,13 +73,13 @@ class Records:
         """
         return await self._readers.read(query, timeout)
 
-    async def begin_term(self, epoch: int) -> None:
+    async def begin_term(self, epoch: int, events: Sequence[EventRow] = ()) -> None:
         """From now on this conductor writes, and none with a smaller epoch. Raises Deposed if it is one itself.
 
         What such a one had begun to write is committed or refused for good when this returns.
         """
         self._writer.epoch = epoch
-        await self.write(Write(_RAISE_FENCE, {"epoch": epoch}))
+        await self.write(Write(_RAISE_FENCE, {"epoch": epoch}), events=events)
 
     async def epoch(self) -> int:
         """The greatest epoch that has begun a term on this database; 0 before the first."""
@@ -90,13 +90,16 @@ class Records:
     ) -> int:
         """Do all of `writes` or nothing; return how many rows the first one touched, once committed.
 
-        `events` are appended to the causal log in the same transaction, unless their IDs are there already.
+        `events` are appended to the causal log in the same transaction, unless their IDs are there already;
+        only by the primary, since two who append would break its chain.
 
         Raises Deposed when another conductor's term has begun since ours; not if `fenced` is false.
 
         After a lost connection the whole is tried again while this call waits, so that each statement must
         be one that may be repeated: keyed by ID, never "one more". Raises Unavailable: nothing is promised.
         """
+        if events and not fenced:
+            raise ValueError("events are appended by the primary alone")
         return await self._writer.submit(writes, False, timeout, fenced=fenced, events=events)
 
     async def write_if(

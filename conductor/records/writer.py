@@ -15,9 +15,10 @@ import structlog
 
 from conductor.errors import Deposed, Unavailable
 from conductor.records.bulk import BulkInserts
-from conductor.records.chain import Chain, EventRow
+from conductor.records.chain import Chain
 from conductor.records.commit import Transaction, UnclearError, Write, run_alone, run_together
 from conductor.records.engines.contract import Engine
+from conductor.signals import EventRow
 
 _WAITING = 4096
 """Transactions that may wait; further callers wait for a place."""

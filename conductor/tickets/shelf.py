@@ -14,6 +14,7 @@ from conductor.errors import Refusal, Unavailable
 from conductor.records.searchable import SearchableDocuments
 from conductor.records.store import Records, Write
 from conductor.records.tables import tickets as table
+from conductor.signals import EventRow
 from conductor.tickets.fields import TICKET
 from conductor.tickets.ports import Intent
 from shared import faults
@@ -27,9 +28,14 @@ _BY_NUM = sa.select(table.c.doc).where(table.c.num == sa.bindparam("wanted"))
 
 
 Intents = Callable[[Mapping[str, Any]], Sequence[Intent]]
+Events = Callable[[Json], Sequence[EventRow]]
 
 
-def _nothing(ticket: Mapping[str, Any]) -> Sequence[Intent]:
+def _no_intents(ticket: Mapping[str, Any]) -> Sequence[Intent]:
+    return ()
+
+
+def _no_events(ticket: Json) -> Sequence[EventRow]:
     return ()
 
 
@@ -54,10 +60,11 @@ class Shelf:
         )
         return None if encoded is None else msgspec.json.decode(encoded, type=Json)
 
-    async def add(self, ticket: Json, intents: Intents = _nothing) -> Json:
+    async def add(self, ticket: Json, intents: Intents = _no_intents, events: Events = _no_events) -> Json:
         """Number and store a new ticket; returns it. Raises Refusal `ticket` for a known ID, Unavailable.
 
-        What `intents` makes of it is stored with it, or not at all.
+        What `intents` makes of the numbered ticket, and what the event log says of it by `events`, is stored
+        with it, or not at all.
 
         The counter is stored before the ticket: whoever dies in between leaves a gap, never a number twice.
         The table's own constraint catches what came by other ways, an import for example.
@@ -66,7 +73,7 @@ class Shelf:
         for _ in range(_TRIES):
             numbered = {**ticket, "num": await self._number(least)}
             try:
-                added = await self._adding(numbered, intents)
+                added = await self._adding(numbered, intents, events)
             except Unavailable as refusal:
                 if not isinstance(refusal.__cause__, IntegrityError):
                     raise
@@ -79,11 +86,15 @@ class Shelf:
         raise Unavailable("No free ticket number was found")
 
     async def change(
-        self, id: str, change: Callable[[Json], Mapping[str, Any]], intents: Intents = _nothing
+        self,
+        id: str,
+        change: Callable[[Json], Mapping[str, Any]],
+        intents: Intents = _no_intents,
+        events: Events = _no_events,
     ) -> Json:
         """Store what `change` makes of the ticket; nobody's change is lost. Raises Refusal `ticket`.
 
-        What `intents` makes of the changed ticket is stored with it, or not at all.
+        What `intents` and `events` make of the changed ticket is stored with it, or not at all.
         """
         staging = _Staging(self._state, intents)
         changed: Json | None = None
@@ -91,7 +102,9 @@ class Shelf:
         async def changing() -> None:
             nonlocal changed
             try:
-                changed = await self.documents.change(id, change, then=staging.writes)
+                changed = await self.documents.change(
+                    id, change, then=staging.writes, events=lambda stored: events(dict(stored))
+                )
             finally:
                 staging.end(stored=changed is not None)
 
@@ -101,14 +114,15 @@ class Shelf:
         faults.reach("conductor.ticket_stored")
         return changed
 
-    async def _adding(self, ticket: Json, intents: Intents) -> bool:
+    async def _adding(self, ticket: Json, intents: Intents, events: Events) -> bool:
         staging = _Staging(self._state, intents)
         added = False
 
         async def adding() -> None:
             nonlocal added
             try:
-                added = await self.documents.add(ticket["id"], ticket, *staging.writes(ticket))
+                writes = staging.writes(ticket)
+                added = await self.documents.add(ticket["id"], ticket, *writes, events=events(ticket))
             finally:
                 staging.end(stored=added)
 

@@ -5,6 +5,7 @@ never lose each other's comments, and who sends the `revision` he has seen never
 """
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import structlog
@@ -75,6 +76,7 @@ class Tickets:
         job_id: str = "",
         alert_id: str = "",
         correlation_id: str = "",
+        causation_id: str = "",
         caused_by: str = "",
         id: str = "",
     ) -> Json:
@@ -115,12 +117,24 @@ class Tickets:
         if alert_id:
             ticket["alerts"] = [alert_id]
         try:
-            ticket = await self.shelf.add(ticket, lambda new: self._notices.created(new, username))
+            told = partial(
+                _changed,
+                "create",
+                actor=actor,
+                payload={"caused_by": caused_by} if caused_by else {},
+                correlation_id=correlation_id,
+                causation_id=causation_id,
+            )
+            ticket = await self.shelf.add(
+                ticket,
+                lambda new: self._notices.created(new, username),
+                lambda new: self._signals.events(told(new)),
+            )
         except BaseException:
             await self.attachments.discard(ticket["files"])
             raise
         self._notices.stir()
-        self._announce("create", ticket, actor, correlation_id=correlation_id, caused_by=caused_by)
+        self._signals.publish_logged(told(ticket))
         await self._bind(ticket_id, job_id, alert_id)
         return ticket
 
@@ -155,10 +169,10 @@ class Tickets:
             fields.check_size(new)
             return new
 
-        ticket = await self._change(ticket_id, changed, entries, username)
+        told = partial(_changed, "update", actor=actor, changes=entries)
+        ticket = await self._store(ticket_id, changed, told, entries, username)
         if closing:
             self._closed()
-        self._announce("update", ticket, actor, changes=entries)
         return ticket
 
     async def add_change(
@@ -180,9 +194,8 @@ class Tickets:
             fields.check_size(new)
             return new
 
-        ticket = await self._change(ticket_id, changed, [entry], username)
-        self._announce("add_change", ticket, actor, changes=[entry])
-        return ticket
+        told = partial(_changed, "add_change", actor=actor, changes=[entry])
+        return await self._store(ticket_id, changed, told, [entry], username)
 
     async def update_change(
         self,
@@ -224,9 +237,8 @@ class Tickets:
             fields.check_size(new)
             return new
 
-        ticket = await self._change(ticket_id, changed, trace, username)
-        self._announce("update_change", ticket, actor, changes=[dict(edited)])
-        return ticket
+        told = partial(_changed, "update_change", actor=actor, changes=[edited])
+        return await self._store(ticket_id, changed, told, trace, username)
 
     async def delete(
         self, ticket_id: str, *, actor: Actor, may: May = anybody, params: Mapping[str, Any] | None = None
@@ -236,9 +248,10 @@ class Tickets:
         if ticket is None:
             raise Refusal(TICKET, f"Ticket not found: {ticket_id}")
         may(ticket)
-        if not await self.shelf.documents.delete(ticket_id):
+        deleted = _changed("delete", ticket, actor=actor, payload={"params": dict(params or {})})
+        if not await self.shelf.documents.delete(ticket_id, events=self._signals.events(deleted)):
             raise Refusal(TICKET, f"Ticket not found: {ticket_id}")
-        self._announce("delete", ticket, actor, payload={"params": dict(params or {})})
+        self._signals.publish_logged(deleted)
         await self._notify(self._notices.deleted(ticket_id))
         self._spawn(self._clean(ticket))
 
@@ -258,12 +271,12 @@ class Tickets:
             self.attachments.check_room(old.get("files") or (), len(stored))
             return {**old, "files": [*(old.get("files") or ()), *stored]}
 
+        told = partial(_changed, "add_files", actor=actor, payload={"files": stored})
         try:
-            ticket = await self.shelf.change(ticket_id, changed)
+            ticket = await self._store(ticket_id, changed, told)
         except BaseException:
             await self.attachments.discard(stored)
             raise
-        self._announce("add_files", ticket, actor, payload={"files": stored})
         return list(ticket["files"])
 
     async def delete_file(self, ticket_id: str, path: str, *, actor: Actor, may: May = anybody) -> list[Json]:
@@ -284,8 +297,8 @@ class Tickets:
             may(old)
             return {**old, "files": [file for file in old.get("files") or () if file.get("path") != path]}
 
-        ticket = await self.shelf.change(ticket_id, changed)
-        self._announce("delete_file", ticket, actor, payload={"files": gone})
+        told = partial(_changed, "delete_file", actor=actor, payload={"files": gone})
+        ticket = await self._store(ticket_id, changed, told)
         return list(ticket["files"])
 
     async def attach(self, ticket_ids: Sequence[str], *, job_id: str = "", alert_id: str = "") -> None:
@@ -317,16 +330,6 @@ class Tickets:
         if not await self._server_exists(server):
             raise Refusal(TICKET, f"Unknown server: {server[:80]}")
 
-    async def _change(
-        self, ticket_id: str, change: Callable[[Json], Json], entries: Sequence[Json], username: str
-    ) -> Json:
-        """Store a change with what is to be mailed of it: the `entries` that `change` has made."""
-        ticket = await self.shelf.change(
-            ticket_id, change, lambda new: self._notices.changed(new, entries, username)
-        )
-        self._notices.stir()
-        return ticket
-
     async def _notify(self, telling: Coroutine[Any, Any, None]) -> None:
         """What follows a change that is stored: its failure does not undo the change, nor deny it."""
         try:
@@ -334,27 +337,49 @@ class Tickets:
         except Refusal as refusal:
             log.warning("a ticket's change was stored, but not told", reason=refusal.description)
 
-    def _announce(
+    async def _store(
         self,
-        verb: str,
-        ticket: Json,
-        actor: Actor,
-        *,
-        changes: Sequence[Json] = (),
-        payload: Mapping[str, Any] | None = None,
-        correlation_id: str = "",
-        caused_by: str = "",
-    ) -> None:
-        self._signals.publish(
-            TicketChanged(
-                verb=verb,
-                ticket=ticket,
-                changes=tuple(changes),
-                payload={**(payload or {}), **({"caused_by": caused_by} if caused_by else {})},
-                actor=actor,
-                correlation_id=correlation_id,
-            )
+        ticket_id: str,
+        change: Callable[[Json], Json],
+        told: Callable[[Json], TicketChanged],
+        entries: Sequence[Json] = (),
+        username: str = "",
+    ) -> Json:
+        """Store what `change` makes of the ticket together with what is told of it, and announce that.
+
+        `entries`, which `change` has made, are mailed to those whom `username`'s change concerns.
+        """
+        ticket = await self.shelf.change(
+            ticket_id,
+            change,
+            lambda new: self._notices.changed(new, entries, username),
+            lambda new: self._signals.events(told(new)),
         )
+        if entries:
+            self._notices.stir()
+        self._signals.publish_logged(told(ticket))
+        return ticket
+
+
+def _changed(
+    verb: str,
+    ticket: Json,
+    *,
+    actor: Actor,
+    changes: Sequence[Json] = (),
+    payload: Mapping[str, Any] | None = None,
+    correlation_id: str = "",
+    causation_id: str = "",
+) -> TicketChanged:
+    return TicketChanged(
+        verb=verb,
+        ticket=ticket,
+        changes=tuple(dict(one) for one in changes),
+        payload=payload or {},
+        actor=actor,
+        correlation_id=correlation_id,
+        causation_id=causation_id,
+    )
 
 
 def _revision(ticket: Mapping[str, Any]) -> int:

@@ -69,6 +69,7 @@ def fan_out(step: Step, node: Node, flow: Flow, record: Json) -> None:
     step.run.fanouts[node.id] = fanout
     step.run.batches[node.id] = [*step.run.batches.get(node.id, ()), batch]
     step.mark(node.id, active=True, max=fanout.size, count=fanout.ended)
+    step.decided(node.id, str(node.controller), jobs=batch.size)
 
 
 def _servers(step: Step, node: Node, dest: str, flow: Flow) -> Batch | None:
@@ -205,6 +206,7 @@ def decide(step: Step, node: Node, flow: Flow, record: Json) -> None:
         step.fail(node.id, f"Decision expression failed: {error}", flow)
         return
     step.mark(node.id, completed=step.around.now, decision=holds)
+    step.decided(node.id, "decision", holds=holds)
     otherwise = [wire for wire in wires if wire.condition == "else"]
     chosen = [wire for wire in wires if wire.condition != "else"] if holds else otherwise
     if not wires:

@@ -14,7 +14,8 @@ import msgspec
 import structlog
 
 from conductor.errors import Refusal
-from conductor.live.book import ActiveJob, JobBook
+from conductor.live.book import JobBook
+from conductor.live.job import ActiveJob
 from conductor.records.job_archive import JobArchive
 from conductor.workflows import completion, rerun
 from conductor.workflows.advance import Advance, advance
@@ -39,6 +40,7 @@ from conductor.workflows.run import (
 )
 from conductor.workflows.subjobs import event_of
 from conductor.workflows.surroundings import Around
+from conductor.workflows.telling import cause_of, tell_decisions, tell_launch
 from conductor.workflows.usage import current, sampled
 from shared import clock, faults
 
@@ -197,7 +199,9 @@ class Workflows:
             changed = {**fields, **(ledger.record(entry) if entry else {})}
             around = Around(ledger, self._library, self._fleet, self._most_jobs)
             step = advance(ledger.graph, ledger.run, happening, around)
-            launched, refused = self._composed(ledger, step)
+            cause = cause_of(ledger.job, happening)
+            decisions = tell_decisions(ledger.job, step.commands, cause)
+            launched, refused = self._composed(ledger, step, decisions, cause)
             changed |= ledger.take(step.run)
             await self._book.advance(ledger.job, changed, ended=child, follow_ups=[*follow_ups, *launched])
             faults.reach("conductor.workflow")
@@ -212,7 +216,7 @@ class Workflows:
                 waiting.append((More(), None))
 
     def _composed(
-        self, ledger: Ledger, step: Advance
+        self, ledger: Ledger, step: Advance, decisions: dict[str, str], cause: str
     ) -> tuple[list[ActiveJob], list[tuple[Happening, Entry | None]]]:
         """The sub-jobs that a step launches; what cannot be launched has failed, and the run goes on."""
         jobs: list[ActiveJob] = []
@@ -221,7 +225,9 @@ class Workflows:
             if ledger.graph.nodes[launch.node].data.get("replay"):
                 continue
             try:
-                jobs.append(self._compose(ledger, launch))
+                job = self._compose(ledger, launch)
+                tell_launch(job, launch, decisions, cause)
+                jobs.append(job)
             except Refusal as error:
                 refused.append(refused_launch(launch, error))
                 self._note(ledger.job, error.description, launch.node)

@@ -68,6 +68,7 @@ def _wanted(node: Node, wires: int) -> int:
 
 def _fire(step: Step, node: Node, arrivals: Arrivals) -> None:
     step.mark(node.id, active=False, completed=step.around.now)
+    step.decided(node.id, "join", connections=len(arrivals.wires))
     wire = step.only_output(node.id)
     if wire is not None:
         step.follow([wire], Flow(input=_joined(step, node, arrivals), launcher=node.id), {})

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from conductor.live.book import ActiveJob
+from conductor.live.job import ActiveJob
 from conductor.workflows.completion import merged
 from conductor.workflows.graph import Graph
 from conductor.workflows.run import Batch, Json, Run

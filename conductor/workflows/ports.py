@@ -3,7 +3,7 @@
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Protocol
 
-from conductor.live.book import ActiveJob
+from conductor.live.job import ActiveJob
 
 Json = dict[str, Any]
 

@@ -214,13 +214,21 @@ class Note(msgspec.Struct, frozen=True):
     text: str
 
 
+class Decided(msgspec.Struct, frozen=True):
+    """A controller has come to a decision: which way the flow goes on, or how many jobs there will be."""
+
+    node: str
+    controller: str
+    facts: Json
+
+
 class AbortJobs(msgspec.Struct, frozen=True):
     """Abort every sub-job of the run."""
 
     reason: str
 
 
-Command = Launch | Act | Note | AbortJobs | Complete
+Command = Launch | Act | Note | Decided | AbortJobs | Complete
 
 
 class Result(Protocol):

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from conductor.workflows.graph import Graph, Wire
-from conductor.workflows.run import AbortJobs, Command, Flow, Json, Launch, Note, Run, Surroundings
+from conductor.workflows.run import AbortJobs, Command, Decided, Flow, Json, Launch, Note, Run, Surroundings
 
 
 class Reached(NamedTuple):
@@ -53,6 +53,9 @@ class Step:
 
     def note(self, node: str, text: str) -> None:
         self.commands.append(Note(node, text))
+
+    def decided(self, node: str, controller: str, **facts: Any) -> None:
+        self.commands.append(Decided(node, controller, facts))
 
     def fail(self, node: str, text: str, flow: Flow | None = None) -> None:
         """The node could not do its part: the flow ends there, and the run ends with a warning.

@@ -22,6 +22,7 @@ PLAIN = {"file", "view_job_log", "download_job_log"}
 """For browsers' address bars: what they refuse is said in plain text, as what they give is."""
 
 APART = {
+    "events": "has errors of its own shape: tests/integration/api/test_event_log.py",
     "master_command": "ends the conductor",
     "stream_job": "goes on for as long as the job",
     "admin_rotate_secret_key": "ends the signatures of the others",

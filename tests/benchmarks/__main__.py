@@ -21,7 +21,9 @@ from tests.benchmarks import (
     conductor_alone,
     crowd,
     end_to_end,
+    event_log,
     footprint,
+    log_cost,
     monitoring,
     reads,
     schedule,
@@ -46,6 +48,7 @@ GROUPS = (
     "samples",
     "jobs",
     "archive",
+    "event-log",
 )
 """In the order in which they run: what fills the database comes last."""
 
@@ -77,7 +80,9 @@ async def _measure(url: str, api_key: str, size: Size, wanted: Sequence[str]) ->
                 figures += await _group("monitoring", lambda: monitoring.in_process(folder, size))
             if "archive" in wanted:
                 figures += await _group("archive", lambda: _archive(folder / "archive", size.archived))
-            if not set(wanted) - {"monitoring", "schedule", "archive"}:
+            if "event-log" in wanted:
+                figures += await _group("event-log", lambda: _event_log(folder / "event-log", size))
+            if not set(wanted) - {"monitoring", "schedule", "archive", "event-log"}:
                 return figures
             deployment = await stack.enter_async_context(deployed(folder, step=_say))
             url, api_key = deployment.url, deployment.api_key
@@ -104,6 +109,11 @@ async def _archive(folder: Path, count: int) -> list[Figure]:
     loading = await archive.load(folder / "conductor", count)
     async with deployed(folder) as deployment, Client(deployment.url, deployment.api_key) as client:
         return [*loading, *await archive.measured(Target(client, deployment.api_key, Size()))]
+
+
+async def _event_log(folder: Path, size: Size) -> list[Figure]:
+    folder.mkdir()
+    return [*await log_cost.log_cost(folder, size), *await event_log.alone(folder, size.events)]
 
 
 async def _group(name: str, group: Group) -> list[Figure]:

@@ -38,6 +38,10 @@ class Size:
     scheduled_events: tuple[int, int] = (1000, 50_000)
     """Due in one second; idle."""
     at_once: int = 300
+    log_rounds: int = 25
+    log_jobs: int = 600
+    """Of a round: short ones, so that what else the machine does meets both sides."""
+    events: int = 1_000_000
     crowd: int = 1000
     crowd_seconds: float = 30.0
 
@@ -62,6 +66,9 @@ QUICK = Size(
     idle_seconds=3.0,
     scheduled_events=(1000, 5000),
     at_once=60,
+    log_rounds=5,
+    log_jobs=200,
+    events=50_000,
     crowd=200,
     crowd_seconds=5.0,
 )

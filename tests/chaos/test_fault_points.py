@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+import aiohttp
+import msgspec
 import pytest
 
 from tests.chaos.cluster import cluster, fault_points, revived
+from tests.processes import ApiError, eventually
 
 ROOT = Path(__file__).resolve().parents[2]
 CONDUCTOR_POINTS = (
@@ -18,6 +21,9 @@ CONDUCTOR_POINTS = (
     "conductor.settled",
     "conductor.acknowledged",
 )
+EVENT_LOG_POINTS = ("conductor.outbox", "conductor.told")
+"""Reached once for many changes at a time: by jobs that leave no record, and by jobs that last."""
+
 MULTIPLEX_POINTS = ("conductor.fanned_out",)
 """Reached by multiplex jobs alone: see test_job_engine."""
 ACTION_POINTS = (
@@ -54,6 +60,7 @@ def test_every_point_of_the_code_is_covered_here() -> None:
     sources = [*(ROOT / "conductor").rglob("*.py"), *(ROOT / "satellite").rglob("*.py")]
     covered = (
         *CONDUCTOR_POINTS,
+        *EVENT_LOG_POINTS,
         *MULTIPLEX_POINTS,
         *ACTION_POINTS,
         *SCHEDULE_POINTS,
@@ -74,6 +81,32 @@ async def test_the_conductor_dies_at(point: str, tmp_path: Path) -> None:
         async with revived(running.conductor):
             await running.promise_many(6)
             await running.settled()
+        assert (tmp_path / "conductor-died").exists(), "the point was never reached"
+
+
+@pytest.mark.parametrize("point", EVENT_LOG_POINTS)
+async def test_the_conductor_dies_with_events_in_the_log_and_still_in_the_book(
+    point: str, tmp_path: Path
+) -> None:
+    """They are taken into the event log again, and are there once."""
+    async with cluster(tmp_path, conductor_fault=f"{point}:1") as running:
+        await running.create_event(lines=5, pause=0.2, ephemeral=point == "conductor.outbox")
+        async with revived(running.conductor):
+            jobs = await running.promise_many(6)
+
+            async def told() -> bool:
+                for job_id in jobs:
+                    path = f"/api/v1/events/resource/automation_run/{job_id}"
+                    try:
+                        answer = msgspec.json.decode(await running.client.fetch(path))
+                    except (aiohttp.ClientError, ApiError):
+                        return False  # it is dying, or coming back
+                    types = [one["eventType"] for one in answer["events"]]
+                    if sorted(types) != ["job.accepted", "job.started", "job.succeeded"]:
+                        return False
+                return True
+
+            await eventually(told, "each job's events are in the log, once", 60)
         assert (tmp_path / "conductor-died").exists(), "the point was never reached"
 
 

@@ -10,8 +10,9 @@ from typing import Any
 from conductor.actions import chain, display
 from conductor.actions.occasion import Alert, Means, Occasion
 from conductor.actions.result import Result, failed
+from conductor.audit import causes
 from conductor.definitions.params import complete_params, definitions_of
-from conductor.live.book import ActiveJob
+from conductor.live.job import ActiveJob
 
 Doc = Mapping[str, Any]
 
@@ -45,7 +46,8 @@ async def launch(occasion: Occasion, means: Means, event_id: Any) -> Result:
         idempotency_key=f"action:{occasion.key}",
         start_delay=max(display.number(action.get("start_delay")), 0.0),
         start_trigger=str(trigger.get("id") or ""),
-        correlation_id=str(job.job.get("correlation_id") or "") if job else "",
+        correlation_id=occasion.story,
+        causation_id=causes.acted(occasion.key),
     )
     if job:
         link = {"id": job_id, "reason": "action"}

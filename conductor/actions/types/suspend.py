@@ -12,7 +12,8 @@ from conductor.actions.occasion import Means, Occasion
 from conductor.actions.recipients import listed
 from conductor.actions.result import Result, failed
 from conductor.actions.types import email, web_hook
-from conductor.live.book import ActiveJob
+from conductor.live.job import ActiveJob
+from conductor.signals import JobSuspended
 from shared import clock
 
 _NOTICE_SECONDS = 120.0
@@ -32,6 +33,7 @@ async def run(occasion: Occasion, means: Means) -> Result:
     action["template"] = "job_suspended"
     action.setdefault("suspended", clock.now())
     job.set(suspended=True)
+    job.say(JobSuspended(job_id=job.id, **job.story()))
     means.jobs.note(job, "Job is suspended until somebody lets it go on.")
     await means.save(job)
     means.jobs.changed(job.id)

@@ -6,7 +6,8 @@ from conductor.actions import display
 from conductor.actions.occasion import Alert, Means, Occasion
 from conductor.actions.recipients import listed
 from conductor.actions.result import Result, failed
-from conductor.live.book import ActiveJob
+from conductor.audit import causes
+from conductor.live.job import ActiveJob
 from conductor.signals import SYSTEM
 
 
@@ -33,7 +34,8 @@ async def run(occasion: Occasion, means: Means) -> Result:
         username="system",
         job_id=job.id if job else "",
         alert_id=str(alert.invocation.get("id") or "") if alert else "",
-        correlation_id=str(job.job.get("correlation_id") or "") if job else "",
+        correlation_id=occasion.story,
+        causation_id=causes.acted(occasion.key),
         id=occasion.new_id("t"),
     )
     ticket_id = str(ticket["id"])

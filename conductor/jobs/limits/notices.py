@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
-from conductor.live.book import ActiveJob
+from conductor.live.job import ActiveJob
 
 
 class Notified(NamedTuple):

@@ -1,5 +1,5 @@
 -- Apply a batch of operations to the active-job book, all under one epoch.
--- KEYS: epoch, set of job IDs, hash of firing marks, hash of cursors.
+-- KEYS: epoch, set of job IDs, hash of firing marks, hash of cursors, hash of what the event log has to learn.
 -- ARGV: epoch, prefix of job hashes, prefix of idempotency keys; then for each operation the number of its
 -- words, its name and its arguments.
 -- Answers one value per operation; every operation can be repeated without harm.
@@ -154,6 +154,26 @@ end
 function operations.cursor(field, value)
   set_cursor(field, value)
   return 1
+end
+
+-- An operation by which a job leaves, and what the event log has still to learn of it: ID, row, ID, row...
+function operations.told(count, ...)
+  local rest = {...}
+  local entries = tonumber(count)
+  for i = 1, entries, 2 do
+    redis.call('HSET', KEYS[5], rest[i], rest[i + 1])
+  end
+  return operations[rest[entries + 1]](unpack(rest, entries + 2))
+end
+
+-- Redis was restarted: write what the log has not learned as the primary knows it.
+function operations.tell(id, row)
+  return redis.call('HSET', KEYS[5], id, row)
+end
+
+-- The log has learned of these, or what they tell of has been undone.
+function operations.forget(...)
+  return redis.call('HDEL', KEYS[5], ...)
 end
 
 -- Redis was restarted: write a firing mark as the primary knows it.

@@ -64,7 +64,7 @@ class Alerting:
         """Where the last sample of a silent server is."""
         self.rules = Rules(definitions)
         self.history = History()
-        self.owing = Owing(store, active, self._enabled, servers.record)
+        self.owing = Owing(store, active, self._enabled, servers.record, signals.events)
         self._turns = Turns(Transitions(store, active, signals, jobs, definitions.state, self.owing.add))
         self._store = store
         self._definitions = definitions

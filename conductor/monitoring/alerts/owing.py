@@ -5,16 +5,18 @@ What was owed when a term began may have run before; its results carry `again` t
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
 import structlog
 
+from conductor.audit import causes
 from conductor.errors import Deposed, Unavailable
 from conductor.monitoring.alerts.active import ActiveAlerts
 from conductor.monitoring.alerts.ports import AlertActions, NoActions
 from conductor.monitoring.alerts.store import AlertStore, Owed
+from conductor.signals import ActionRun, EventRow, Signal
 from shared import clock, faults
 
 Json = dict[str, Any]
@@ -29,6 +31,10 @@ _AGAIN_SECONDS = 1.0
 log = structlog.get_logger(__name__)
 
 
+def _nothing(*signals: Signal) -> Sequence[EventRow]:
+    return ()
+
+
 class Owing:
     """`actions` fills the port once its room is there."""
 
@@ -38,11 +44,14 @@ class Owing:
         active: ActiveAlerts,
         enabled: Callable[[str], bool],
         server: Callable[[str], Json | None],
+        events: Callable[..., Sequence[EventRow]] = _nothing,
     ) -> None:
+        """`events` makes of signals what the event log says of them."""
         self._store = store
         self._active = active
         self._enabled = enabled
         self._server = server
+        self._events = events
         self.actions: AlertActions = NoActions()
         self._waiting: asyncio.Queue[tuple[Owed, bool]] = asyncio.Queue(_MOST)
         self._in_turn: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -84,7 +93,8 @@ class Owing:
         results, tickets = await self._insisting(owed, partial(self._run, owed, again))
         faults.reach("conductor.alert_actions_ran")
         done = partial(_with, results=results, tickets=tickets)
-        await self._insisting(owed, partial(self._store.settle, owed, done))
+        events = self._events(*_ran(owed, results))
+        await self._insisting(owed, partial(self._store.settle, owed, done, events))
         if (kept := self._active.get(owed.invocation)) is not None:
             kept.update(done(kept))
 
@@ -114,6 +124,24 @@ class Owing:
             return [{**failure, "description": "The actions failed, see the log."}], []
         marked = [{**one, "again": True} for one in results] if again else list(results)
         return marked, [id for id in invocation.get("tickets") or () if id not in before]
+
+
+def _ran(owed: Owed, results: Sequence[Json]) -> list[ActionRun]:
+    """What the event log learns of the executed actions, as the actions' room announces it to all others."""
+    return [
+        ActionRun(
+            type=str(action.get("type") or ""),
+            condition=owed.condition,
+            code=action.get("code"),
+            description=str(action.get("description") or ""),
+            elapsed_ms=int(action.get("elapsed_ms") or 0),
+            alert_id=owed.invocation,
+            key=f"{owed.invocation}-{owed.condition}-{number}",
+            correlation_id=causes.alerted(owed.invocation),
+            groups=tuple(map(str, owed.server.get("groups") or ())),
+        )
+        for number, action in enumerate(results)
+    ]
 
 
 def _with(doc: Json, *, results: list[Json], tickets: list[str]) -> Json:

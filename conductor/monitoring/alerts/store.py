@@ -4,7 +4,7 @@ A change of an invocation, the state it comes from and the actions it owes are o
 raises Unavailable (nothing is promised) and Deposed.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -15,6 +15,7 @@ from conductor.records import tables
 from conductor.records.documents import Documents
 from conductor.records.searchable import SearchableDocuments
 from conductor.records.store import Records, Write, insert_new, upsert
+from conductor.signals import EventRow
 
 Json = dict[str, Any]
 
@@ -28,6 +29,13 @@ _DROP_STATE = sa.delete(tables.alert_states).where(
 )
 _OWE = insert_new(tables.alert_actions)
 _PAGE = 500
+
+Events = Callable[[Mapping[str, Any]], Sequence[EventRow]]
+"""What the event log says of an invocation as it is stored."""
+
+
+def _none(invocation: Mapping[str, Any]) -> Sequence[EventRow]:
+    return ()
 
 
 class Owed(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,28 +84,40 @@ class AlertStore:
     async def get_many(self, ids: Iterable[str]) -> dict[str, Json]:
         return await self._invocations.get_many(list(ids))
 
-    async def fire(self, invocation: Json, state: AlertState, owed: Owed | None) -> None:
+    async def fire(
+        self, invocation: Json, state: AlertState, owed: Owed | None, events: Sequence[EventRow] = ()
+    ) -> None:
         """A new invocation; one that is stored already, since we died after it, is left as it is."""
         await self._invocations.add(
-            str(invocation["id"]), invocation, self.put_state(state), *self._owing(owed)
+            str(invocation["id"]), invocation, self.put_state(state), *self._owing(owed), events=events
         )
 
     async def end(
-        self, id: str, changes: Mapping[str, Any], states: Iterable[Write], owed: Owed | None
+        self,
+        id: str,
+        changes: Mapping[str, Any],
+        states: Iterable[Write],
+        owed: Owed | None,
+        events: Events = _none,
     ) -> Json | None:
-        """The invocation is over or silent; answers it, or None where it has been deleted."""
+        """The invocation is over or silent; answers it, or None where it has been deleted.
+
+        `events` makes of the stored invocation what the event log says of it.
+        """
         also = (*states, *self._owing(owed))
-        ended = await self._invocations.change(id, lambda doc: _changed(doc, changes), *also)
+        ended = await self._invocations.change(id, lambda doc: _changed(doc, changes), *also, events=events)
         if ended is None and also:
             await self._records.write(*states)
         return ended
 
-    async def change(self, id: str, change: Callable[[Json], Json | None]) -> Json | None:
+    async def change(
+        self, id: str, change: Callable[[Json], Json | None], events: Events = _none
+    ) -> Json | None:
         """Store what `change` makes of the invocation with this ID; None where there is none."""
-        return await self._invocations.change(id, change)
+        return await self._invocations.change(id, change, events=events)
 
-    async def delete(self, id: str) -> bool:
-        return await self._invocations.delete(id)
+    async def delete(self, id: str, events: Sequence[EventRow] = ()) -> bool:
+        return await self._invocations.delete(id, events=events)
 
     async def matching(self, query: str, *, offset: int = 0) -> list[Json]:
         """One page of the invocations that match, oldest first; empty behind the last."""
@@ -119,11 +139,13 @@ class AlertStore:
     def drop_state(self, server: str, alert: str) -> Write:
         return Write(_DROP_STATE, {"of_server": server, "of_alert": alert})
 
-    async def settle(self, owed: Owed, change: Callable[[Json], Json]) -> None:
+    async def settle(
+        self, owed: Owed, change: Callable[[Json], Json], events: Sequence[EventRow] = ()
+    ) -> None:
         """The actions have run: store their results and owe them no more."""
         paid = self._owed.delete_write(owed.id)
-        if await self._invocations.change(owed.invocation, change, paid) is None:
-            await self._records.write(paid)
+        if await self._invocations.change(owed.invocation, change, paid, events=lambda _: events) is None:
+            await self._records.write(paid, events=events)
 
     def _owing(self, owed: Owed | None) -> tuple[Write, ...]:
         if owed is None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from conductor.audit import causes
 from conductor.definitions.state import GlobalState
 from conductor.monitoring.alerts.active import ActiveAlerts
 from conductor.monitoring.alerts.evaluation import AlertState
@@ -98,12 +99,11 @@ class Transitions:
         if one.definition.get("severity"):
             invocation["severity"] = one.definition["severity"]
         owed = self._owed(one)
-        await self._store.fire(invocation, state, owed)
+        fired = AlertFired(invocation=dict(invocation), definition=one.definition, server=one.server)
+        await self._store.fire(invocation, state, owed, self._signals.events(fired))
         faults.reach("conductor.alert_fired")
         self._active.put(invocation)
-        self._signals.publish(
-            AlertFired(invocation=dict(invocation), definition=one.definition, server=one.server)
-        )
+        self._signals.publish_logged(fired)
         if one.definition.get("abort_jobs"):
             for job in running:
                 self._jobs.abort(str(job["id"]), f"Alert Fired: {one.definition.get('title', '')}")
@@ -114,14 +114,23 @@ class Transitions:
         state, owed = one.state, self._owed(one)
         changes = {"active": False, "stale": None, "modified": one.date, "last_message": state.message}
         drop = self._store.drop_state(state.server, state.alert)
-        invocation = await self._store.end(state.id, changes, (drop,), owed)
+
+        def cleared(stored: Mapping[str, Any]) -> AlertCleared:
+            return AlertCleared(
+                invocation=stored,
+                definition=one.definition,
+                server=one.server,
+                correlation_id=causes.alerted(state.id),
+            )
+
+        invocation = await self._store.end(
+            state.id, changes, (drop,), owed, lambda stored: self._signals.events(cleared(stored))
+        )
         self._active.drop(state.server, state.alert)
         if invocation is None:  # deleted by hand
             self._signals.publish(AlertsShifted(server_id=state.server))
             return
-        self._signals.publish(
-            AlertCleared(invocation=invocation, definition=one.definition, server=one.server)
-        )
+        self._signals.publish_logged(cleared(invocation))
         if owed is not None:
             self._owe(owed)
 

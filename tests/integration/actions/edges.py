@@ -89,6 +89,7 @@ class Tickets:
         alert_id: str = "",
         correlation_id: str = "",
         id: str = "",
+        causation_id: str = "",
     ) -> dict[str, Any]:
         self.asked.append(id)
         number = len(self.created) + 1

@@ -24,6 +24,7 @@ from conductor.api import (
     bucket_definitions,
     categories,
     event_history,
+    event_log,
     misc,
     multiple,
     references,
@@ -43,6 +44,8 @@ from conductor.api.sso import SsoDoor
 from conductor.api.user_admin import UserAdminCalls
 from conductor.api.users import UserCalls
 from conductor.audit.activity import ActivityLog
+from conductor.audit.chronicle import described
+from conductor.audit.event_log import EventLog
 from conductor.definitions.defaults import contents
 from conductor.definitions.repository import Definitions
 from conductor.definitions.vault import Vault
@@ -140,14 +143,15 @@ async def serving(
     content: bucket_definitions.BucketContent | None = None,
     settings: Settings | None = None,
     make: Callable[[Records, Definitions], tuple[Endpoint[Any], ...]] | None = None,
+    database_url: str = "",
 ) -> AsyncIterator[Served]:
     """`more` endpoints, and those that `make` makes of the stores."""
     settings = settings or Settings()
     settings.WebServer.max_json_size = 256 * 1024
     settings.WebServer.max_upload_size = 1024 * 1024
     settings.WebServer.timeout = 5.0
-    records = await Records.open(f"sqlite:///{folder / 'test.db'}")
-    signals, seat, metrics = Signals(), Seat(), Metrics()
+    records = await Records.open(database_url or f"sqlite:///{folder / 'test.db'}")
+    signals, seat, metrics = Signals(described), Seat(), Metrics()
     vault = Vault(records, "the secret key of the tests")
     definitions = Definitions(records, signals, apart={"secrets": vault})
     users = Users(records)
@@ -204,7 +208,11 @@ async def serving(
     uploads = folder / "uploads"
     uploads.mkdir()
     health = Health(seat, metrics, {"database": lambda: _ready(records)})
-    raw: tuple[RawUri, ...] = (*health.uris(), OpenApi(registry.endpoints, "0.0.0").uri())
+    raw: tuple[RawUri, ...] = (
+        *health.uris(),
+        *event_log.uris(EventLog(records), accounts, seat),
+        OpenApi(registry.endpoints, "0.0.0").uri(),
+    )
     kernel = Kernel(
         registry, accounts, seat, settings, metrics=metrics, raw=raw, pages=sso.page, upload_folder=uploads
     )

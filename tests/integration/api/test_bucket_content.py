@@ -63,8 +63,7 @@ async def filled(tmp_path: Path) -> AsyncIterator[Filled]:
     )
     signals = Signals()
     async with serving(tmp_path, buckets.endpoints(contents, DEFINITIONS.get, signals)) as served:
-        for subscription in served.signals._observers:
-            signals._observers.append(subscription)  # one announcer for both
+        signals._observers.extend(served.signals._observers)  # one announcer for both
         yield Filled(served, contents, tmp_path)
     await records.close()
 

@@ -9,6 +9,8 @@ from conductor.audit.event_log import EventLog, Filter
 from conductor.audit.resources import event_id, resource_id
 from conductor.records.search.restriction import Restriction
 from conductor.records.store import Records
+from conductor.signals import EventRow
+from shared import clock
 from tests.databases import database_url, postgres, records
 
 __all__ = ["database_url", "postgres", "records"]
@@ -17,13 +19,14 @@ EVERYTHING = Restriction(frozenset(), frozenset())
 START = 1_700_000_000_000_000
 
 
-def row(number: int, type: str = "job.succeeded", **columns: Any) -> dict[str, Any]:
-    return {
-        "id": event_id(type, number), "occurred": START + number * 1_000_000, "type": type, "actor_type": "user",
-        "actor": "admin", "resource_type": "automation_run", "resource": resource_id("automation_run", f"j{number}"),
-        "correlation": event_id("story", 1), "causation": "", "category": "", "groups": "",
-        "payload": msgspec.json.encode({"id": f"j{number}"}), **columns,
-    }  # fmt: skip
+def row(number: int, type: str = "job.succeeded", **columns: Any) -> EventRow:
+    made = EventRow(
+        id=event_id(type, number), occurred=START + number * 1_000_000, type=type, actor_type="user",
+        actor="admin", resource_type="automation_run", resource=resource_id("automation_run", f"j{number}"),
+        correlation=event_id("story", 1), causation="", category="", groups="",
+        payload=msgspec.json.encode({"id": f"j{number}"}),
+    )  # fmt: skip
+    return made._replace(**columns)
 
 
 async def test_an_event_has_every_field_of_the_reference(records: Records) -> None:
@@ -179,3 +182,21 @@ async def test_retention_drops_the_oldest_and_the_rest_verifies(records: Records
     assert await log.drop_before(START * 2) == 5
     await records.write(events=[row(99)])
     assert await log.verify() == (2, None)
+
+
+async def test_the_event_log_keeps_as_many_days_as_the_settings_say(records: Records) -> None:
+    log = EventLog(records)
+    now = int(clock.now() * 1_000_000)
+    day = 86_400 * 1_000_000
+    await records.write(events=[row(number, occurred=now - (10 - number) * day) for number in range(10)])
+
+    assert await log.expire(0) == 0
+    assert await log.expire(5) == 6
+    assert await log.verify() == (4, None)
+
+
+async def test_only_the_primary_appends_to_the_event_log(records: Records) -> None:
+    with pytest.raises(ValueError, match="primary"):
+        await records.write(events=[row(1)], fenced=False)
+    await records.begin_term(3, [row(2)])
+    assert await EventLog(records).last() == 1

@@ -249,8 +249,8 @@ async def test_after_a_failed_write_memory_follows_the_database(
 ) -> None:
     write = records.write
 
-    async def commits_without_answer(*writes: Write, timeout: float = 10.0) -> int:
-        await write(*writes, timeout=timeout)
+    async def commits_without_answer(*writes: Write, timeout: float = 10.0, **more: Any) -> int:
+        await write(*writes, timeout=timeout, **more)
         raise Unavailable("no answer")
 
     monkeypatch.setattr(records, "write", commits_without_answer)

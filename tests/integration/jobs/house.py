@@ -13,6 +13,7 @@ from conductor.actions.plugin_process import PluginProcesses
 from conductor.actions.ports import Ports
 from conductor.actions.runner import Actions
 from conductor.actions.surroundings import Surroundings
+from conductor.audit.chronicle import described
 from conductor.definitions import writer
 from conductor.definitions.defaults import seed
 from conductor.definitions.kinds import KINDS, Kind
@@ -22,8 +23,9 @@ from conductor.jobs.compose import Order
 from conductor.jobs.engine import JobEngine
 from conductor.jobs.for_actions import JobsForActions
 from conductor.jobs.ports import Ports as JobPorts
-from conductor.live.book import ActiveJob, JobBook
+from conductor.live.book import JobBook
 from conductor.live.connection import connect
+from conductor.live.job import ActiveJob
 from conductor.live.keys import Keys, keys
 from conductor.records.files import Files
 from conductor.records.job_archive import JobArchive
@@ -100,10 +102,10 @@ class Satellites:
 
 
 class _Ear(Signals):
-    """Announces to nobody and remembers."""
+    """Announces to nobody and remembers; the event log learns of everything as in a conductor."""
 
     def __init__(self, told: list[Signal]) -> None:
-        super().__init__()
+        super().__init__(described)
         self._told = told
 
     def publish(self, signal: Signal) -> None:

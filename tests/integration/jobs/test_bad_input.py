@@ -10,7 +10,7 @@ import pytest
 
 from conductor.errors import BadParameter, Refusal, Unavailable
 from conductor.jobs.livelog import LiveLogs
-from conductor.live.book import ActiveJob
+from conductor.live.job import ActiveJob
 from shared.protocol.messages import HeldState, JobUpdate
 from tests.integration.jobs.house import House, Term, held, until
 from tests.processes import eventually

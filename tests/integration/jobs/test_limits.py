@@ -10,7 +10,7 @@ from conductor.errors import Refusal
 from conductor.jobs import telling
 from conductor.jobs.limits.notices import Notified
 from conductor.jobs.ports import Ports
-from conductor.live.book import ActiveJob
+from conductor.live.job import ActiveJob
 from conductor.signals import Activity
 from shared import clock
 from shared.protocol.messages import JobUpdate

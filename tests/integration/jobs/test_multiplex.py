@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from conductor.jobs import multiplex
-from conductor.live.book import ActiveJob
+from conductor.live.job import ActiveJob
 from conductor.signals import SYSTEM
 from shared.protocol.messages import JobCopy
 from tests.integration.jobs.house import House, Launched, Term, held, until

@@ -9,7 +9,7 @@ import pytest
 from conductor.errors import BadParameter, Refusal
 from conductor.jobs.actions import NoActions
 from conductor.jobs.ports import Ports
-from conductor.live.book import ActiveJob
+from conductor.live.job import ActiveJob
 from conductor.signals import SYSTEM, Activity, Actor, JobResumed
 from tests.integration.jobs.house import House, Term, until
 

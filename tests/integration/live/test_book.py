@@ -11,9 +11,10 @@ import pytest
 from redis.asyncio import Redis
 
 from conductor.errors import Deposed, Unavailable
-from conductor.live.book import ActiveJob, JobBook
+from conductor.live.book import JobBook
 from conductor.live.connection import AWAY, connect, unix_url
 from conductor.live.embedded import EmbeddedRedis
+from conductor.live.job import ActiveJob
 from conductor.live.keys import Keys, keys
 from tests.integration.redis_server import redis_server
 

@@ -2,7 +2,7 @@
 
 from redis.asyncio import Redis
 
-from conductor.live.book import ActiveJob
+from conductor.live.job import ActiveJob
 from tests.integration.live.test_book import book, job, redis, server
 
 __all__ = ["redis", "server"]

@@ -10,20 +10,21 @@ from conductor.errors import Unavailable
 from conductor.records.chain import CONTENT, START, Break, first_break, row_hash
 from conductor.records.store import Records, Write, insert_new, upsert
 from conductor.records.tables import events, state
+from conductor.signals import EventRow
 
 _PUT = upsert(state)
 _NEW = insert_new(state)
 _BAD = sa.text("INSERT INTO no_such_table VALUES (1)")
 
 
-def row(id: str, **columns: Any) -> dict[str, Any]:
+def row(id: str, **columns: Any) -> EventRow:
     """A row of the log; its ID is padded to a UUID's length."""
-    return {
-        "id": id.rjust(36, "0"), "occurred": 1_700_000_000_000_000, "type": "job.started", "actor_type": "user",
-        "actor": "admin", "resource_type": "automation_run", "resource": "r".rjust(36, "0"),
-        "correlation": "c".rjust(36, "0"), "causation": "", "category": "general", "groups": ",main,",
-        "payload": b'{"n":1}', **columns,
-    }  # fmt: skip
+    made = EventRow(
+        id=id.rjust(36, "0"), occurred=1_700_000_000_000_000, type="job.started", actor_type="user",
+        actor="admin", resource_type="automation_run", resource="r".rjust(36, "0"),
+        correlation="c".rjust(36, "0"), causation="", category="general", groups=",main,", payload=b'{"n":1}',
+    )  # fmt: skip
+    return made._replace(**columns)
 
 
 def change(key: str) -> Write:
@@ -42,7 +43,7 @@ async def test_events_are_numbered_without_gaps_and_chained(records: Records) ->
     assert [one.seq for one in rows] == list(range(1, 301))
     before = START
     for one in rows:
-        content = {name: getattr(one, name) for name in CONTENT}
+        content = EventRow(**{name: getattr(one, name) for name in CONTENT})
         assert bytes(one.hash) == row_hash(before, one.seq, content)
         before = bytes(one.hash)
     assert await records.read(first_break) == (300, None)

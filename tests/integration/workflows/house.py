@@ -10,7 +10,8 @@ from typing import Any
 from redis.asyncio import Redis
 
 from conductor.jobs.outcome import normal_code
-from conductor.live.book import ActiveJob, JobBook
+from conductor.live.book import JobBook
+from conductor.live.job import ActiveJob
 from conductor.live.keys import keys
 from conductor.records.job_archive import JobArchive
 from conductor.workflows.driver import Workflows

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from conductor.jobs.admission import RUNNING_STATES, Siblings
 from conductor.jobs.census import Census
-from conductor.live.book import ActiveJob
+from conductor.live.job import ActiveJob
 
 STATES = ("ready", "queued", "starting", "active", "finishing", "complete")
 
