@@ -10,6 +10,7 @@ from conductor.actions.ports import Jobs, Ports
 from conductor.actions.result import Action, Result
 from conductor.actions.surroundings import Surroundings
 from conductor.actions.suspensions import Suspensions
+from conductor.actions.throttle import Throttle
 from conductor.live.book import ActiveJob
 
 Json = dict[str, Any]
@@ -62,6 +63,7 @@ class Means:
     processes: PluginProcesses
     save: Callable[[ActiveJob], Awaitable[None]]
     """Return when the job's changes are in the book."""
+    throttle: Throttle = field(default_factory=Throttle)
 
 
 Run = Callable[[Occasion, Means], Awaitable[Result]]

@@ -13,6 +13,7 @@ from conductor.api import visibility
 from conductor.api.call import Call, Json
 from conductor.api.endpoint import Endpoint
 from conductor.api.office import Office
+from conductor.definitions.api_keys import without_keys
 from conductor.definitions.repository import Definitions
 from conductor.definitions.state import GlobalState
 from conductor.errors import BadParameter, Refusal
@@ -129,4 +130,4 @@ def _listed(definitions: Definitions, name: str, account: Account) -> list[Json]
     rows = visibility.visible(definitions, name, account)
     if name != "api_keys":
         return list(rows)
-    return [{**row, "key": visibility.REDACTED} for row in rows]
+    return [without_keys(row) for row in rows]

@@ -94,21 +94,25 @@ def endpoints(
         return {"releases": names, **({"data": data} if params.verbose else {})}
 
     async def finish_job(call: Call, params: FinishJob) -> Mapping[str, Any]:
-        await _authorise(params)
+        await _authorise(call, params)
         if params.job.get("id", params.id) != params.id:
             raise Refusal("auth", "Authentication failure")
         await office.engine.reports.finished_by_call(params.server, params.id, params.job)
         return {}
 
-    async def _authorise(params: FinishJob) -> None:
+    async def _authorise(call: Call, params: FinishJob) -> None:
         if params.server:
             if params.server in roster.online and credentials.signed(params.server, params.auth, params.id):
                 return
         elif tokens.matches(params.auth, tokens.job_token(params.id, settings.secret_key)):
             return
-        if await accounts.api_key(params.auth) is not None:
-            return
-        raise Refusal("auth", "Authentication failure")
+        account = await accounts.api_key(params.auth, call.trusted_address)
+        if account is None:
+            raise Refusal("auth", "Authentication failure")
+        account.require("run_jobs")  # whoever may not run a job may not say how one ended
+        active = office.engine.book.get(params.id)
+        if active is not None:
+            account.require_job(active.job)
 
     return (
         Endpoint(

@@ -1,13 +1,19 @@
-"""API keys (contract api/api_keys.yaml, structures/api_key.yaml). Administrators only."""
+"""API keys (contract api/api_keys.yaml, structures/api_key.yaml). Administrators only.
+
+Of ours: `allow_ips`, `max_per_day`, and `previous_keys`, plain keys that a rotation has replaced and that are good
+for a while.
+"""
 
 import hashlib
+import ipaddress
 from collections.abc import Mapping
 from typing import Any
 
 from conductor.definitions.grants import normalised
-from conductor.definitions.json_values import Json, truthy
+from conductor.definitions.json_values import Json, is_number, truthy
 from conductor.definitions.kind import Context, Kind
-from conductor.definitions.text import check_strings, check_types, require_text
+from conductor.definitions.text import check_strings, check_types, require_text, shown
+from conductor.errors import BadParameter
 from shared.ids import api_key
 
 _TYPES = {
@@ -15,9 +21,12 @@ _TYPES = {
     "privileges": "object",
     "expires": "number",
     "max_per_sec": "number",
+    "max_per_day": "number",
 }
 _LISTS = ("roles", "categories", "groups")
 _SHOWN_LETTERS = 4
+_MOST_PREVIOUS = 5
+"""Earlier plain keys of one key that are good at a time; the oldest go first."""
 
 
 def hashed(plain_key: str, id: str) -> str:
@@ -27,6 +36,33 @@ def hashed(plain_key: str, id: str) -> str:
 
 def mask(plain_key: str) -> str:
     return f"{plain_key[:_SHOWN_LETTERS]}********{plain_key[-_SHOWN_LETTERS:]}"
+
+
+def rotated(stored: Json, plain_key: str, until: int, now: int) -> Json:
+    """The changes that make `plain_key` the key; the present one stays good `until` then (Unix seconds)."""
+    kept = [one for one in previous(stored) if one["expires"] > now]
+    present = {"key": stored.get("key", ""), "mask": stored.get("mask", ""), "expires": until}
+    return {
+        "key": hashed(plain_key, stored["id"]),
+        "mask": mask(plain_key),
+        "previous_keys": [*kept, *([present] if until > now else [])][-_MOST_PREVIOUS:],
+    }
+
+
+def without_keys(stored: Json) -> Json:
+    """A key as it may be told beyond its own calls: no hash of it leaves."""
+    told = {key: value for key, value in stored.items() if key != "previous_keys"}
+    return {**told, "key": "REDACTED"}
+
+
+def previous(stored: Json) -> list[Json]:
+    """Earlier keys of a stored key, whether they are good still or not."""
+    listed = stored.get("previous_keys")
+    return [
+        one
+        for one in (listed if isinstance(listed, list) else ())
+        if isinstance(one, dict) and isinstance(one.get("key"), str) and is_number(one.get("expires"))
+    ]
 
 
 def _prepare(doc: Json, context: Context) -> Mapping[str, Any]:
@@ -53,7 +89,12 @@ def _revise(stored: Json, changes: Json, context: Context) -> None:
 
 def _check(doc: Json) -> None:
     check_types(doc, _TYPES)
-    check_strings(doc, *_LISTS)
+    check_strings(doc, *_LISTS, "allow_ips")
+    for entry in doc.get("allow_ips") or ():
+        try:
+            ipaddress.ip_network(entry, strict=False)
+        except ValueError:
+            raise BadParameter(f"Malformed parameter: allow_ips ({shown(entry)} is no address)") from None
 
 
 API_KEYS = Kind(
@@ -64,6 +105,7 @@ API_KEYS = Kind(
     newest_first=True,
     generated_id=True,
     state_under="api_keys",
+    never_stored=frozenset(("previous_keys",)),
     fixed=frozenset(("key", "mask")),
     prepare=_prepare,
     revise=_revise,
