@@ -1,7 +1,7 @@
 """When each API key was used last, kept in the global state (`api_keys/<id>`) and written once a minute.
 
-Contract api/api_keys.yaml, usage_state. Counting happens in memory (keys.py): a call by key writes nothing. A primary that dies takes a minute's calls
-of a daily quota with it, at most.
+Contract api/api_keys.yaml, usage_state. Counting happens in memory (keys.py): a call by key writes nothing.
+A primary that dies takes a minute's calls of a daily quota with it, at most.
 """
 
 import asyncio

@@ -17,9 +17,9 @@ import structlog
 
 from conductor.access.account import Account
 from conductor.access.rights import Catalogue, Roles, effective
-from conductor.definitions.api_keys import mask, previous
 from conductor.errors import NoSession, Refusal
 from shared.protocol.tokens import matches
+from shared.schema.api_keys import mask, previous
 
 _CACHED = 10_000
 _DAY = 86_400

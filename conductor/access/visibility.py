@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from conductor.access.account import Account
-from conductor.definitions.api_keys import without_keys
+from shared.schema.api_keys import without_keys
 
 Json = dict[str, Any]
 

@@ -1,6 +1,6 @@
-"""How often a channel may be notified within a minute, and how many notifications it held back. Pure but for its memory.
+"""How often a channel may be notified within a minute, and how many notifications it held back.
 
-A storm of failing jobs notifies a channel as often as it may; the next notification says how many others there were.
+A storm of failing jobs notifies a channel as often as it may; the next one says how many others there were.
 """
 
 from collections import deque

@@ -7,8 +7,7 @@ import msgspec
 from conductor.access.accounts import Accounts
 from conductor.access.keys import ApiKeys
 from conductor.api.call import Call, Json
-from conductor.api.definitions import DefinitionCalls, Delete, Particulars
-from conductor.api.definitions import ById
+from conductor.api.definitions import ById, DefinitionCalls, Delete, Particulars
 from conductor.api.endpoint import Auth, Endpoint, Takes
 from conductor.definitions.api_keys import rotated
 from conductor.definitions.kind import Kind

@@ -13,12 +13,12 @@ from conductor.api import visibility
 from conductor.api.call import Call, Json
 from conductor.api.endpoint import Endpoint
 from conductor.api.office import Office
-from conductor.definitions.api_keys import without_keys
 from conductor.definitions.repository import Definitions
 from conductor.definitions.state import GlobalState
 from conductor.errors import BadParameter, Refusal
 from conductor.fleet.roster import Roster
 from shared.clock import now
+from shared.schema.api_keys import without_keys
 
 Extra = Callable[[Account], Mapping[str, Any]]
 """Properties that a flag adds to the answer, as far as the caller may see them."""

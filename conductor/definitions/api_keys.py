@@ -4,17 +4,17 @@ Of ours: `allow_ips`, `max_per_day`, and `previous_keys`, plain keys that a rota
 for a while.
 """
 
-import hashlib
 import ipaddress
 from collections.abc import Mapping
 from typing import Any
 
 from conductor.definitions.grants import normalised
-from conductor.definitions.json_values import Json, is_number, truthy
+from conductor.definitions.json_values import Json, truthy
 from conductor.definitions.kind import Context, Kind
 from conductor.definitions.text import check_strings, check_types, require_text, shown
 from conductor.errors import BadParameter
 from shared.ids import api_key
+from shared.schema.api_keys import hashed, mask, previous
 
 _TYPES = {
     "description": "string",
@@ -24,18 +24,8 @@ _TYPES = {
     "max_per_day": "number",
 }
 _LISTS = ("roles", "categories", "groups")
-_SHOWN_LETTERS = 4
 _MOST_PREVIOUS = 5
 """Earlier plain keys of one key that are good at a time; the oldest go first."""
-
-
-def hashed(plain_key: str, id: str) -> str:
-    """What is stored of a key."""
-    return hashlib.sha256(f"{plain_key}{id}".encode(errors="surrogatepass")).hexdigest()
-
-
-def mask(plain_key: str) -> str:
-    return f"{plain_key[:_SHOWN_LETTERS]}********{plain_key[-_SHOWN_LETTERS:]}"
 
 
 def rotated(stored: Json, plain_key: str, until: int, now: int) -> Json:
@@ -47,22 +37,6 @@ def rotated(stored: Json, plain_key: str, until: int, now: int) -> Json:
         "mask": mask(plain_key),
         "previous_keys": [*kept, *([present] if until > now else [])][-_MOST_PREVIOUS:],
     }
-
-
-def without_keys(stored: Json) -> Json:
-    """A key as it may be told beyond its own calls: no hash of it leaves."""
-    told = {key: value for key, value in stored.items() if key != "previous_keys"}
-    return {**told, "key": "REDACTED"}
-
-
-def previous(stored: Json) -> list[Json]:
-    """Earlier keys of a stored key, whether they are good still or not."""
-    listed = stored.get("previous_keys")
-    return [
-        one
-        for one in (listed if isinstance(listed, list) else ())
-        if isinstance(one, dict) and isinstance(one.get("key"), str) and is_number(one.get("expires"))
-    ]
 
 
 def _prepare(doc: Json, context: Context) -> Mapping[str, Any]:

@@ -7,10 +7,11 @@ import pytest
 
 from conductor.access.key_usage import KeyUsage
 from conductor.access.keys import ApiKeys
-from conductor.definitions.api_keys import mask, rotated
+from conductor.definitions.api_keys import rotated
 from conductor.definitions.writer import House as HouseWriter
 from conductor.errors import NoSession, Refusal
 from conductor.signals import SYSTEM
+from shared.schema.api_keys import mask
 from tests.integration.access.conftest import House
 
 MOMENT = 1_800_000_000

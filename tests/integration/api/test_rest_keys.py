@@ -29,11 +29,13 @@ async def test_rest_api_keys_yaml_no_hash_of_an_earlier_key_is_told_or_taken(ser
     made = (await served.call("create_api_key", {"title": "CI"}))[1]["api_key"]
     await served.call("rotate_api_key", {"id": made["id"]})
     before = served.definitions.get("api_keys", made["id"])
-    assert before is not None and before["previous_keys"][0]["key"] == made["key"]
+    assert before is not None
+    assert before["previous_keys"][0]["key"] == made["key"]
     forged = [{"key": "0" * 64, "expires": 9_999_999_999}]
     await served.call("update_api_key", {"id": made["id"], "previous_keys": forged})
     after = served.definitions.get("api_keys", made["id"])
-    assert after is not None and after["previous_keys"] == before["previous_keys"]
+    assert after is not None
+    assert after["previous_keys"] == before["previous_keys"]
     listed = (await served.call("get_multiple", {"lists": ["api_keys"]}))[1]["api_keys"]
     assert made["key"] not in str(listed)
     await served.signals.settled(5)
