@@ -135,7 +135,9 @@ class Door:
                     job = await self.job(job_id)
                     if job is None or job.get("server") in (None, "", server):
                         return ""
-            elif tokens.matches(auth, tokens.job_token(job_id, self._settings.secret_key)):
+            elif any(
+                tokens.matches(auth, tokens.job_token(job_id, key)) for key in self._settings.secret_keys()
+            ):
                 return ""
         if call.credentials.session_id or call.credentials.api_key:
             account: Account | None = await call.require_account()

@@ -12,13 +12,13 @@ from aiohttp import web
 
 from conductor.api.call import Call
 from conductor.api.endpoint import Auth, Endpoint
+from conductor.api.job_tokens import JobTokens
 from conductor.api.office import Office
 from conductor.errors import BadParameter, NotFound
 from conductor.jobs.followers import Follower
 from conductor.live.book import ActiveJob
 from conductor.records.job_archive import JobArchive
 from conductor.settings import Settings
-from shared.protocol import tokens
 
 _LEAST_SECONDS = 0.1
 _MOST_SECONDS = 1.0
@@ -35,10 +35,12 @@ class StreamJob(msgspec.Struct, kw_only=True):
 
 
 def endpoints(office: Office, archive: JobArchive, settings: Settings) -> tuple[Endpoint[Any], ...]:
+    links = JobTokens(settings)
+
     async def stream_job(call: Call, params: StreamJob) -> web.StreamResponse:
         engine = office.engine
         if params.token is not None:
-            if not tokens.matches(params.token, tokens.stream_token(params.id, settings.secret_key)):
+            if not links.opens_stream(params.id, params.token):
                 raise BadParameter("Authentication failure.")
         else:
             await call.require_account()
@@ -53,6 +55,8 @@ def endpoints(office: Office, archive: JobArchive, settings: Settings) -> tuple[
                 raise NotFound(f"Failed to locate job: {params.id}")
             if params.token is None:
                 call.account.require_job(known)
+            elif ended is not None and links.stream_over(ended):
+                raise BadParameter("Authentication failure.")
             response = web.StreamResponse(headers=_HEADERS)
             await response.prepare(call.request)
             await _event(response, "start", {})

@@ -104,7 +104,9 @@ def endpoints(
         if params.server:
             if params.server in roster.online and credentials.signed(params.server, params.auth, params.id):
                 return
-        elif tokens.matches(params.auth, tokens.job_token(params.id, settings.secret_key)):
+        elif any(
+            tokens.matches(params.auth, tokens.job_token(params.id, key)) for key in settings.secret_keys()
+        ):
             return
         account = await accounts.api_key(params.auth, call.trusted_address)
         if account is None:

@@ -87,6 +87,10 @@ class Housekeeping:
             hosts=self.house.conductors.all,
             retell=fleet.credentials.tell_all,
         )
+        self.house.maintenance.register("earlier secret keys", self._forget_previous_keys)
+
+    async def _forget_previous_keys(self) -> int:
+        return self.rotation.forget_previous()
 
     async def _bring_to_rest(self, reason: str, actor: Actor, job: InternalJob) -> None:
         ground = self._ground
