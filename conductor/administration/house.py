@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import structlog
 from redis.asyncio import Redis
 
 from conductor.access.sessions import Sessions
@@ -19,6 +20,7 @@ from conductor.administration.backup.kept import (
     UserSection,
 )
 from conductor.administration.backup.lists import Lists
+from conductor.administration.backup.undo import Journal, TakingBack, Undo
 from conductor.administration.collections import Collections
 from conductor.administration.conductors import Conductors, Seat
 from conductor.administration.internal_jobs import InternalJob, InternalJobs
@@ -31,6 +33,7 @@ from conductor.administration.sweeps import Sweeps
 from conductor.administration.transfer_tokens import TransferTokens
 from conductor.administration.upkeep import Upkeep
 from conductor.definitions.repository import Definitions
+from conductor.errors import Unavailable
 from conductor.live.keys import Keys
 from conductor.records import tables
 from conductor.records.files import Files
@@ -40,6 +43,8 @@ from conductor.records.searchable import SearchableDocuments
 from conductor.records.store import Records
 from conductor.settings import Settings
 from conductor.signals import Actor, Signals
+
+log = structlog.get_logger(__name__)
 
 Interrupt = Callable[[str, Actor, InternalJob], Awaitable[None]]
 """Switch the scheduler off, and where the reason is not empty abort all jobs and wait for their end."""
@@ -111,6 +116,7 @@ class Administration:
         self.maintenance.register("expired watches", self._drop_watches)
         for name in self.collections.names:
             self.maintenance.register(f"{name} beyond what is kept", partial(self.sweeps.trim, name))
+        self.journal = Journal(records)
         self.overrides = Overrides(data_dir / "overrides.json", settings, base)
         self.conductors = Conductors(redis, keys, settings, seat, version, signals)
         self.tokens = TransferTokens()
@@ -135,7 +141,39 @@ class Administration:
     def importing(self, *, dry_run: bool) -> Import:
         """A new import. `reload` when something was stored."""
         lists = Lists(self.definitions, self._records)
-        return Import(self.collections, self.sections, lists, self.statistics, self._files, dry_run=dry_run)
+        kept = (self.sections, self.definitions, self._records, self.collections, self.statistics)
+        undo = None if dry_run else Undo(self.journal, *kept)
+        return Import(
+            self.collections,
+            self.sections,
+            lists,
+            self.statistics,
+            self._files,
+            dry_run=dry_run,
+            undo=undo,
+        )
+
+    async def take_back(self) -> int:
+        """Put back what an import has replaced that was not completed; how many things. Raises Unavailable."""
+        kept = (self.sections, self.definitions, self._records, self.collections, self.statistics)
+        count = await TakingBack(self.journal, *kept).run()
+        await self.reload()
+        return count
+
+    async def settle(self) -> None:
+        """A term has begun: an import that an earlier one did not complete is taken back, in the background."""
+        try:
+            if not await self.journal.any():
+                return
+        except Unavailable as error:  # the next term asks again, and so does the next import
+            log.warning("it is not known whether an import was broken off", reason=error.description)
+            return
+
+        async def work(job: InternalJob) -> None:
+            count = await self.take_back()
+            job.details = f"An import was broken off: {count} changes of it were taken back."
+
+        self.jobs.start("Take back an import", "maint", work, username="", exclusive=True)
 
     async def reload(self) -> None:
         """Definitions, users and what is remembered of searches are read anew (after_data_change)."""

@@ -99,6 +99,11 @@ class InternalJobs:
         return any(job.index == index for job in self._jobs.values())
 
     @property
+    def open(self) -> bool:
+        """Whether a term is under way: what is cancelled then was cancelled by somebody."""
+        return self._group is not None
+
+    @property
     def exclusive(self) -> bool:
         """Whether heavy maintenance runs."""
         return bool(self._exclusive)

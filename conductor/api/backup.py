@@ -19,12 +19,14 @@ from conductor.api.call import Call
 from conductor.api.endpoint import Auth, Endpoint, NoParams, Takes
 from conductor.api.search import Flag, flag
 from conductor.api.streams import attachment
-from conductor.errors import Refusal
+from conductor.errors import Refusal, Unavailable
 from shared import clock, ids
 from shared.schema.reserved import RESERVED_WORDS
 
 Json = dict[str, Any]
 
+_PAUSES = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0)
+"""Seconds between attempts to take an import back while the database is away."""
 _BREATHER = 50
 """Lines after which an import lets others have the event loop."""
 
@@ -101,7 +103,13 @@ class Backup:
                 try:
                     if not dry_run:
                         await house.interrupt(reason, actor, job)
+                        if await house.journal.any():
+                            await house.take_back()
                     await self._import(job, staged, total, dry_run=dry_run)
+                except BaseException:
+                    if not dry_run:
+                        await self._take_back(job)
+                    raise
                 finally:
                     staged.unlink(missing_ok=True)
 
@@ -131,16 +139,32 @@ class Backup:
                 job.progress(report.lines / total)
                 await asyncio.sleep(0)
         except (OSError, EOFError) as error:
-            report.blame(0, f"the file cannot be read to its end: {error}")
+            raise Refusal("admin", f"The file cannot be read to its end: {error}") from None
         finally:
             job.stats = report.counters()
-            if not dry_run:
-                await self._house.reload()
         await importing.finish()
         if not dry_run:
             await self._house.reload()
+            await self._house.journal.clear()  # from here on it has happened
         job.stats = report.counters()
         job.details = f"{job.details}\n\n{report.markdown()}".strip()
+
+    async def _take_back(self, job: InternalJob) -> None:
+        """An import has failed, or was aborted: nothing of it stays. When the term is over the next one sees to it."""
+        for pause in _PAUSES:
+            if not self._house.jobs.open:
+                return
+            try:
+                count = await self._house.take_back()
+            except Unavailable:
+                await asyncio.sleep(pause)
+            else:
+                told = f"The import was not completed: its {count} changes were taken back."
+                job.details = f"{job.details}\n\n{told}".strip()
+                return
+        job.details = (
+            f"{job.details}\n\nThe import was not completed; what it changed is taken back when the database is there."
+        ).strip()
 
     async def delete_data(self, call: Call, params: DeleteItems) -> Mapping[str, Any]:
         items = selection.items(params.items)

@@ -53,6 +53,11 @@ class SearchableDocuments:
         """
         return await self._table.add(self._row(id, doc, columns), doc, *also)
 
+    async def add_many(self, docs: Mapping[str, Mapping[str, Any]]) -> int:
+        """Store those whose IDs are not known, in one transaction; returns how many."""
+        rows = [self._row(id, doc, {}) for id, doc in docs.items()]
+        return await self._table.add_many(rows, list(docs.values()))
+
     async def replace(self, id: str, doc: Mapping[str, Any], *also: Write, **columns: Any) -> bool:
         """Store `doc` in place of the one with this ID; False if there is none."""
         row = self._row(id, doc, columns)
