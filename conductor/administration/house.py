@@ -28,6 +28,7 @@ from conductor.administration.maintenance import Maintenance
 from conductor.administration.marketplace import Marketplace
 from conductor.administration.overrides import Overrides
 from conductor.administration.releases import Releases
+from conductor.administration.shared_overrides import SharedOverrides
 from conductor.administration.statistics import Statistics
 from conductor.administration.sweeps import Sweeps
 from conductor.administration.transfer_tokens import TransferTokens
@@ -117,7 +118,8 @@ class Administration:
         for name in self.collections.names:
             self.maintenance.register(f"{name} beyond what is kept", partial(self.sweeps.trim, name))
         self.journal = Journal(records)
-        self.overrides = Overrides(data_dir / "overrides.json", settings, base)
+        shared = SharedOverrides(records, settings.secret_keys)
+        self.overrides = Overrides(data_dir / "overrides.json", settings, base, shared)
         self.conductors = Conductors(redis, keys, settings, seat, version, signals)
         self.tokens = TransferTokens()
         self.upkeep = Upkeep(records, self.collections)
@@ -201,6 +203,7 @@ class Administration:
 
     async def begin(self) -> None:
         """A term begins. Raises Unavailable."""
+        await self.overrides.begin()
         await self.statistics.load()
 
     async def _drop_watches(self) -> int:

@@ -34,8 +34,12 @@ class Rotation:
         interrupt: Interrupt,
         hosts: Hosts,
         retell: Callable[[], int],
+        reseal: Callable[[], Awaitable[None]],
     ) -> None:
-        """`hosts`: the conductors that are known. `retell` gives satellites their new tokens; how many."""
+        """`hosts`: the conductors that are known. `retell` gives satellites their new tokens; how many.
+
+        `reseal` puts whatever else is under the secret key under the new one.
+        """
         self._key_file = key_file
         self._vault = vault
         self._settings = settings
@@ -44,6 +48,7 @@ class Rotation:
         self._interrupt = interrupt
         self._hosts = hosts
         self._retell = retell
+        self._reseal = reseal
         self._kept = key_file.previous(now())
         """Of `previous_secret_keys` those that rotations have left, which end by themselves."""
         settings.previous_secret_keys = [*settings.previous_secret_keys, *self._kept]
@@ -85,6 +90,7 @@ class Rotation:
                 self._kept = [old, *self._kept]
                 self._settings.previous_secret_keys = [old, *self._settings.previous_secret_keys]
             self._settings.secret_key = fresh
+            await self._reseal()
             servers = self._retell()
             job.stats |= {"secrets": secrets, "servers": servers}
             told = f"- secrets under the new key: {secrets}\n- satellites with a new token: {servers}"

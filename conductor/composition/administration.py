@@ -86,6 +86,7 @@ class Housekeeping:
             interrupt=self._bring_to_rest,
             hosts=self.house.conductors.all,
             retell=fleet.credentials.tell_all,
+            reseal=self.house.overrides.share_again,
         )
         self.house.maintenance.register("earlier secret keys", self._forget_previous_keys)
 
