@@ -114,7 +114,7 @@ def _of_definitions(rooms: Rooms) -> Endpoints:
         *definitions.endpoints(stored, office.jobs_of_event, delete_jobs_of),
         *categories.endpoints(stored),
         *bucket_definitions.endpoints(stored, rooms.filing.buckets),
-        *secrets.endpoints(stored, ground.vault, ground.signals),
+        *secrets.endpoints(stored, ground.vault, ground.secret_uses, ground.signals),
         *references.endpoints(stored),
         *revisions.endpoints(stored, ground.records),
         *multiple.endpoints(stored, collections),

@@ -81,6 +81,7 @@ class Primary:
                     (rooms.monitoring.watches.run(), "watches"),
                     (fleet.removals.run(), "deleted servers"),
                     (rooms.access.key_usage.run(), "use of API keys"),
+                    (ground.secret_uses.run(), "uses of secrets"),
                     (house.jobs.run(), "internal jobs"),
                     (house.statistics.run(), "statistics"),
                     (house.maintenance.run(), "maintenance"),
@@ -105,6 +106,7 @@ class Primary:
                 await rooms.monitoring.samples.finish()
                 await alerting.flush()
                 await rooms.access.key_usage.flush()
+                await ground.secret_uses.flush()
                 await house.statistics.flush()
             rooms.forget()
             self._announce(epoch, primary=False)

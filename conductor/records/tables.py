@@ -319,7 +319,18 @@ secret_versions = sa.Table(
     metadata,
     # Earlier values of secrets, each sealed as the present ones are.
     sa.Column("id", _key(128), primary_key=True),
-    sa.Column("revision", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column(
+        "revision", sa.BigInteger, primary_key=True, autoincrement=False
+    ),  # when it was replaced, in ms
+    sa.Column("doc", sa.LargeBinary, nullable=False),
+)
+
+secret_uses = sa.Table(
+    "secret_uses",
+    metadata,
+    # Who was handed which secret, how often and when last.
+    sa.Column("id", _key(128), primary_key=True),
+    sa.Column("consumer", _key(160), primary_key=True),  # kind/ID
     sa.Column("doc", sa.LargeBinary, nullable=False),
 )
 

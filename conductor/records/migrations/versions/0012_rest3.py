@@ -1,4 +1,4 @@
-"""What an import has replaced; deliveries of web hooks; earlier values of secrets; shared overrides."""
+"""What an import has replaced; deliveries of web hooks; earlier values and uses of secrets; shared overrides."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -34,6 +34,13 @@ def upgrade() -> None:
         sa.Column("revision", sa.BigInteger, nullable=False, autoincrement=False),
         sa.Column("doc", sa.LargeBinary, nullable=False),
         sa.PrimaryKeyConstraint("id", "revision", name="pk_secret_versions"),
+    )
+    op.create_table(
+        "secret_uses",
+        sa.Column("id", _key(128), nullable=False),
+        sa.Column("consumer", _key(160), nullable=False),
+        sa.Column("doc", sa.LargeBinary, nullable=False),
+        sa.PrimaryKeyConstraint("id", "consumer", name="pk_secret_uses"),
     )
     op.create_table(
         "overrides",
