@@ -33,6 +33,7 @@ from conductor.api import (
     secrets,
     servers,
     tickets,
+    web_hook_deliveries,
     web_hooks,
     workflows,
 )
@@ -166,6 +167,7 @@ def _of_outbound(rooms: Rooms) -> Endpoints:
     office, roster, settings = ground.office, ground.roster, ground.settings
     return (
         *mail.endpoints(outbound.mailer, settings),
+        *web_hook_deliveries.endpoints(outbound.deliveries),
         *tickets.endpoints(ticketing.tickets, ticketing.facts, outbound.mailer.templates, settings),
         *web_hooks.endpoints(
             outbound.web_hooks,

@@ -84,5 +84,6 @@ class Rooms:
             self.monitoring.samples.forget_all,
             self.ground.vault.forget,
             self.filing.buckets.forget,
+            self.outbound.deliveries.forget,
         ):
             forget()
