@@ -171,6 +171,10 @@ class Settings(msgspec.Struct, kw_only=True):
     stale_alert_timeout: float = 90.0
     """Seconds without a sample after which the active alerts of a server are stale."""
 
+    # Searching
+    search_file_regex: str = r"\.(txt|log|csv|tsv|xml|json)(\.gz)?$"
+    """Files of jobs in which a browser's full-text search looks, by their paths."""
+
     # Answers
     ttl: int = 300
     """Seconds a client may keep a search result."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from conductor.administration.backup.sealed import SecretSection
+from conductor.administration.file_search import FileSearch
 from conductor.administration.house import Administration
 from conductor.administration.internal_jobs import InternalJob
 from conductor.administration.rotation import Rotation
@@ -68,6 +69,7 @@ class Housekeeping:
         self.house.sections.register(BucketSection(filing.bucket_data))
         self.house.sections.register(SecretSection(ground.vault))
         self.house.jobs.browsers = fleet.browsers
+        fleet.browsers.file_search = FileSearch(ground.archive, ground.files, settings).run
         ground.activity.follow(self.house.follow)
         ground.signals.subscribe("statistics", self.house.statistics.observe)
         fleet.picture.internal_jobs = lambda: {job.id: job.shown() for job in self.house.jobs.all()}
