@@ -1,5 +1,7 @@
 """All services of this room, built from what the composition root has."""
 
+import asyncio
+import zlib
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -9,9 +11,10 @@ import structlog
 from redis.asyncio import Redis
 
 from conductor.access.sessions import Sessions
-from conductor.access.users import Users
+from conductor.access.users import PREFERENCES, Users
+from conductor.administration.backup import cronicle
 from conductor.administration.backup.export import Export
-from conductor.administration.backup.importing import Import
+from conductor.administration.backup.importing import Import, lines_of
 from conductor.administration.backup.kept import (
     FileSection,
     HostSection,
@@ -34,7 +37,7 @@ from conductor.administration.sweeps import Sweeps
 from conductor.administration.transfer_tokens import TransferTokens
 from conductor.administration.upkeep import Upkeep
 from conductor.definitions.repository import Definitions
-from conductor.errors import Unavailable
+from conductor.errors import Refusal, Unavailable
 from conductor.live.keys import Keys
 from conductor.records import tables
 from conductor.records.files import Files
@@ -44,6 +47,7 @@ from conductor.records.searchable import SearchableDocuments
 from conductor.records.store import Records
 from conductor.settings import Settings
 from conductor.signals import Actor, Signals
+from shared.clock import now
 
 log = structlog.get_logger(__name__)
 
@@ -140,7 +144,7 @@ class Administration:
         self.releases = Releases(settings, data_dir / "temp")
         self.staging = data_dir / "temp"
 
-    def importing(self, *, dry_run: bool) -> Import:
+    def importing(self, *, dry_run: bool, merge: bool = False) -> Import:
         """A new import. `reload` when something was stored."""
         lists = Lists(self.definitions, self._records)
         kept = (self.sections, self.definitions, self._records, self.collections, self.statistics)
@@ -153,7 +157,36 @@ class Administration:
             self._files,
             dry_run=dry_run,
             undo=undo,
+            merge=merge,
         )
+
+    async def from_cronicle(self, file: Path, converted: Path, username: str) -> list[str]:
+        """Write a Cronicle export as one of ours; what has no counterpart, in words. Raises Refusal `admin`."""
+        around = cronicle.Surroundings(
+            plugins=self.definitions.all("plugins"),
+            web_hooks=self.definitions.all("web_hooks"),
+            servers={
+                str(server["hostname"]): str(server["id"])
+                for server in await self.collections.documents["servers"].all()
+                if server.get("hostname")
+            },
+            preferences=PREFERENCES,
+            username=username,
+            tz=self.settings.tz,
+            now=int(now()),
+        )
+
+        def convert() -> list[str]:
+            try:
+                found = cronicle.read(line for _, line in lines_of(file))
+            except (OSError, EOFError, zlib.error) as error:
+                raise Refusal("admin", f"The file cannot be read: {error}") from None
+            lines, remarks = cronicle.lines_of(found, around)
+            with converted.open("wb") as stream:
+                stream.writelines(lines)
+            return remarks
+
+        return await asyncio.to_thread(convert)
 
     async def take_back(self) -> int:
         """Put back what an import has replaced that was not completed; how many things. Raises Unavailable."""
@@ -207,8 +240,6 @@ class Administration:
         await self.statistics.load()
 
     async def _drop_watches(self) -> int:
-        from shared.clock import now
-
         state, dropped = self.definitions.state, 0
         for key, document in state.under("watches").items():
             ended = [id for id, until in document.items() if isinstance(until, int | float) and until < now()]

@@ -36,6 +36,8 @@ class ImportQuery(msgspec.Struct, kw_only=True):
     """Nothing is brought to rest before."""
     dry_run: Flag = False
     """Of ours: everything is read and reported, nothing is stored."""
+    merge: Flag = False
+    """Of ours: lists keep what the file has not."""
 
 
 class DeleteItems(msgspec.Struct, kw_only=True):
@@ -85,7 +87,7 @@ class Backup:
         if not call.files:
             raise Refusal("admin", "No file was uploaded.")
         kind = str(call.query.get("format") or call.body.get("format") or "xyops")
-        if kind != "xyops":
+        if kind not in ("xyops", "cronicle"):
             raise Refusal("admin", f"Files of this format cannot be imported: {kind[:40]}")
         if house.jobs.exclusive:
             raise Refusal("admin", BUSY)
@@ -93,7 +95,10 @@ class Backup:
         house.staging.mkdir(parents=True, exist_ok=True)
         staged = house.staging / f"import-{ids.short_id('x')}"
         await asyncio.to_thread(shutil.move, str(upload.path), staged)
+        remarks: list[str] = []
         try:
+            if kind == "cronicle":
+                remarks = await self._converted(staged, call.account.name)
             total = await asyncio.to_thread(data_lines, staged)
             dry_run = flag(params.dry_run)
             reason = "" if flag(params.danger) or dry_run else "Aborted for a bulk data import"
@@ -105,7 +110,10 @@ class Backup:
                         await house.interrupt(reason, actor, job)
                         if await house.journal.any():
                             await house.take_back()
-                    await self._import(job, staged, total, dry_run=dry_run)
+                    await self._import(job, staged, total, dry_run=dry_run, merge=flag(params.merge))
+                    if remarks:
+                        listed = "\n".join(f"- {remark}" for remark in remarks)
+                        job.details = f"{job.details}\n\n### Not migrated\n\n{listed}"
                 except BaseException:
                     if not dry_run:
                         await self._take_back(job)
@@ -128,8 +136,18 @@ class Backup:
             raise
         return {"id": job_id}
 
-    async def _import(self, job: InternalJob, file: Path, total: int, *, dry_run: bool) -> None:
-        importing = self._house.importing(dry_run=dry_run)
+    async def _converted(self, file: Path, username: str) -> list[str]:
+        """The file turned from Cronicle's form into ours, in its place; what was not migrated. Raises Refusal."""
+        ours = file.with_name(f"{file.name}.xybk")
+        try:
+            remarks = await self._house.from_cronicle(file, ours, username)
+            ours.replace(file)
+        finally:
+            ours.unlink(missing_ok=True)
+        return remarks
+
+    async def _import(self, job: InternalJob, file: Path, total: int, *, dry_run: bool, merge: bool) -> None:
+        importing = self._house.importing(dry_run=dry_run, merge=merge)
         report = importing.report
         lines = lines_of(file)
         try:

@@ -88,8 +88,12 @@ class Import:
         *,
         dry_run: bool = False,
         undo: Undo | None = None,
+        merge: bool = False,
     ) -> None:
-        """`dry_run`: everything is read and checked, nothing is stored. `undo` is told of all before it is replaced."""
+        """`dry_run`: everything is read and checked, nothing is stored. `undo` is told of all before it is replaced.
+
+        `merge`: what a list has and the file has not stays.
+        """
         self.report = Report()
         self._collections = collections
         self._sections = sections
@@ -98,6 +102,7 @@ class Import:
         self._files = files
         self._dry_run = dry_run
         self._undo = undo
+        self._merge = merge
         self._complete = False
         self._batch: dict[str, tuple[int, Record]] = {}
         """Records of one collection, by ID, that are stored together."""
@@ -206,7 +211,8 @@ class Import:
         await self._store_lists(but=name or "")
         match command:
             case "listDelete" if name:
-                self._lists.empty(name)
+                if not self._merge:
+                    self._lists.empty(name)
             case "listPush" | "listUnshift" if name and len(args) > 1:
                 items = args[1] if isinstance(args[1], list) else [args[1]]
                 self._lists.append(name, items, first=command == "listUnshift")
