@@ -122,6 +122,8 @@ class Administration:
         for name in self.collections.names:
             self.maintenance.register(f"{name} beyond what is kept", partial(self.sweeps.trim, name))
         self.journal = Journal(records)
+        self.rereads: list[Callable[[], Awaitable[None]]] = []
+        """What other rooms remember of the stores is read anew by these, when data was exchanged beneath them."""
         shared = SharedOverrides(records, settings.secret_keys)
         self.overrides = Overrides(data_dir / "overrides.json", settings, base, shared)
         self.conductors = Conductors(redis, keys, settings, seat, version, signals)
@@ -215,6 +217,8 @@ class Administration:
         await self.definitions.load()
         await self.users.load()
         self.collections.forget()
+        for reread in self.rereads:
+            await reread()
 
     async def delete_list(self, name: str) -> int:
         """Every item of a list of definitions, known to this version or not; how many there were."""

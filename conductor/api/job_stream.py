@@ -4,7 +4,9 @@ Updates are pushed when the job changes, at most ten a second, and at least once
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -14,12 +16,14 @@ from conductor.api.call import Call
 from conductor.api.endpoint import Auth, Endpoint
 from conductor.api.job_tokens import JobTokens
 from conductor.api.office import Office
-from conductor.errors import BadParameter, NotFound
+from conductor.errors import BadParameter, NotFound, Refusal
 from conductor.jobs.followers import Follower
 from conductor.live.book import ActiveJob
 from conductor.records.job_archive import JobArchive
 from conductor.settings import Settings
 
+_MOST_STREAMS = 200
+"""Of one account, or of one address with tokens."""
 _LEAST_SECONDS = 0.1
 _MOST_SECONDS = 1.0
 _LIVE = ("cpu", "mem", "disk", "net", "updated", "position")
@@ -36,6 +40,7 @@ class StreamJob(msgspec.Struct, kw_only=True):
 
 def endpoints(office: Office, archive: JobArchive, settings: Settings) -> tuple[Endpoint[Any], ...]:
     links = JobTokens(settings)
+    streams: Counter[str] = Counter()
 
     async def stream_job(call: Call, params: StreamJob) -> web.StreamResponse:
         engine = office.engine
@@ -46,8 +51,11 @@ def endpoints(office: Office, archive: JobArchive, settings: Settings) -> tuple[
             await call.require_account()
         if not params.id:
             raise BadParameter("Missing parameter: id")
+        caller = call.account.name or call.ip
+        if streams[caller] >= _MOST_STREAMS:
+            raise Refusal("rate", f"Too many streams are open (most is {_MOST_STREAMS})")
         # Followed before it is looked up: it may end at every await from here on.
-        with engine.followers.follow(params.id) as follower:
+        with _counted(streams, caller), engine.followers.follow(params.id) as follower:
             active = engine.book.get(params.id)
             ended = None if active else await archive.get(params.id)
             known = active.job if active else ended
@@ -78,6 +86,17 @@ def endpoints(office: Office, archive: JobArchive, settings: Settings) -> tuple[
             summary="Follow a job: events start, update and end.",
         ),
     )
+
+
+@contextmanager
+def _counted(streams: Counter[str], caller: str) -> Iterator[None]:
+    streams[caller] += 1
+    try:
+        yield
+    finally:
+        streams[caller] -= 1
+        if not streams[caller]:
+            del streams[caller]
 
 
 async def _follow(response: web.StreamResponse, follower: Follower, job: ActiveJob) -> None:

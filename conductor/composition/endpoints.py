@@ -201,6 +201,7 @@ def _of_fleet(rooms: Rooms) -> Endpoints:
             accounts,
             settings,
             ground.release,
+            signals,
         ),
         *SatelliteFiles(
             fleet.enrolment, fleet.credentials, fleet.packages, roster, ground.servers, accounts, settings

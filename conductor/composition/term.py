@@ -162,6 +162,7 @@ class Primary:
                 graphs=workflows,
             ),
         )
+        engine.at_rest = lambda: self._rooms.house.jobs.resting
         for_actions.open(engine)
         for_workflows.open(engine)
         rooms.monitoring.alerting.owing.actions = actions
