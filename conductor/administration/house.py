@@ -37,7 +37,7 @@ from conductor.administration.sweeps import Sweeps
 from conductor.administration.transfer_tokens import TransferTokens
 from conductor.administration.upkeep import Upkeep
 from conductor.definitions.repository import Definitions
-from conductor.errors import Refusal, Unavailable
+from conductor.errors import Refusal
 from conductor.live.keys import Keys
 from conductor.records import tables
 from conductor.records.files import Files
@@ -48,6 +48,8 @@ from conductor.records.store import Records
 from conductor.settings import Settings
 from conductor.signals import Actor, Signals
 from shared.clock import now
+
+_SETTLE_SECONDS = 5.0
 
 log = structlog.get_logger(__name__)
 
@@ -198,19 +200,23 @@ class Administration:
         return count
 
     async def settle(self) -> None:
-        """A term has begun: an import that an earlier one did not complete is taken back, in the background."""
-        try:
-            if not await self.journal.any():
-                return
-        except Unavailable as error:  # the next term asks again, and so does the next import
-            log.warning("it is not known whether an import was broken off", reason=error.description)
-            return
+        """A term has begun: an import that an earlier one did not complete is taken back, in the background.
+
+        Returns when that has been started; what else works on all data is waited for.
+        """
 
         async def work(job: InternalJob) -> None:
             count = await self.take_back()
             job.details = f"An import was broken off: {count} changes of it were taken back."
 
-        self.jobs.start("Take back an import", "maint", work, username="", exclusive=True)
+        while True:
+            try:
+                if await self.journal.any():
+                    self.jobs.start("Take back an import", "maint", work, username="", exclusive=True)
+                return
+            except Refusal as refusal:
+                log.info("an import that was broken off is taken back later", reason=refusal.description)
+            await asyncio.sleep(_SETTLE_SECONDS)
 
     async def reload(self) -> None:
         """Definitions, users and what is remembered of searches are read anew (after_data_change)."""

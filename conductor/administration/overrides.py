@@ -16,7 +16,7 @@ import structlog
 
 from conductor.administration import config_paths
 from conductor.administration.shared_overrides import SharedOverrides
-from conductor.errors import Unavailable
+from conductor.errors import BadParameter, Unavailable
 from conductor.settings import Settings
 from conductor.settings_reading import read_overrides
 
@@ -53,18 +53,24 @@ class Overrides:
             wanted = {path: value for path, value in own.items() if config_paths.of_host(path)} | shared
             if wanted == own:
                 return
-            changed = {path for path in own.keys() | wanted.keys() if own.get(path) != wanted.get(path)}
-            base: Json = msgspec.to_builtins(self._base)
-            document = self.document()
-            for path in changed:
-                steps = config_paths.steps(path)
-                value = wanted[path] if path in wanted else config_paths.found(base, steps)
-                config_paths.placed(document, steps, value)
-            fresh = config_paths.settings_of(document)
-            await self._keep(wanted)
-            _adopt(self._settings, fresh, {config_paths.steps(path)[0] for path in changed})
-            late = sorted(path for path in changed if config_paths.needs_restart(path))
-            log.info("settings of the cluster taken over", paths=sorted(changed), after_restart=late)
+            try:
+                await self._take_over(own, wanted)
+            except BadParameter as error:  # of another version, perhaps: a term must not fail for it
+                log.error("settings of the cluster cannot be used here", reason=error.description)
+
+    async def _take_over(self, own: Json, wanted: Json) -> None:
+        changed = {path for path in own.keys() | wanted.keys() if own.get(path) != wanted.get(path)}
+        base: Json = msgspec.to_builtins(self._base)
+        document = self.document()
+        for path in changed:
+            steps = config_paths.steps(path)
+            value = wanted[path] if path in wanted else config_paths.found(base, steps)
+            config_paths.placed(document, steps, value)
+        fresh = config_paths.settings_of(document)
+        await self._keep(wanted)
+        _adopt(self._settings, fresh, {config_paths.steps(path)[0] for path in changed})
+        late = sorted(path for path in changed if config_paths.needs_restart(path))
+        log.info("settings of the cluster taken over", paths=sorted(changed), after_restart=late)
 
     async def share_again(self) -> None:
         """The secret key has changed. Raises Unavailable."""

@@ -94,7 +94,7 @@ class Primary:
                 lease.took_office()
                 self._announce(epoch, primary=True)
                 group.create_task(rooms.ticketing.notices.run(), name="ticket mail")
-                await house.settle()
+                group.create_task(house.settle(), name="broken-off imports")
                 schedule = rooms.timekeeper.run(ScheduledJobs(engine), book.firings)
                 group.create_task(schedule, name="schedule")
         finally:

@@ -68,3 +68,11 @@ async def test_overrides_outlive_a_change_of_the_key(records: Records, tmp_path:
     lost.settings.ttl = 7  # as it has read it from its file
     await lost.overrides.begin()
     assert lost.overrides.all() == {"ttl": 7}, "what cannot be opened takes nothing away"
+
+
+async def test_settings_that_another_version_made_do_not_end_a_term(records: Records, tmp_path: Path) -> None:
+    host = Host(tmp_path / "one", records)
+    await host.overrides.update({"ttl": 7})
+    await SharedOverrides(records, host.settings.secret_keys).save({"ttl": "soon", "secret_key": "x"})
+    await host.overrides.begin()
+    assert (host.settings.ttl, host.overrides.all()) == (7, {"ttl": 7})
