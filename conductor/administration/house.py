@@ -213,9 +213,10 @@ class Administration:
             try:
                 if await self.journal.any():
                     self.jobs.start("Take back an import", "maint", work, username="", exclusive=True)
-                return
             except Refusal as refusal:
                 log.info("an import that was broken off is taken back later", reason=refusal.description)
+            else:
+                return
             await asyncio.sleep(_SETTLE_SECONDS)
 
     async def reload(self) -> None:

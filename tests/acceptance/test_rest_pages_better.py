@@ -224,3 +224,36 @@ async def test_rest_servers_yaml_a_new_title_is_found_at_once(admin: Client, age
         return [row["id"] for row in rows] == [agent.id]
 
     await eventually(found, "the server is found by its title")
+
+
+async def test_rest_servers_yaml_many_servers_are_taken_out_in_one_call(
+    alone: Station, admin: Client
+) -> None:
+    """No bulk enable or drain operation."""
+    async with alone.agent(ACKNOWLEDGED) as one, alone.agent(ACKNOWLEDGED) as two:
+        for agent in (one, two):
+            await agent.join()
+        answer = await admin.call("enable_servers", enabled=False, ids=[one.id, "nosuch"])
+        assert (answer["ids"], list(answer["refused"])) == ([one.id], ["nosuch"])
+        answer = await admin.call("enable_servers", enabled=False, groups=["main"])
+        assert {one.id, two.id} <= set(answer["ids"])
+        for agent in (one, two):
+            server = (await admin.call("get_active_server", id=agent.id))["server"]
+            assert server["enabled"] is False
+        await admin.call("enable_servers", enabled=True, groups=["main"])
+        server = (await admin.call("get_active_server", id=two.id))["server"]
+        assert server["enabled"] is True
+    with pytest.raises(ApiError, match="No server was named"):
+        await admin.call("enable_servers", enabled=True)
+    async with key_of(admin) as reader:
+        with pytest.raises(ApiError, match="access"):
+            await reader.call("enable_servers", enabled=False, groups=["main"])
+
+
+async def test_rest_categories_yaml_tickets_move_with_the_events(admin: Client) -> None:
+    """Tickets kept the ID of a deleted category."""
+    for id in ("tleaving", "tstaying"):
+        await admin.call("create_category", id=id, title=id)
+    ticket = (await admin.call("create_ticket", subject="T", category="tleaving"))["ticket"]["id"]
+    await admin.call("delete_category", id="tleaving", move_to="tstaying")
+    assert (await admin.call("get_ticket", id=ticket))["ticket"]["category"] == "tstaying"
