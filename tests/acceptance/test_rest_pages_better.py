@@ -257,3 +257,15 @@ async def test_rest_categories_yaml_tickets_move_with_the_events(admin: Client) 
     ticket = (await admin.call("create_ticket", subject="T", category="tleaving"))["ticket"]["id"]
     await admin.call("delete_category", id="tleaving", move_to="tstaying")
     assert (await admin.call("get_ticket", id=ticket))["ticket"]["category"] == "tstaying"
+
+
+async def test_rest_platform_9_a_disabled_bucket_takes_nothing(admin: Client) -> None:
+    """Bucket `enabled` was ignored. Its content stays to be seen."""
+    await admin.call("create_bucket", id="closed", title="C", data={"a": 1})
+    await admin.call("update_bucket", id="closed", enabled=False)
+    for name, more in (("write_bucket_data", {"data": {"a": 2}}), ("empty_bucket", {"data": True})):
+        with pytest.raises(ApiError, match="disabled"):
+            await admin.call(name, id="closed", **more)
+    assert (await admin.call("get_bucket", id="closed"))["data"] == {"a": 1}
+    await admin.call("update_bucket", id="closed", enabled=True)
+    await admin.call("write_bucket_data", id="closed", data={"a": 2})
