@@ -225,7 +225,10 @@ class Administration:
         await self.users.load()
         self.collections.forget()
         for reread in self.rereads:
-            await reread()
+            try:
+                await reread()
+            except (Refusal, KeyError, TypeError, ValueError):  # what was exchanged stands all the same
+                log.exception("a part of the house did not read its data anew")
 
     async def delete_list(self, name: str) -> int:
         """Every item of a list of definitions, known to this version or not; how many there were."""
