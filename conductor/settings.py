@@ -150,6 +150,8 @@ class Settings(msgspec.Struct, kw_only=True):
     # Files
     file_expiration: str | int = "5 years"
     """How long uploaded files and those of tickets are kept: `5 years`, or seconds."""
+    job_link_days: float = 365.0
+    """Days after its end for which links to a job's log open it without a login; 0 is without end."""
     file_access: str = "path"
     """Who may fetch a file by its unguessable path: `path`, whoever knows it; `browsers`, a browser needs a
     login as well; `signed`, everybody needs a login or a signed URL, which satellites get with their job."""
@@ -170,6 +172,10 @@ class Settings(msgspec.Struct, kw_only=True):
     # Alerts
     stale_alert_timeout: float = 90.0
     """Seconds without a sample after which the active alerts of a server are stale."""
+
+    # Searching
+    search_file_regex: str = r"\.(txt|log|csv|tsv|xml|json)(\.gz)?$"
+    """Files of jobs in which a browser's full-text search looks, by their paths."""
 
     # Answers
     ttl: int = 300
@@ -200,3 +206,7 @@ class Settings(msgspec.Struct, kw_only=True):
 
     def host_id(self) -> str:
         return (self.hostname or socket.gethostname()).lower()
+
+    def secret_keys(self) -> tuple[str, ...]:
+        """The secret key, and those before it under which tokens are still good."""
+        return (self.secret_key, *self.previous_secret_keys)

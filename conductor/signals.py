@@ -280,6 +280,22 @@ class SecretUsed(Signal, frozen=True, kw_only=True):
     used_by: tuple[str, str]
 
 
+class HookDelivered(Signal, frozen=True, kw_only=True):
+    """A web hook was sent, however often it was tried; nothing secret is in it. `code` is 0 when it succeeded.
+
+    `hook_id` is empty for a system hook's plain URL.
+    """
+
+    hook_id: str
+    title: str
+    method: str
+    url: str
+    code: int | str
+    description: str
+    details: str
+    elapsed_ms: int
+
+
 class Activity(Signal, frozen=True, kw_only=True):
     """An activity of the contract that needs no type of its own: `payload` joins the row as it is.
 

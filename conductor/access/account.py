@@ -96,6 +96,12 @@ class Account:
         if not self.sees_targets(listed):
             raise AccessDenied(f"{_PREFIX} targets: {', '.join(map(str, listed))}.")
 
+    def require_added_targets(self, targets: Iterable[str], known: Iterable[str]) -> None:
+        """Whoever is limited to groups runs nothing on others that the event does not name itself."""
+        self.require_targets(listed := list(targets))
+        for target in sorted(set(listed) - set(known)):
+            self.require_group(target)
+
     def require_event(self, event: Mapping[str, Any]) -> None:
         """Raise AccessDenied, naming the category or the targets that are out of reach."""
         self.require_category(event.get("category", ""))

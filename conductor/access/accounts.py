@@ -26,6 +26,8 @@ class Credentials:
     session_id: str = ""
     api_key: str = ""
     csrf_token: str = ""
+    address: str = ""
+    """Of the client, as far as nobody can make it up; a key may be bound to addresses."""
     by_cookie: bool = False
     """The session ID came as a cookie, which a browser sends without being asked."""
 
@@ -70,13 +72,13 @@ class Accounts:
                 self.check_csrf(session, credentials.csrf_token)
             return self.of_session(session, credentials.session_id)
         if credentials.api_key:
-            return self.keys.account(credentials.api_key)
+            return self.keys.account(credentials.api_key, credentials.address)
         raise NoSession
 
-    async def api_key(self, plain: str) -> Account | None:
+    async def api_key(self, plain: str, address: str = "") -> Account | None:
         """The account of an API key given outside the usual places; None for a bad one. Counts the call."""
         try:
-            return self.keys.account(plain)
+            return self.keys.account(plain, address)
         except NoSession:
             return None
 

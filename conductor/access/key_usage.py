@@ -1,6 +1,7 @@
 """When each API key was used last, kept in the global state (`api_keys/<id>`) and written once a minute.
 
 Contract api/api_keys.yaml, usage_state. Counting happens in memory (keys.py): a call by key writes nothing.
+A primary that dies takes a minute's calls of a daily quota with it, at most.
 """
 
 import asyncio
@@ -20,6 +21,8 @@ log = structlog.get_logger(__name__)
 class State(Protocol):
     """The part of the global state that is written."""
 
+    def get(self, key: str) -> Mapping[str, Any]: ...
+
     async def merge(self, key: str, changes: Mapping[str, Any]) -> None: ...
 
 
@@ -35,6 +38,7 @@ class KeyUsage:
         self._shelf = shelf
         self._state = state
         self._written: dict[str, dict[str, int]] = {}
+        keys.remembered = lambda key_id: state.get(f"api_keys/{key_id}")
 
     async def run(self, every: float = FLUSH_SECONDS) -> None:
         """Until cancelled; `flush` once more after that."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from conductor.access.account import Account
+from shared.schema.api_keys import without_keys
 
 Json = dict[str, Any]
 
@@ -50,9 +51,7 @@ def sees(account: Account, kind: str, doc: Mapping[str, Any]) -> bool:
 def shown(account: Account, kind: str, doc: Json) -> Json:
     """What the account is told of an item that it may know of."""
     if kind == "api_keys":
-        return (
-            {**doc, "key": "REDACTED"} if account.admin else {"id": doc["id"], "title": doc.get("title", "")}
-        )
+        return without_keys(doc) if account.admin else {"id": doc["id"], "title": doc.get("title", "")}
     if kind == "secrets":
         return {key: value for key, value in doc.items() if key not in _VALUES}
     if kind in ("web_hooks", "roles") and not edits(account, kind):

@@ -10,6 +10,7 @@ from conductor.actions.ports import Jobs, Ports
 from conductor.actions.result import Action, Result
 from conductor.actions.surroundings import Surroundings
 from conductor.actions.suspensions import Suspensions
+from conductor.actions.throttle import Throttle
 from conductor.audit import causes
 from conductor.live.job import ActiveJob
 from shared import ids
@@ -80,6 +81,7 @@ class Means:
     processes: PluginProcesses
     save: Callable[[ActiveJob], Awaitable[None]]
     """Return when the job's changes are in the book."""
+    throttle: Throttle = field(default_factory=Throttle)
 
 
 Run = Callable[[Occasion, Means], Awaitable[Result]]

@@ -1,6 +1,6 @@
 """The searchable collections by name, as sweeps, exports and imports see them."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -50,6 +50,27 @@ class Collections:
             await self.jobs.delete(id)
         else:
             await self.documents[name].delete(id)
+
+    async def get_many(self, name: str, ids: Sequence[str]) -> dict[str, Json]:
+        """The records that exist, whole, by ID."""
+        if name == "jobs":
+            return await self.jobs.get_many(ids, verbose=True)
+        return await self.documents[name].get_many(ids)
+
+    async def forget_record(self, name: str, id: str) -> None:
+        """Delete one record and nothing that belongs to it; none is fine."""
+        await (self.jobs.delete(id) if name == "jobs" else self.documents[name].delete(id))
+
+    async def put_many(self, name: str, records: Mapping[str, Json]) -> None:
+        """As `put`, of several: those that are new in one transaction."""
+        known = (await self.get_many(name, list(records))).keys() & records.keys()
+        fresh = {id: {**record, "id": id} for id, record in records.items() if id not in known}
+        if name == "jobs":
+            await self.jobs.add_many(list(fresh.values()))
+        else:
+            await self.documents[name].add_many(fresh)
+        for id in known:
+            await self.put(name, id, records[id])
 
     async def put(self, name: str, id: str, record: Json) -> None:
         """Store a record over any with the same ID."""

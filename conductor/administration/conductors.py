@@ -30,6 +30,8 @@ COMMANDS = ("stop", "restart", "upgrade", "remove")
 _BEAT = 1.0
 _GONE = 15.0
 """Seconds without a sign of life after which a conductor counts as offline."""
+_FORGOTTEN = 7 * 86_400.0
+"""Seconds after which one that is offline is listed no more."""
 _COMMAND_LIFE = 60
 """Seconds after which a command that nobody fetched is void."""
 _UPGRADE_SECONDS = 600.0
@@ -130,11 +132,15 @@ class Conductors:
         self._ping = round((clock.monotonic() - asked) * 1000)
         stored: Mapping[Any, Any] = await self._redis.hgetall(self._keys.conductors)
         self._peers = {}
+        gone = clock.now() - _FORGOTTEN
         for host, document in stored.items():
             try:
                 self._peers[text(host)] = msgspec.json.decode(document, type=Json)
             except msgspec.DecodeError:
                 continue
+            if float(self._peers[text(host)].get("seen") or 0) < gone:  # renamed, or not to come back
+                del self._peers[text(host)]
+                await self._redis.hdel(self._keys.conductors, text(host))
         self._tell_changes()
         key = f"{self._keys.commands}{self._host}"
         while (order := await self._redis.lpop(key)) is not None:

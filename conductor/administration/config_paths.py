@@ -34,6 +34,8 @@ _AT_START = (
     "User",
 )
 """What parts of the house read once, when they are built."""
+_OF_HOST = ("WebServer", "base_app_url", "email_templates", "log_level", "log_format", "log_keep_days")
+"""What each conductor of a cluster has of its own."""
 
 
 def steps(path: str) -> list[str]:
@@ -99,6 +101,11 @@ def overrides_shown(overrides: Mapping[str, Any]) -> Json:
 def needs_restart(path: str) -> bool:
     """Whether the setting counts from the next start on."""
     return re.split(r"[./]", path)[0] in _AT_START
+
+
+def of_host(path: str) -> bool:
+    """Whether the setting is this conductor's alone, not its cluster's."""
+    return re.split(r"[./]", path)[0] in _OF_HOST
 
 
 def described() -> str:

@@ -20,6 +20,7 @@ Json = dict[str, Any]
 
 BUSY = "Another maintenance job is already running."
 
+_FOR_ADMINISTRATORS = ("params", "details", "email")
 _MOST = 100
 """Jobs at a time."""
 
@@ -68,6 +69,10 @@ class InternalJob:
                 made[key] = value
         return made
 
+    def told(self) -> Json:
+        """As everybody sees it: what it was given, its report and whom it is for are for administrators."""
+        return {key: value for key, value in self.shown().items() if key not in _FOR_ADMINISTRATORS}
+
     def ended(self) -> Json:
         made = self.shown()
         del made["progress"]
@@ -89,6 +94,7 @@ class InternalJobs:
         self._jobs: dict[str, InternalJob] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._exclusive: set[str] = set()
+        self._resting: set[str] = set()
 
     def all(self) -> list[InternalJob]:
         """Those that run, oldest first."""
@@ -97,6 +103,20 @@ class InternalJobs:
     def works_on(self, index: str) -> bool:
         """Whether a job sweeps through this collection."""
         return any(job.index == index for job in self._jobs.values())
+
+    @property
+    def open(self) -> bool:
+        """Whether a term is under way: what is cancelled then was cancelled by somebody."""
+        return self._group is not None
+
+    @property
+    def resting(self) -> str:
+        """The title of a job beside which no other work may begin; empty without one."""
+        return next((job.title for job in self._jobs.values() if job.id in self._resting), "")
+
+    def rest(self, job: InternalJob) -> None:
+        """From now on, until it ends, no other work may begin."""
+        self._resting.add(job.id)
 
     @property
     def exclusive(self) -> bool:
@@ -161,6 +181,7 @@ class InternalJobs:
             self._jobs.clear()
             self._tasks.clear()
             self._exclusive.clear()
+            self._resting.clear()
 
     async def _run(self, job: InternalJob, work: Work, actor: Actor, *, quiet: bool, hush: bool) -> None:
         try:
@@ -182,6 +203,7 @@ class InternalJobs:
             self._jobs.pop(job.id, None)
             self._tasks.pop(job.id, None)
             self._exclusive.discard(job.id)
+            self._resting.discard(job.id)
         await self._tell(job, actor, quiet=quiet, hush=hush)
 
     async def _tell(self, job: InternalJob, actor: Actor, *, quiet: bool, hush: bool) -> None:
@@ -205,6 +227,6 @@ class InternalJobs:
             await self.mailer.send_template("internal_job", {"job": ended}, to=[job.email])
 
     def _show(self) -> None:
-        listed = {job.id: job.shown() for job in self._jobs.values()}
+        listed = {job.id: job.told() for job in self._jobs.values()}
         status = {"epoch": clock.now(), "internalJobs": listed, "internalJobsChanged": True}
         self.browsers.broadcast("status", status)

@@ -1,7 +1,8 @@
 """Settings that administrators change while the conductor runs: kept in a file over all other sources.
 
 The file is a flat object of dotted paths (contract platform.md §1), readable by its owner alone, and written
-before a change counts. What cannot be read back as settings never gets into it.
+before a change counts. What cannot be read back as settings never gets into it. All but what is this host's own is
+in the database as well, so that whoever is primary next goes on with it.
 """
 
 import asyncio
@@ -11,21 +12,26 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import structlog
 
 from conductor.administration import config_paths
-from conductor.errors import Unavailable
+from conductor.administration.shared_overrides import SharedOverrides
+from conductor.errors import BadParameter, Unavailable
 from conductor.settings import Settings
 from conductor.settings_reading import read_overrides
 
 Json = dict[str, Any]
 
+log = structlog.get_logger(__name__)
+
 
 class Overrides:
-    def __init__(self, file: Path, settings: Settings, base: Settings) -> None:
+    def __init__(self, file: Path, settings: Settings, base: Settings, shared: SharedOverrides) -> None:
         """`settings`: the live ones, which all parts share. `base`: what they are without overrides."""
         self._file = file
         self._settings = settings
         self._base = base
+        self._shared = shared
         self._lock = asyncio.Lock()
 
     def all(self) -> Json:
@@ -36,6 +42,45 @@ class Overrides:
         """The live settings as plain values."""
         made: Json = msgspec.to_builtins(self._settings)
         return made
+
+    async def begin(self) -> None:
+        """A term begins: what another conductor was told counts here too. Raises Unavailable."""
+        async with self._lock:
+            own, shared = self.all(), await self._shared.load()
+            if shared is None:
+                await self._share(own)
+                return
+            wanted = {path: value for path, value in own.items() if config_paths.of_host(path)} | shared
+            if wanted == own:
+                return
+            try:
+                await self._take_over(own, wanted)
+            except BadParameter as error:  # of another version, perhaps: a term must not fail for it
+                log.error("settings of the cluster cannot be used here", reason=error.description)
+
+    async def _take_over(self, own: Json, wanted: Json) -> None:
+        changed = {path for path in own.keys() | wanted.keys() if own.get(path) != wanted.get(path)}
+        base: Json = msgspec.to_builtins(self._base)
+        document = self.document()
+        for path in changed:
+            steps = config_paths.steps(path)
+            value = wanted[path] if path in wanted else config_paths.found(base, steps)
+            config_paths.placed(document, steps, value)
+        fresh = config_paths.settings_of(document)
+        await self._keep(wanted)
+        _adopt(self._settings, fresh, {config_paths.steps(path)[0] for path in changed})
+        late = sorted(path for path in changed if config_paths.needs_restart(path))
+        log.info("settings of the cluster taken over", paths=sorted(changed), after_restart=late)
+
+    async def share_again(self) -> None:
+        """The secret key has changed. Raises Unavailable."""
+        async with self._lock:
+            await self._share(self.all())
+
+    async def _share(self, overrides: Json) -> None:
+        ours = {path: value for path, value in overrides.items() if not config_paths.of_host(path)}
+        if ours or await self._shared.load():
+            await self._shared.save(ours)
 
     async def update(self, changes: Mapping[str, Any]) -> list[str]:
         """Apply and keep `changes`, path to value; null takes an override back. Returns what needs a restart.
@@ -58,6 +103,7 @@ class Overrides:
                     overrides[name] = value
                     config_paths.placed(document, steps, value)
             fresh = config_paths.settings_of(document)
+            await self._share(overrides)
             await self._keep(overrides)
             _adopt(self._settings, fresh, {steps[0] for steps in paths.values()})
         return sorted(path for path in changes if config_paths.needs_restart(path))

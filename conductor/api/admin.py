@@ -32,7 +32,9 @@ Username = Annotated[str, msgspec.Meta(pattern=r"^[\w\-\.]+$(?!\n)", max_length=
 class KeyRotation(Protocol):
     """Gives the house a new secret key."""
 
-    async def rotate(self, account: Account, password: str, actor: Actor, email: str, /) -> str:
+    async def rotate(
+        self, account: Account, password: str, actor: Actor, email: str, grace: float | None, /
+    ) -> str:
         """Start it; the internal job's ID. Raises Refusal `admin`."""
         ...
 
@@ -69,6 +71,8 @@ class LogOut(msgspec.Struct, kw_only=True):
 
 class Rotate(msgspec.Struct, kw_only=True):
     password: Annotated[str, msgspec.Meta(min_length=1, max_length=1024)]
+    grace: Annotated[float, msgspec.Meta(ge=0, le=366 * 86_400)] | None = None
+    """Seconds for which tokens under the present key stay good; 0 when it has leaked."""
 
 
 class Admin:
@@ -218,7 +222,9 @@ class Admin:
             raise Refusal("admin", BUSY)
         user = self._house.users.get(call.account.name) if call.account.kind == "user" else None
         email = str(user.get("email", "")) if user else ""
-        return {"id": await self._rotation.rotate(call.account, params.password, call.actor, email)}
+        return {
+            "id": await self._rotation.rotate(call.account, params.password, call.actor, email, params.grace)
+        }
 
     # Logs and settings
 

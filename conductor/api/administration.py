@@ -40,7 +40,7 @@ def endpoints(
         ]
 
     return (
-        *search.endpoints(house.collections, house.statistics, house.settings),
+        *search.endpoints(house.collections, house.statistics, house.settings, house.definitions),
         *Admin(house, sockets, rotation).endpoints(),
         *Bulk(house).endpoints(),
         *Backup(house).endpoints(),

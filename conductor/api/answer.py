@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from aiohttp import hdrs, web
 
 from conductor.api import envelope
-from conductor.api.call import Call
+from conductor.api.call import Call, Encoded
 from conductor.api.compression import Compression, accepted
 
 SERVER = "OpsOrbit"
@@ -16,6 +16,7 @@ _JSON: dict[str, str] = {
     "Cache-Control": "private, no-store",
 }
 """Answers are the caller's own: whoever may keep one says so in its endpoint."""
+_KEPT: dict[str, str] = {"Cache-Control": "private, no-cache"}
 _PRETTY = ("", "0", "false")
 
 
@@ -25,12 +26,20 @@ class Answers:
     def __init__(self) -> None:
         self._compression = Compression()
 
-    async def send(self, call: Call, body: bytes, *, repeated: bool) -> web.Response:
-        """A success: indented when the query says `pretty=1`, compressed when large and accepted."""
+    async def send(self, call: Call, answer: Encoded) -> web.Response:
+        """A success: indented when the query says `pretty=1`, compressed when large and accepted.
+
+        One with a tag may be kept by its caller, who asks each time whether it still counts; 304 if so.
+        """
+        body, repeated = answer.body, answer.repeated
+        headers: Mapping[str, str] = {**_JSON, **call.headers} if call.headers else _JSON
+        if answer.tag:
+            headers = {**headers, **_KEPT, hdrs.ETAG: f'W/"{answer.tag}"'}
+            if _has(call.request.headers.get(hdrs.IF_NONE_MATCH, ""), answer.tag):
+                return web.Response(status=304, headers=headers)
         if call.query and str(call.query.get("pretty", "")) not in _PRETTY:
             body = envelope.pretty(body)
             repeated = False
-        headers = {**_JSON, **call.headers} if call.headers else _JSON
         if self._compression.worthwhile(len(body)):
             headers = {**headers, hdrs.VARY: "Accept-Encoding"}
             if accepted(call.request.headers.get(hdrs.ACCEPT_ENCODING, "")):
@@ -63,6 +72,13 @@ def preflight(request: web.BaseRequest) -> web.Response:
             hdrs.CONTENT_LENGTH: "0",
             hdrs.SERVER: SERVER,
         }
+    )
+
+
+def _has(given: str, tag: str) -> bool:
+    """Whether an If-None-Match header names the tag; weak and strong ones are the same here (RFC 9110)."""
+    return given.strip() == "*" or any(
+        one.strip().removeprefix("W/") == f'"{tag}"' for one in given.split(",") if one
     )
 
 

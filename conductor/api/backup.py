@@ -19,12 +19,14 @@ from conductor.api.call import Call
 from conductor.api.endpoint import Auth, Endpoint, NoParams, Takes
 from conductor.api.search import Flag, flag
 from conductor.api.streams import attachment
-from conductor.errors import Refusal
+from conductor.errors import Refusal, Unavailable
 from shared import clock, ids
 from shared.schema.reserved import RESERVED_WORDS
 
 Json = dict[str, Any]
 
+_PAUSES = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0)
+"""Seconds between attempts to take an import back while the database is away."""
 _BREATHER = 50
 """Lines after which an import lets others have the event loop."""
 
@@ -34,6 +36,8 @@ class ImportQuery(msgspec.Struct, kw_only=True):
     """Nothing is brought to rest before."""
     dry_run: Flag = False
     """Of ours: everything is read and reported, nothing is stored."""
+    merge: Flag = False
+    """Of ours: lists keep what the file has not."""
 
 
 class DeleteItems(msgspec.Struct, kw_only=True):
@@ -83,7 +87,7 @@ class Backup:
         if not call.files:
             raise Refusal("admin", "No file was uploaded.")
         kind = str(call.query.get("format") or call.body.get("format") or "xyops")
-        if kind != "xyops":
+        if kind not in ("xyops", "cronicle"):
             raise Refusal("admin", f"Files of this format cannot be imported: {kind[:40]}")
         if house.jobs.exclusive:
             raise Refusal("admin", BUSY)
@@ -91,7 +95,10 @@ class Backup:
         house.staging.mkdir(parents=True, exist_ok=True)
         staged = house.staging / f"import-{ids.short_id('x')}"
         await asyncio.to_thread(shutil.move, str(upload.path), staged)
+        remarks: list[str] = []
         try:
+            if kind == "cronicle":
+                remarks = await self._converted(staged, call.account.name)
             total = await asyncio.to_thread(data_lines, staged)
             dry_run = flag(params.dry_run)
             reason = "" if flag(params.danger) or dry_run else "Aborted for a bulk data import"
@@ -101,7 +108,16 @@ class Backup:
                 try:
                     if not dry_run:
                         await house.interrupt(reason, actor, job)
-                    await self._import(job, staged, total, dry_run=dry_run)
+                        if await house.journal.any():
+                            await house.take_back()
+                    await self._import(job, staged, total, dry_run=dry_run, merge=flag(params.merge))
+                    if remarks:
+                        listed = "\n".join(f"- {remark}" for remark in remarks)
+                        job.details = f"{job.details}\n\n### Not migrated\n\n{listed}"
+                except BaseException:
+                    if not dry_run:
+                        await self._take_back(job)
+                    raise
                 finally:
                     staged.unlink(missing_ok=True)
 
@@ -120,8 +136,18 @@ class Backup:
             raise
         return {"id": job_id}
 
-    async def _import(self, job: InternalJob, file: Path, total: int, *, dry_run: bool) -> None:
-        importing = self._house.importing(dry_run=dry_run)
+    async def _converted(self, file: Path, username: str) -> list[str]:
+        """The file turned from Cronicle's form into ours, in its place; what was not migrated. Raises Refusal."""
+        ours = file.with_name(f"{file.name}.xybk")
+        try:
+            remarks = await self._house.from_cronicle(file, ours, username)
+            ours.replace(file)
+        finally:
+            ours.unlink(missing_ok=True)
+        return remarks
+
+    async def _import(self, job: InternalJob, file: Path, total: int, *, dry_run: bool, merge: bool) -> None:
+        importing = self._house.importing(dry_run=dry_run, merge=merge)
         report = importing.report
         lines = lines_of(file)
         try:
@@ -131,16 +157,32 @@ class Backup:
                 job.progress(report.lines / total)
                 await asyncio.sleep(0)
         except (OSError, EOFError) as error:
-            report.blame(0, f"the file cannot be read to its end: {error}")
+            raise Refusal("admin", f"The file cannot be read to its end: {error}") from None
         finally:
             job.stats = report.counters()
-            if not dry_run:
-                await self._house.reload()
         await importing.finish()
         if not dry_run:
             await self._house.reload()
+            await self._house.journal.clear()  # from here on it has happened
         job.stats = report.counters()
         job.details = f"{job.details}\n\n{report.markdown()}".strip()
+
+    async def _take_back(self, job: InternalJob) -> None:
+        """An import has failed, or was aborted: nothing of it stays. When the term is over the next one sees to it."""
+        for pause in _PAUSES:
+            if not self._house.jobs.open:
+                return
+            try:
+                count = await self._house.take_back()
+            except Unavailable:
+                await asyncio.sleep(pause)
+            else:
+                told = f"The import was not completed: its {count} changes were taken back."
+                job.details = f"{job.details}\n\n{told}".strip()
+                return
+        job.details = (
+            f"{job.details}\n\nThe import was not completed; what it changed is taken back when the database is there."
+        ).strip()
 
     async def delete_data(self, call: Call, params: DeleteItems) -> Mapping[str, Any]:
         items = selection.items(params.items)

@@ -71,6 +71,8 @@ def endpoints(
         if definition is None:
             raise Refusal("bucket", f"Bucket not found: {bucket_id}")
         require_bucket(call.account, definition)
+        if definition.get("enabled") in (False, 0):
+            raise Refusal("bucket", f"Bucket is disabled: {bucket_id}")
 
     def tell(call: Call, action: str, bucket_id: str, **payload: Any) -> None:
         title = (bucket(bucket_id) or {}).get("title")

@@ -19,6 +19,10 @@ class Encoded(NamedTuple):
     """An already encoded envelope: sent as it stands."""
 
     body: bytes
+    tag: str = ""
+    """Another one for other content: a client that has this answer is told so instead of sent it again."""
+    repeated: bool = True
+    """The same object is sent again and again."""
 
 
 class UploadedFile(NamedTuple):
@@ -102,6 +106,11 @@ class Call:
     def ip(self) -> str:
         """The address that stands for the client: the first public one, or the configured position."""
         return client.chosen(self.ips, self._public_ip_offset)
+
+    @property
+    def trusted_address(self) -> str:
+        """The socket's address, or the one that the operator's proxies are known to write; no client makes it up."""
+        return (self.request.remote or "") if self._public_ip_offset is None else self.ip
 
     @property
     def useragent(self) -> str:

@@ -1,5 +1,6 @@
 """Deleting a category that is in use: its events can be moved to another one first. Contract api/categories.yaml."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from conductor.api.call import Call, Json
@@ -13,13 +14,22 @@ from conductor.errors import BadParameter, Refusal
 
 class DeleteCategory(Delete, kw_only=True):
     move_to: DefinitionId | None = None
-    """Category that takes its events, and the jobs of workflows in it."""
+    """Category that takes its events, the jobs of workflows in it, and its tickets."""
+
+
+MoveTickets = Callable[[str, str, Call], Awaitable[None]]
+"""Moves the tickets of one category to another."""
+
+
+async def _no_tickets(source: str, target: str, call: Call) -> None:
+    """Nobody keeps tickets."""
 
 
 class CategoryCalls(DefinitionCalls):
     """The calls of the kind `categories`."""
 
-    def __init__(self, definitions: Definitions) -> None:
+    def __init__(self, definitions: Definitions, move_tickets: MoveTickets) -> None:
+        self._move_tickets = move_tickets
         particulars = Particulars(reorders=True, delete_params=DeleteCategory)
         super().__init__(KINDS["categories"], definitions, particulars)
 
@@ -27,6 +37,7 @@ class CategoryCalls(DefinitionCalls):
         """Each event is moved by an ordinary update: what is broken off can be asked for again."""
         if params.move_to:
             await self._move(call, params.id, params.move_to)
+            await self._move_tickets(params.id, params.move_to, call)
         return await super().delete(call, params)
 
     async def _move(self, call: Call, source: str, target: str) -> None:
@@ -68,5 +79,5 @@ def moved(event: Json, source: str, target: str) -> Json:
     return changes
 
 
-def endpoints(definitions: Definitions) -> tuple[Endpoint[Any], ...]:
-    return CategoryCalls(definitions).endpoints()
+def endpoints(definitions: Definitions, move_tickets: MoveTickets = _no_tickets) -> tuple[Endpoint[Any], ...]:
+    return CategoryCalls(definitions, move_tickets).endpoints()

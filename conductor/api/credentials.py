@@ -20,7 +20,9 @@ def session_cookie(session_id: str, max_age: int, *, secure: bool) -> str:
     return f"{COOKIE}={session_id}; {marks}"
 
 
-def shown(request: web.BaseRequest, body: dict[str, Any], query: dict[str, Any]) -> Credentials:
+def shown(
+    request: web.BaseRequest, body: dict[str, Any], query: dict[str, Any], address: str = ""
+) -> Credentials:
     """The credentials of a request; the keys that carried them are removed from `body` and `query`."""
     headers = request.headers
     in_body = [_taken(body, key) for key in CREDENTIALS] if body else ("", "", "")
@@ -32,9 +34,10 @@ def shown(request: web.BaseRequest, body: dict[str, Any], query: dict[str, Any])
             session_id=session_id,
             csrf_token=headers.get("X-CSRF-Token", "") or in_body[2],
             by_cookie=bool(cookie),
+            address=address,
         )
     api_key = headers.get("X-API-Key", "") or in_body[0] or in_query[0]
-    return Credentials(api_key=api_key)
+    return Credentials(api_key=api_key, address=address)
 
 
 def _taken(fields: dict[str, Any], key: str) -> str:

@@ -4,9 +4,10 @@ Contract api/README.md §10. What the caller may see is decided by `visibility`;
 the caller may write it, is decided by the definitions.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+import hashlib
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -14,7 +15,7 @@ from conductor.access.account import Account
 from conductor.api import envelope, references, visibility
 from conductor.api.call import Call, Encoded, Json
 from conductor.api.criteria import matches_criteria
-from conductor.api.endpoint import Auth, DefinitionId, Endpoint, NoParams, Takes
+from conductor.api.endpoint import Auth, DefinitionId, Endpoint, Takes
 from conductor.definitions.kind import Kind
 from conductor.definitions.kinds import KINDS
 from conductor.definitions.repository import Definitions
@@ -42,6 +43,13 @@ class New(msgspec.Struct, kw_only=True):
     id: str | None = None
 
 
+class Page(msgspec.Struct, kw_only=True):
+    """Of ours; without a limit all are listed."""
+
+    offset: Annotated[int, msgspec.Meta(ge=0, le=2**31)] = 0
+    limit: Annotated[int, msgspec.Meta(ge=0, le=2**31)] = 0
+
+
 class Items(msgspec.Struct, kw_only=True):
     """New positions: `{id, sort_order}` each."""
 
@@ -63,6 +71,10 @@ _ELSEWHERE = ("api_keys", "buckets", "categories", "secrets")
 _RETURN_UPDATED = ("events", "plugins")
 
 
+def _nothing(doc: Json) -> list[str]:
+    return []
+
+
 @dataclass(frozen=True, slots=True)
 class Particulars:
     """What one kind does beside the rule."""
@@ -77,6 +89,8 @@ class Particulars:
     """What follows a deletion, given its parameters."""
     beside: Callable[[Call, Json], Mapping[str, Any]] | None = None
     """What the single get returns beside the document."""
+    warns: Callable[[Json], list[str]] = _nothing
+    """What the answer to a create or update says in `warnings` of the stored document."""
 
 
 class DefinitionCalls:
@@ -98,10 +112,9 @@ class DefinitionCalls:
             Endpoint(
                 f"get_{many}",
                 self.get_all,
-                NoParams,
+                Page,
                 f"Every {words} that the caller may see, in storage order",
                 auth=reads,
-                takes=Takes.MERGED if particulars.by_criteria else Takes.NONE,
                 result=Rows,
             ),
             Endpoint(f"get_{one}", self.get, ById, f"One {words}", auth=reads),
@@ -135,15 +148,31 @@ class DefinitionCalls:
             mutates=True,
         )
 
-    async def get_all(self, call: Call, params: NoParams) -> Json | Encoded:
-        """For an unlimited caller without criteria the encoded answer is kept until the kind changes."""
+    async def get_all(self, call: Call, params: Page) -> Encoded:
+        """For an unlimited caller without criteria the encoded answer is kept until the kind changes.
+
+        Every answer has a tag, so that a client that polls gets the list when it has changed.
+        """
+        paged = bool(params.offset or params.limit)
+        wanted = self._criteria(call.params)
         whole = visibility.sees_whole(self._kind.plural, call.account)
-        if whole and not call.params and (not call.account.limited or self._visibility is visibility.OPEN):
+        everything = not call.account.limited or self._visibility is visibility.OPEN
+        if whole and everything and not wanted and not paged:
             return self._whole_list()
         rows = visibility.visible(self._definitions, self._kind.plural, call.account)
-        if call.params:
-            rows = [doc for doc in rows if matches_criteria(doc, call.params)]
-        return {"rows": rows, "list": {"length": len(rows)}}
+        if wanted:
+            rows = [doc for doc in rows if matches_criteria(doc, wanted)]
+        end = params.offset + params.limit if params.limit else None
+        return _list(rows[params.offset : end] if paged else rows, len(rows), repeated=False)
+
+    def _warnings(self, doc: Json) -> Json:
+        warnings = self._particulars.warns(doc)
+        return {"warnings": warnings} if warnings else {}
+
+    def _criteria(self, params: Json) -> Json:
+        if not self._particulars.by_criteria or not params:
+            return {}
+        return {key: value for key, value in params.items() if key not in Page.__struct_fields__}
 
     async def get(self, call: Call, params: ById) -> Json:
         doc = self._found(params.id)
@@ -161,7 +190,7 @@ class DefinitionCalls:
             by=call.account,
             correlation_id=call.correlation_id,
         )
-        return {self._kind.singular: draft.doc, **draft.shown_once}
+        return {self._kind.singular: draft.doc, **draft.shown_once, **self._warnings(draft.doc)}
 
     async def update(self, call: Call, params: ById) -> Json:
         """Answers the new revision, for a caller that goes on editing (`expected_revision`)."""
@@ -175,6 +204,7 @@ class DefinitionCalls:
             correlation_id=call.correlation_id,
         )
         answer: Json = {"revision": doc["revision"], "modified": doc["modified"]}
+        answer |= self._warnings(doc)
         return {self._kind.singular: doc, **answer} if self._kind.plural in _RETURN_UPDATED else answer
 
     async def delete(self, call: Call, params: Delete) -> Json:
@@ -218,9 +248,13 @@ class DefinitionCalls:
         version = self._definitions.version(self._kind.plural)
         if self._encoded is None or self._encoded[0] != version:
             rows = self._definitions.all(self._kind.plural)
-            encoded = Encoded(envelope.succeeded({"rows": rows, "list": {"length": len(rows)}}))
-            self._encoded = (version, encoded)
+            self._encoded = (version, _list(rows, len(rows), repeated=True))
         return self._encoded[1]
+
+
+def _list(rows: Sequence[Json], length: int, *, repeated: bool) -> Encoded:
+    body = envelope.succeeded({"rows": rows, "list": {"length": length}})
+    return Encoded(body, hashlib.blake2b(body, digest_size=12).hexdigest(), repeated)
 
 
 EventJobs = Callable[[str, Account], tuple[list[Json], int]]
@@ -244,7 +278,14 @@ def endpoints(
         jobs, queued = event_jobs(doc["id"], call.account)
         return {"jobs": jobs, "queued": queued}
 
+    def same_title(tag: Json) -> list[str]:
+        """Jobs push tags by title: the first of that title is meant, so the second ought to be told."""
+        title = tag.get("title")
+        others = [one["id"] for one in definitions.all("tags") if one.get("title") == title]
+        return [f"Several tags have this title: {', '.join(others)}"] if len(others) > 1 else []
+
     particulars = {
+        "tags": Particulars(warns=same_title),
         "events": Particulars(
             by_criteria=True, beside=beside_event, delete_params=DeleteEvent, deleted=event_deleted
         ),

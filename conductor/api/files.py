@@ -7,7 +7,7 @@ import msgspec
 from aiohttp import web
 
 from conductor.access.account import Account
-from conductor.access.accounts import Accounts, Credentials
+from conductor.access.accounts import Accounts
 from conductor.api import credentials
 from conductor.api.call import Call
 from conductor.api.content_types import attachment, content_type, is_active
@@ -135,12 +135,14 @@ class Door:
                     job = await self.job(job_id)
                     if job is None or job.get("server") in (None, "", server):
                         return ""
-            elif tokens.matches(auth, tokens.job_token(job_id, self._settings.secret_key)):
+            elif any(
+                tokens.matches(auth, tokens.job_token(job_id, key)) for key in self._settings.secret_keys()
+            ):
                 return ""
         if call.credentials.session_id or call.credentials.api_key:
             account: Account | None = await call.require_account()
         else:
-            account = await self._accounts.api_key(auth) if auth else None
+            account = await self._accounts.api_key(auth, call.trusted_address) if auth else None
         if account is None:
             raise Refusal("auth", "Authentication failure")
         account.require("run_jobs")
@@ -173,7 +175,7 @@ def endpoints(
         browser = "Sec-Fetch-Mode" in call.request.headers
         public = not needs_credentials(where, settings.file_access, browser=browser)  # type: ignore[arg-type]
         if not public and not signer.opens(key, params):
-            if not where.secret and call.credentials == Credentials():
+            if not where.secret and not (call.credentials.session_id or call.credentials.api_key):
                 return bare(404, "404 Not Found")  # who guesses is not even told that a login would help
             account = await call.require_account()
             await door.require(account, where)
@@ -206,7 +208,7 @@ def endpoints(
     async def admit_job_file(call: Call, fields: Mapping[str, Any]) -> None:
         """A token that came before the file is checked before the file is taken in."""
         given = {**fields, **call.query}
-        call.credentials = credentials.shown(call.request, {}, {})
+        call.credentials = credentials.shown(call.request, {}, {}, call.trusted_address)
         job_id, auth, server = (str(given.get(name) or "") for name in ("id", "auth", "server"))
         if auth:
             await door.filer(call, job_id, auth, server)

@@ -22,10 +22,18 @@ _JSON = {hdrs.CONTENT_TYPE: "application/json", hdrs.SERVER: SERVER, hdrs.CACHE_
 class Health:
     """Answers the probes. `probes` name what must work for this conductor to be ready."""
 
-    def __init__(self, leadership: Leadership, metrics: Metrics, probes: Mapping[str, Probe]) -> None:
+    def __init__(
+        self,
+        leadership: Leadership,
+        metrics: Metrics,
+        probes: Mapping[str, Probe],
+        depth: Callable[[], Mapping[str, int]] = dict,
+    ) -> None:
+        """`depth` counts what is to be done, by name."""
         self._leadership = leadership
         self._metrics = metrics
         self._probes = probes
+        self._depth = depth
 
     def uris(self) -> tuple[RawUri, ...]:
         return (
@@ -49,7 +57,7 @@ class Health:
         results = await asyncio.gather(*(self._try(probe) for probe in self._probes.values()))
         checks = dict(zip(self._probes, results, strict=True))
         ready = all(results)
-        document = {"ready": ready, "primary": self._leadership.primary, "checks": checks}
+        document = {"ready": ready, "primary": self._leadership.primary, "checks": checks, **self._depth()}
         return web.Response(
             body=msgspec.json.encode(document) + b"\n", status=200 if ready else 503, headers=_JSON
         )

@@ -10,6 +10,7 @@ from conductor.api.call import Call
 from conductor.api.content_types import SECURITY
 from conductor.api.endpoint import Auth, Endpoint
 from conductor.api.file_answer import send, send_bytes
+from conductor.api.job_tokens import JobTokens
 from conductor.api.office import Office
 from conductor.api.signed_urls import Signed, UrlSigner
 from conductor.errors import BadParameter, NotFound
@@ -17,7 +18,6 @@ from conductor.jobs.finisher import log_key
 from conductor.records.files import Files
 from conductor.records.job_archive import JobArchive
 from conductor.settings import Settings
-from shared.protocol import tokens
 
 DEFAULT_TAIL_BYTES = 32_768
 MAX_TAIL_BYTES = 1_048_576
@@ -50,7 +50,7 @@ class TailText(msgspec.Struct, kw_only=True):
 def endpoints(
     office: Office, archive: JobArchive, files: Files, settings: Settings
 ) -> tuple[Endpoint[Any], ...]:
-    signer = UrlSigner(settings)
+    signer, links = UrlSigner(settings), JobTokens(settings)
 
     async def stored(
         call: Call, job: Mapping[str, Any], more: Mapping[str, str] | None = None
@@ -94,9 +94,8 @@ def endpoints(
     async def by_token(call: Call, params: JobLogByToken, *, attachment: bool) -> web.StreamResponse:
         if not params.t and not params.signature:
             raise BadParameter("Missing parameter: t")
-        if not tokens.matches(
-            params.t, tokens.log_token(params.id, settings.secret_key)
-        ) and not signer.opens(f"logs/jobs/{params.id}", params):
+        signed = signer.opens(f"logs/jobs/{params.id}", params)
+        if not signed and not links.opens_log(params.id, params.t):
             return web.Response(status=403, text="403 Forbidden")
         active = params.id in office.engine.book
         name = f"OpsOrbit-{'Partial-' if active else ''}Job-Log-{params.id}.txt"
@@ -104,6 +103,8 @@ def endpoints(
         if active and office.engine.logs.size(params.id):
             return await live(call, params.id, headers)
         job = None if active else await archive.get(params.id)
+        if job and not signed and links.log_over(job):
+            return web.Response(status=403, text="403 Forbidden")
         response = await stored(call, job, headers) if job else None
         return response or web.Response(status=404, text="404 Not Found")
 

@@ -4,7 +4,9 @@ Updates are pushed when the job changes, at most ten a second, and at least once
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -12,14 +14,16 @@ from aiohttp import web
 
 from conductor.api.call import Call
 from conductor.api.endpoint import Auth, Endpoint
+from conductor.api.job_tokens import JobTokens
 from conductor.api.office import Office
-from conductor.errors import BadParameter, NotFound
+from conductor.errors import BadParameter, NotFound, Refusal
 from conductor.jobs.followers import Follower
 from conductor.live.job import ActiveJob
 from conductor.records.job_archive import JobArchive
 from conductor.settings import Settings
-from shared.protocol import tokens
 
+_MOST_STREAMS = 200
+"""Of one account, or of one address with tokens."""
 _LEAST_SECONDS = 0.1
 _MOST_SECONDS = 1.0
 _LIVE = ("cpu", "mem", "disk", "net", "updated", "position")
@@ -35,17 +39,23 @@ class StreamJob(msgspec.Struct, kw_only=True):
 
 
 def endpoints(office: Office, archive: JobArchive, settings: Settings) -> tuple[Endpoint[Any], ...]:
+    links = JobTokens(settings)
+    streams: Counter[str] = Counter()
+
     async def stream_job(call: Call, params: StreamJob) -> web.StreamResponse:
         engine = office.engine
         if params.token is not None:
-            if not tokens.matches(params.token, tokens.stream_token(params.id, settings.secret_key)):
+            if not links.opens_stream(params.id, params.token):
                 raise BadParameter("Authentication failure.")
         else:
             await call.require_account()
         if not params.id:
             raise BadParameter("Missing parameter: id")
+        caller = call.account.name or call.ip
+        if streams[caller] >= _MOST_STREAMS:
+            raise Refusal("rate", f"Too many streams are open (most is {_MOST_STREAMS})")
         # Followed before it is looked up: it may end at every await from here on.
-        with engine.followers.follow(params.id) as follower:
+        with _counted(streams, caller), engine.followers.follow(params.id) as follower:
             active = engine.book.get(params.id)
             ended = None if active else await archive.get(params.id)
             known = active.job if active else ended
@@ -53,6 +63,8 @@ def endpoints(office: Office, archive: JobArchive, settings: Settings) -> tuple[
                 raise NotFound(f"Failed to locate job: {params.id}")
             if params.token is None:
                 call.account.require_job(known)
+            elif ended is not None and links.stream_over(ended):
+                raise BadParameter("Authentication failure.")
             response = web.StreamResponse(headers=_HEADERS)
             await response.prepare(call.request)
             await _event(response, "start", {})
@@ -74,6 +86,17 @@ def endpoints(office: Office, archive: JobArchive, settings: Settings) -> tuple[
             summary="Follow a job: events start, update and end.",
         ),
     )
+
+
+@contextmanager
+def _counted(streams: Counter[str], caller: str) -> Iterator[None]:
+    streams[caller] += 1
+    try:
+        yield
+    finally:
+        streams[caller] -= 1
+        if not streams[caller]:
+            del streams[caller]
 
 
 async def _follow(response: web.StreamResponse, follower: Follower, job: ActiveJob) -> None:

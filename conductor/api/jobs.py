@@ -7,6 +7,7 @@ import msgspec
 
 from conductor.api.call import Call
 from conductor.api.endpoint import DefinitionId, Encoded, Endpoint
+from conductor.api.job_tokens import JobTokens
 from conductor.api.office import Office
 from conductor.errors import BadParameter, NotFound
 from conductor.jobs import outlook
@@ -14,7 +15,6 @@ from conductor.live.job import ActiveJob
 from conductor.records.job_archive import HEAVY, JobArchive
 from conductor.settings import Settings
 from shared import clock
-from shared.protocol import tokens
 
 _MAX_IDS = 1000
 
@@ -36,9 +36,11 @@ def merged(job: ActiveJob) -> dict[str, Any]:
 
 
 def endpoints(office: Office, archive: JobArchive, settings: Settings) -> tuple[Endpoint[Any], ...]:
+    links = JobTokens(settings)
+
     async def get_job(call: Call, params: GetJob) -> Mapping[str, Any] | Encoded:
         active = office.engine.book.get(params.id)
-        token = tokens.log_token(params.id, settings.secret_key)
+        token = links.log(params.id)
         removed = _words(params.remove)
         if active is not None:
             call.account.require_job(active.job)

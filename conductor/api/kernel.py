@@ -149,9 +149,9 @@ class Kernel:
             result = await self._run(call, route, text)
             if isinstance(result, web.StreamResponse):
                 return result
-            repeated = isinstance(result, Encoded)
-            encoded = result.body if isinstance(result, Encoded) else envelope.succeeded(result)
-            return await self._answers.send(call, encoded, repeated=repeated)
+            if not isinstance(result, Encoded):
+                result = Encoded(envelope.succeeded(result), repeated=False)
+            return await self._answers.send(call, result)
         except NotPrimary as refusal:
             code = refusal.code
             refusal.host = refusal.host or self._leadership.primary_host
@@ -187,7 +187,7 @@ class Kernel:
         safe = call.request.method in _SAFE
         if call.request.body_exists and call.request.method != "HEAD":
             await self._receive(call, route)
-        call.credentials = credentials.shown(call.request, call.body, call.query)
+        call.credentials = credentials.shown(call.request, call.body, call.query, call.trusted_address)
         if endpoint.auth not in _OPEN:
             call.account = await self._authenticate(call)
             self._authorise(call.account, route)
@@ -260,12 +260,12 @@ class Kernel:
 
         The CSRF token may still be in the body: it is checked with everything else afterwards.
         """
-        early = credentials.shown(call.request, {}, {})
+        early = credentials.shown(call.request, {}, {}, call.trusted_address)
         if early.session_id:
             self._authorise(await self._accounts.authenticate(early, safe_method=True), route)
         elif early.api_key:
             try:
-                account = self._accounts.keys.check(early.api_key)
+                account = self._accounts.keys.check(early.api_key, early.address)
             except NoSession:
                 self._accounts.key_refused(call.ip)
                 raise

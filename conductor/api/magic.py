@@ -13,6 +13,7 @@ from conductor.api.body import parse_embedded
 from conductor.api.call import Call
 from conductor.api.endpoint import Auth, Endpoint, NoParams
 from conductor.api.input_files import InputFiles, stored_inputs
+from conductor.api.job_tokens import JobTokens
 from conductor.api.magic_links import Link, MagicLinks, check_uploads, params_of
 from conductor.api.magic_page import page
 from conductor.api.office import Office
@@ -24,7 +25,6 @@ from conductor.filing.inputs import checked_inputs
 from conductor.jobs.compose import Order
 from conductor.settings import Settings
 from conductor.signals import Actor
-from shared.protocol import tokens
 
 
 class Launched(msgspec.Struct, kw_only=True):
@@ -38,7 +38,7 @@ class Launched(msgspec.Struct, kw_only=True):
 def endpoints(
     office: Office, definitions: Definitions, settings: Settings, files: InputFiles | None = None
 ) -> tuple[Endpoint[Any], ...]:
-    links = MagicLinks(definitions)
+    links, links_to_jobs = MagicLinks(definitions), JobTokens(settings)
 
     async def magic(call: Call, params: NoParams) -> Mapping[str, Any]:
         link, wait = links.find(call.path_rest)
@@ -61,7 +61,7 @@ def endpoints(
         job_id = await office.engine.launch(order, actor)
         return {
             "id": job_id,
-            "stream": tokens.stream_token(job_id, settings.secret_key),
+            "stream": links_to_jobs.stream(job_id),
             "description": f"Job started: {link.event.get('title', '')}",
         }
 

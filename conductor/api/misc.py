@@ -1,6 +1,7 @@
 """ping, echo, error and the browser's first configuration. Contract api/misc.yaml."""
 
 import asyncio
+import hashlib
 from collections.abc import Callable
 from typing import Annotated, Any
 from urllib.parse import urlencode
@@ -10,7 +11,7 @@ from aiohttp import hdrs, web
 
 from conductor.access.users import PREFERENCES
 from conductor.administration.log_search import COLUMNS
-from conductor.api import client
+from conductor.api import client, envelope
 from conductor.api.answer import SERVER
 from conductor.api.call import Call, Encoded, Json
 from conductor.api.client import readable
@@ -37,6 +38,14 @@ _NEW_USER_PRIVILEGES = (
     "create_tickets",
     "edit_tickets",
 )
+
+_STATIC: Json = {
+    "ui": {},
+    "default_user_privileges": dict.fromkeys(_NEW_USER_PRIVILEGES, True),
+    "default_user_prefs": PREFERENCES,
+    "log_columns": list(COLUMNS),
+}
+"""The part of `config` that a browser may keep: with `static=0` it is left out there."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -119,7 +128,6 @@ class Misc:
                     **client_settings(settings),
                     "base_app_url": settings.base_app_url,
                     "debug": 0,
-                    "ui": {},
                     "free_accounts": False,
                     "email_from": "",
                     "intl": {},
@@ -129,18 +137,22 @@ class Misc:
                     "systems": [],
                     "hostname_display_strip": settings.hostname_display_strip or "(?!)",
                     "ip_display_strip": settings.ip_display_strip or "(?!)",
-                    "default_user_privileges": dict.fromkeys(_NEW_USER_PRIVILEGES, True),
-                    "default_user_prefs": PREFERENCES,
                     "job_universal_limits": settings.job_universal_limits,
                     "job_universal_actions": settings.job_universal_actions,
-                    "log_columns": list(COLUMNS),
+                    **({} if call.query.get("static") in (0, "0") else _STATIC),
                 },
+                "static": f"/api/app/config_static/v1?version={_static_version()}",
             }
         if call.query.get("format") == "json":
             content, kind = _encode(body) + b"\n", "application/json"
         else:
             content, kind = b"app.receiveConfig(" + _encode(body) + b");\n", "text/javascript"
         return web.Response(body=content, headers={hdrs.CONTENT_TYPE: kind, hdrs.SERVER: SERVER, **_NEVER})
+
+    async def config_static(self, call: Call, params: NoParams) -> Encoded:
+        """What of `config` is the same until the next release; its URL changes with it."""
+        call.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        return Encoded(envelope.succeeded({"config": _STATIC}))
 
     def _myself(self) -> Json:
         host = self._leadership.primary_host
@@ -195,7 +207,20 @@ class Misc:
                 auth=Auth.NONE,
                 primary_only=False,
             ),
+            Endpoint(
+                "config_static",
+                self.config_static,
+                NoParams,
+                "The part of config that changes with releases alone, to be kept by browsers",
+                methods=("GET",),
+                auth=Auth.NONE,
+                primary_only=False,
+            ),
         )
+
+
+def _static_version() -> str:
+    return hashlib.blake2b(_encode(_STATIC), digest_size=8).hexdigest()
 
 
 def endpoints(

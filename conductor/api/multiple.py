@@ -18,6 +18,7 @@ from conductor.definitions.state import GlobalState
 from conductor.errors import BadParameter, Refusal
 from conductor.fleet.roster import Roster
 from shared.clock import now
+from shared.schema.api_keys import without_keys
 
 Extra = Callable[[Account], Mapping[str, Any]]
 """Properties that a flag adds to the answer, as far as the caller may see them."""
@@ -129,4 +130,4 @@ def _listed(definitions: Definitions, name: str, account: Account) -> list[Json]
     rows = visibility.visible(definitions, name, account)
     if name != "api_keys":
         return list(rows)
-    return [{**row, "key": visibility.REDACTED} for row in rows]
+    return [without_keys(row) for row in rows]

@@ -193,9 +193,9 @@ def _merged(
     merged["params"] = params
     refuse_reserved(params, "Event")
     if targets := params.get(RESERVED_OVERRIDE_TARGET):
-        call.account.require_targets(words(targets))
+        call.account.require_added_targets(words(targets), event.get("targets") or ())
     if "targets" in overrides:
-        call.account.require_targets(overrides["targets"])
+        call.account.require_added_targets(overrides["targets"], event.get("targets") or ())
     if "plugin" in overrides and not call.account.may("edit_events"):
         raise AccessDenied("Only those who may edit events can run one with another plugin.")
     if overrides:

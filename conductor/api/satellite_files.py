@@ -107,7 +107,7 @@ class SatelliteFiles:
 
     async def _bearer(self, call: Call, asked: Asked) -> Bearer:
         """What the token opens, in the contract's order. Raises Refusal `satellite`, or AccessDenied for a key."""
-        key = await self._accounts.api_key(asked.t)
+        key = await self._accounts.api_key(asked.t, call.trusted_address)
         if key is not None:
             key.require("add_servers")
             return Bearer(token=asked.t)

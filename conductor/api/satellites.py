@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 import msgspec
+import structlog
 
 from conductor.access.accounts import Accounts
 from conductor.api.call import Call
@@ -18,9 +19,16 @@ from conductor.fleet.enrolment import DEFAULT_SECONDS, Enrolment, Offer
 from conductor.fleet.roster import Roster
 from conductor.records.searchable import SearchableDocuments
 from conductor.settings import Settings
+from conductor.signals import Notice, Signals
+from shared import clock
 from shared.protocol import tokens
 
 _INITIAL = ("title", "icon", "groups", "enabled")
+
+
+_MOST_TOLD = 10_000
+
+log = structlog.get_logger(__name__)
 
 
 class NewToken(msgspec.Struct, kw_only=True):
@@ -63,7 +71,11 @@ def endpoints(
     accounts: Accounts,
     settings: Settings,
     release: str,
+    signals: Signals,
 ) -> tuple[Endpoint[Any], ...]:
+    told: dict[str, int] = {}
+    """By address the minute in which a refused result was told last."""
+
     async def get_satellite_token(call: Call, params: NewToken) -> Mapping[str, Any]:
         initial = {key: value for key in _INITIAL if (value := getattr(params, key)) not in (None, [], "")}
         if params.server_id:
@@ -94,21 +106,42 @@ def endpoints(
         return {"releases": names, **({"data": data} if params.verbose else {})}
 
     async def finish_job(call: Call, params: FinishJob) -> Mapping[str, Any]:
-        await _authorise(params)
+        try:
+            await _authorise(call, params)
+        except Refusal:
+            _lost(call, params)
+            raise
         if params.job.get("id", params.id) != params.id:
             raise Refusal("auth", "Authentication failure")
         await office.engine.reports.finished_by_call(params.server, params.id, params.job)
         return {}
 
-    async def _authorise(params: FinishJob) -> None:
+    def _lost(call: Call, params: FinishJob) -> None:
+        """An agent forgets a result that was answered with 200, whatever the code: somebody has to hear of it."""
+        log.error("a result was refused", job=params.id, server=params.server, address=call.ip)
+        minute = int(clock.now() // 60)
+        if told.get(call.ip) != minute:
+            if len(told) > _MOST_TOLD:
+                told.clear()
+            told[call.ip] = minute
+            text = f"A result of job {params.id} was refused: wrong credentials from {call.ip}"
+            signals.publish(Notice(level="error", description=text))
+
+    async def _authorise(call: Call, params: FinishJob) -> None:
         if params.server:
             if params.server in roster.online and credentials.signed(params.server, params.auth, params.id):
                 return
-        elif tokens.matches(params.auth, tokens.job_token(params.id, settings.secret_key)):
+        elif any(
+            tokens.matches(params.auth, tokens.job_token(params.id, key)) for key in settings.secret_keys()
+        ):
             return
-        if await accounts.api_key(params.auth) is not None:
-            return
-        raise Refusal("auth", "Authentication failure")
+        account = await accounts.api_key(params.auth, call.trusted_address)
+        if account is None:
+            raise Refusal("auth", "Authentication failure")
+        account.require("run_jobs")  # whoever may not run a job may not say how one ended
+        active = office.engine.book.get(params.id)
+        if active is not None:
+            account.require_job(active.job)
 
     return (
         Endpoint(

@@ -12,9 +12,11 @@ import msgspec
 from conductor.administration import day, tally
 from conductor.administration.collections import Collections
 from conductor.administration.statistics import Statistics
+from conductor.api import visibility
 from conductor.api.call import Call
 from conductor.api.endpoint import Auth, Endpoint, NoParams
 from conductor.api.useragents import friendly
+from conductor.definitions.repository import Definitions
 from conductor.errors import Refusal
 from conductor.records.search.finder import SearchPage
 from conductor.records.search.index import Index
@@ -110,7 +112,14 @@ def listed(value: Sequence[str] | str) -> list[str]:
 class Searches:
     """The endpoints of this page."""
 
-    def __init__(self, collections: Collections, statistics: Statistics, settings: Settings) -> None:
+    def __init__(
+        self,
+        collections: Collections,
+        statistics: Statistics,
+        settings: Settings,
+        definitions: Definitions,
+    ) -> None:
+        self._definitions = definitions
         self._collections = collections
         self._statistics = statistics
         self._settings = settings
@@ -167,6 +176,10 @@ class Searches:
             return self._answer(call, params, [], 0, None)
         page = await self._page(call, params, "activity", within=Prefix("action", prefix))
         rows = [{key: value for key, value in row.items() if key not in _ADDRESSES} for row in _decoded(page)]
+        one = prefix.rstrip("_")
+        for row in rows:  # an older state is told as the present one would be
+            if isinstance(row.get(one), dict):
+                row[one] = visibility.shown(self._definitions, params.type, row[one], call.account)
         return self._found(call, params, "activity", page, rows)
 
     async def summaries(self, call: Call, params: NoParams) -> Json:
@@ -247,9 +260,9 @@ class Searches:
 
 
 def endpoints(
-    collections: Collections, statistics: Statistics, settings: Settings
+    collections: Collections, statistics: Statistics, settings: Settings, definitions: Definitions
 ) -> tuple[Endpoint[Any], ...]:
-    return Searches(collections, statistics, settings).endpoints()
+    return Searches(collections, statistics, settings, definitions).endpoints()
 
 
 def _order(params: Query) -> Json:

@@ -1,19 +1,21 @@
 """Servers: who is online, what is known of them, and what people change (contract api/servers.yaml)."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 import msgspec
 
 from conductor.api.call import Call, Json
 from conductor.api.endpoint import Auth, DefinitionId, Endpoint, Takes
-from conductor.errors import BadParameter, NotFound
+from conductor.errors import BadParameter, NotFound, Refusal, Unavailable
 from conductor.fleet.changes import ServerChanges
 from conductor.fleet.removal import Removals
 from conductor.fleet.roster import Roster
 from conductor.monitoring.samples import Samples
 from conductor.records.searchable import SearchableDocuments
 
+_MOST_TOGETHER = 10_000
+"""Servers of one call."""
 _FALSE = (False, 0, "", "0", "false")
 
 
@@ -41,16 +43,48 @@ class Deletion(msgspec.Struct, kw_only=True):
     history: bool | int | str = False
 
 
+class EnableServers(msgspec.Struct, kw_only=True):
+    enabled: bool
+    ids: list[str] = []
+    groups: list[str] = []
+    """All servers of these groups that are online."""
+
+
 class ServerCalls:
     """What writes."""
 
-    def __init__(self, changes: ServerChanges, removals: Removals) -> None:
+    def __init__(
+        self, changes: ServerChanges, removals: Removals, online: Callable[[], Mapping[str, Json]]
+    ) -> None:
         self._changes = changes
+        self._online = online
         self._removals = removals
 
     async def update(self, call: Call, params: ServerId) -> Json:
         await self._changes.update(params.id, call.params, call.account, call.actor)
         return {}
+
+    async def enable(self, call: Call, params: EnableServers) -> Json:
+        """Whether several servers take new jobs; what they run goes on. Answers which were changed and which not."""
+        groups = set(params.groups)
+        online = self._online() if groups else {}
+        chosen = [id for id, record in online.items() if groups.intersection(record.get("groups") or ())]
+        wanted = list(dict.fromkeys([*params.ids, *chosen]))
+        if not wanted:
+            raise BadParameter("No server was named by ids or groups")
+        changed: list[str] = []
+        refused: dict[str, str] = {}
+        if len(wanted) > _MOST_TOGETHER:
+            raise BadParameter(f"Too many servers (most is {_MOST_TOGETHER})")
+        for id in wanted:
+            try:
+                await self._changes.update(id, {"enabled": params.enabled}, call.account, call.actor)
+                changed.append(id)
+            except Unavailable:
+                raise
+            except Refusal as refusal:
+                refused[id] = refusal.description
+        return {"ids": changed, "refused": refused}
 
     async def update_data(self, call: Call, params: ServerData) -> Json:
         data = params.user_data if params.data is None else params.data
@@ -73,6 +107,16 @@ class ServerCalls:
                 summary="Change a server's title, icon, labels, groups, job limit, or whether it takes jobs.",
                 privilege="update_servers",
                 mutates=True,
+            ),
+            Endpoint(
+                name="enable_servers",
+                handler=self.enable,
+                params=EnableServers,
+                privilege="update_servers",
+                takes=Takes.BODY,
+                methods=("POST",),
+                mutates=True,
+                summary="Let several servers take new jobs, or no more.",
             ),
             Endpoint(
                 name="update_server_data",

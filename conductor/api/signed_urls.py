@@ -52,5 +52,5 @@ class UrlSigner:
         if not (params.expires.isascii() and params.expires.isdigit() and len(params.expires) < 16):
             return False
         expires = int(params.expires)
-        expected = tokens.url_signature(subject, expires, self._settings.secret_key)
-        return tokens.matches(params.signature, expected) and clock.now() < expires
+        expected = (tokens.url_signature(subject, expires, key) for key in self._settings.secret_keys())
+        return clock.now() < expires and any(tokens.matches(params.signature, one) for one in expected)

@@ -1,5 +1,6 @@
 """What a caller sees of each kind of definition. Contract api/README.md §7.2, access.md §6."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,9 @@ from conductor.definitions.secrets import ASSIGNED_TO
 Json = dict[str, Any]
 
 REDACTED = "REDACTED"
-_ROLE_PRIVILEGES = ("create_roles", "edit_roles", "delete_roles")
+_EDITED = ("roles", "web_hooks")
+"""Kinds that whoever may write any of them sees whole."""
+_ORIGIN = re.compile(r"(https?://)(?:[^/@\s]*@)?([^/?#\s{]+)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,7 @@ def sees_whole(kind: str, account: Account) -> bool:
     """Whether the caller sees documents of this kind as they are stored."""
     if kind not in _SHOWN or account.admin:
         return True
-    return kind == "roles" and any(account.may(privilege) for privilege in _ROLE_PRIVILEGES)
+    return kind in _EDITED and any(account.may(f"{verb}_{kind}") for verb in ("create", "edit", "delete"))
 
 
 def shown(definitions: Definitions, kind: str, doc: Json, account: Account) -> Json:
@@ -85,8 +88,25 @@ def _api_key(definitions: Definitions, doc: Json, account: Account) -> Json:
     return {**{key: doc[key] for key in kept if key in doc}, "key": REDACTED, "mask": REDACTED}
 
 
+def _web_hook(definitions: Definitions, doc: Json, account: Account) -> Json:
+    """Where a hook leads, without what lets others in there: its path, headers and body hold tokens."""
+    origin = _ORIGIN.match(str(doc.get("url") or ""))
+    given = doc.get("headers")
+    headers = [
+        {**header, "value": REDACTED} if isinstance(header, dict) else header
+        for header in (given if isinstance(given, list) else ())
+    ]
+    return {
+        **doc,
+        "url": f"{origin[1]}{origin[2]}/{REDACTED}" if origin else REDACTED,
+        "headers": headers,
+        "body": "",
+    }
+
+
 _SHOWN: Mapping[str, Callable[[Definitions, Json, Account], Json]] = {
     "api_keys": _api_key,
     "roles": _role,
     "secrets": _secret,
+    "web_hooks": _web_hook,
 }

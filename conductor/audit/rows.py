@@ -31,7 +31,7 @@ _NON_WORD = re.compile(r"[^A-Za-z0-9_]")
 _SINGULAR = {"categories": "category"}
 _ACTION_NAMES = {"api_keys": "apikey"}
 _SECRETS: Mapping[str, tuple[str, ...]] = {
-    "api_keys": ("key",),
+    "api_keys": ("key", "previous_keys"),
     "users": ("password", "salt"),
     "secrets": ("fields", "data", "encrypted_data", "iv", "auth_tag", "salt"),
 }

@@ -11,6 +11,7 @@ from conductor.errors import Refusal
 from conductor.records.store import Records, SchemaError
 from conductor.settings import Settings, SettingsError
 from conductor.settings_reading import load
+from shared.clock import now
 
 
 class RotationError(Exception):
@@ -43,7 +44,12 @@ async def _rotate(records: Records, key_file: KeyFile, settings: Settings, new_k
         current = await key_file.settle(Vault(records, key_file.current()))
         if not current:
             raise RotationError("There is no secret key yet: start the conductor once.")
-        _, count = await key_file.change(Vault(records, current), new_key)
+        _, count = await key_file.change(
+            Vault(records, current),
+            new_key,
+            moment=now(),
+            grace=settings.satellite_key_grace_seconds,
+        )
         return f"{count} secrets are under a new key."
     if not new_key:
         raise RotationError("secret_key comes from the settings: pass the next one with --new-key-file.")

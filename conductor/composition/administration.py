@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from conductor.administration.backup.sealed import SecretSection
+from conductor.administration.file_search import FileSearch
 from conductor.administration.house import Administration
 from conductor.administration.internal_jobs import InternalJob
 from conductor.administration.rotation import Rotation
@@ -35,6 +36,7 @@ class Housekeeping:
     ) -> None:
         """`stop` ends this conductor; True starts it again."""
         self._ground = ground
+        self._monitoring = monitoring
         settings, roster, definitions = ground.settings, ground.roster, ground.definitions
         samples = monitoring.samples
         fleet_monitors = [exposition_of(samples, roster)] if settings.metrics_monitors else []
@@ -64,13 +66,15 @@ class Housekeeping:
             interrupt=self._bring_to_rest,
         )
         self.house.conductors.stop = stop
+        self.house.rereads.append(self._reread_alerts)
         self.house.collections.deletes("servers", fleet.removals.remove)
         self.house.sections.register(BucketSection(filing.bucket_data))
         self.house.sections.register(SecretSection(ground.vault))
         self.house.jobs.browsers = fleet.browsers
+        fleet.browsers.file_search = FileSearch(ground.archive, ground.files, settings).run
         ground.activity.follow(self.house.follow)
         ground.signals.subscribe("statistics", self.house.statistics.observe)
-        fleet.picture.internal_jobs = lambda: {job.id: job.shown() for job in self.house.jobs.all()}
+        fleet.picture.internal_jobs = lambda: {job.id: job.told() for job in self.house.jobs.all()}
         fleet.picture.statistics = self.house.statistics.shown
 
         trim = Retention(samples.timelines, settings.timeline_expiration).trim
@@ -87,10 +91,20 @@ class Housekeeping:
             interrupt=self._bring_to_rest,
             hosts=self.house.conductors.all,
             retell=fleet.credentials.tell_all,
+            reseal=self.house.overrides.share_again,
         )
+        self.house.maintenance.register("earlier secret keys", self._forget_previous_keys)
+
+    async def _reread_alerts(self) -> None:
+        await self._monitoring.alerting.load(await self._ground.servers.all())
+
+    async def _forget_previous_keys(self) -> int:
+        return self.rotation.forget_previous()
 
     async def _bring_to_rest(self, reason: str, actor: Actor, job: InternalJob) -> None:
         ground = self._ground
+        if reason:
+            self.house.jobs.rest(job)
         was_on, aborted, left = await interrupt(
             ground.office.engine, ground.definitions.state, ground.signals, reason, actor
         )

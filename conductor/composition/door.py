@@ -9,7 +9,7 @@ from aiohttp import web
 
 from conductor.access.sso import logout_url
 from conductor.api import event_log
-from conductor.api.health import Health
+from conductor.api.health import Health, Probe
 from conductor.api.kernel import Kernel
 from conductor.api.openapi import OpenApi
 from conductor.api.patience import PatientServer
@@ -50,7 +50,13 @@ def kernel_of(rooms: Rooms) -> Kernel:
     )
     registry = Registry(endpoints(rooms, session_calls, sso))
     metrics = rooms.housekeeping.metrics
-    health = Health(leadership, metrics, {"redis": ground.redis.ping, "database": records_answer})
+
+    def depth() -> dict[str, int]:
+        waiting = sum(job.state == "queued" for job in ground.office.jobs())
+        return {"jobs": ground.office.count(), "queued": waiting}
+
+    probes: dict[str, Probe] = {"redis": ground.redis.ping, "database": records_answer}
+    health = Health(leadership, metrics, probes, depth)
     return Kernel(
         registry,
         access.accounts,

@@ -33,11 +33,13 @@ from conductor.api import (
     secrets,
     servers,
     tickets,
+    web_hook_deliveries,
     web_hooks,
     workflows,
 )
 from conductor.api.alerts import AlertCalls
 from conductor.api.avatars import AvatarCalls
+from conductor.api.call import Call
 from conductor.api.endpoint import Endpoint
 from conductor.api.job_texts import ActiveJobTexts
 from conductor.api.satellite_files import SatelliteFiles
@@ -106,15 +108,26 @@ def _of_definitions(rooms: Rooms) -> Endpoints:
     async def delete_jobs_of(event_id: str, actor: Actor) -> None:
         office.engine.in_background(rooms.filing.deletion.delete_of_event(event_id, actor))
 
+    async def move_tickets(source: str, target: str, call: Call) -> None:
+        async for rows in rooms.house.collections.pages("tickets", f"category:{source}"):
+            for row in rows:
+                if row.get("category") == source:  # words alone do not tell `a_b` from `a b`
+                    await rooms.ticketing.tickets.update(
+                        str(row["id"]),
+                        {"category": target},
+                        actor=call.actor,
+                        username=call.account.name,
+                    )
+
     collections = {
         **multiple.of_house(office, ground.roster, stored.state),
         "alerts": rooms.fleet.picture.active_alerts,
     }
     return (
         *definitions.endpoints(stored, office.jobs_of_event, delete_jobs_of),
-        *categories.endpoints(stored),
+        *categories.endpoints(stored, move_tickets),
         *bucket_definitions.endpoints(stored, rooms.filing.buckets),
-        *secrets.endpoints(stored, ground.vault, ground.signals),
+        *secrets.endpoints(stored, ground.vault, ground.secret_uses, ground.signals),
         *references.endpoints(stored),
         *revisions.endpoints(stored, ground.records),
         *multiple.endpoints(stored, collections),
@@ -166,6 +179,7 @@ def _of_outbound(rooms: Rooms) -> Endpoints:
     office, roster, settings = ground.office, ground.roster, ground.settings
     return (
         *mail.endpoints(outbound.mailer, settings),
+        *web_hook_deliveries.endpoints(outbound.deliveries),
         *tickets.endpoints(ticketing.tickets, ticketing.facts, outbound.mailer.templates, settings),
         *web_hooks.endpoints(
             outbound.web_hooks,
@@ -186,7 +200,7 @@ def _of_fleet(rooms: Rooms) -> Endpoints:
     accounts, samples = rooms.access.accounts, monitoring.samples
     return (
         *servers.endpoints(roster, ground.servers, samples),
-        *servers.ServerCalls(fleet.server_changes, fleet.removals).endpoints(),
+        *servers.ServerCalls(fleet.server_changes, fleet.removals, lambda: roster.online).endpoints(),
         *monitors.endpoints(stored, roster, ground.servers, samples),
         *AlertCalls(monitoring.alerting, monitoring.alert_store, stored, samples, signals).endpoints(),
         *SnapshotCalls(monitoring.snapshots, monitoring.watches, roster, stored, signals).endpoints(),
@@ -199,6 +213,7 @@ def _of_fleet(rooms: Rooms) -> Endpoints:
             accounts,
             settings,
             ground.release,
+            signals,
         ),
         *SatelliteFiles(
             fleet.enrolment, fleet.credentials, fleet.packages, roster, ground.servers, accounts, settings

@@ -17,6 +17,7 @@ from conductor.composition.data_dir import own_word
 from conductor.composition.tasks import owned_task
 from conductor.definitions.key_file import KeyFile
 from conductor.definitions.repository import Definitions
+from conductor.definitions.secret_uses import SecretUses
 from conductor.definitions.vault import Secrets, Vault
 from conductor.fleet.roster import Roster
 from conductor.leadership import Leadership
@@ -30,7 +31,7 @@ from conductor.records.search.index import SERVERS
 from conductor.records.searchable import SearchableDocuments
 from conductor.records.store import Records
 from conductor.settings import Settings
-from conductor.signals import ActionRun, Signals
+from conductor.signals import ActionRun, SecretUsed, Signals
 
 
 class Ground:
@@ -82,6 +83,8 @@ class Ground:
             records, self.signals, active_jobs=self.office.count_of_event, apart={"secrets": vault}
         )
         self.secrets = Secrets(self.definitions, vault, self.signals)
+        self.secret_uses = SecretUses(records)
+        self.signals.subscribe("uses of secrets", self.secret_uses.observe, SecretUsed)
 
 
 @asynccontextmanager

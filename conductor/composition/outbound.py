@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from conductor.administration.house import Administration
+from conductor.audit.deliveries import Deliveries
 from conductor.composition.access import Access
 from conductor.composition.ground import Ground
 from conductor.outbound.daily import DailyCounts
@@ -11,6 +12,7 @@ from conductor.outbound.fetch import Fetch
 from conductor.outbound.http import HttpClient
 from conductor.outbound.mail import Mailer
 from conductor.outbound.web_hooks import WebHooks
+from conductor.signals import HookDelivered
 
 
 class Outbound:
@@ -22,7 +24,10 @@ class Outbound:
         self.client = HttpClient(settings)
         house.marketplace.web = house.releases.web = Fetch(self.client)
         self._counts = DailyCounts(ground.definitions.state, settings.tz)
-        self.web_hooks = WebHooks(self.client, settings, count=self._count_hook)
+        self.web_hooks = WebHooks(self.client, settings, count=self._count_hook, signals=ground.signals)
+        self.deliveries = Deliveries(ground.records, lambda: settings.db_maint.get("deliveries") or {})
+        ground.signals.subscribe("deliveries", self.deliveries.observe, HookDelivered)
+        house.maintenance.register("deliveries beyond what is kept", self.deliveries.trim)
         self.mailer = Mailer(
             settings,
             version=ground.release,

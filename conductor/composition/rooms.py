@@ -85,5 +85,6 @@ class Rooms:
             self.monitoring.loads.forget,
             self.ground.vault.forget,
             self.filing.buckets.forget,
+            self.outbound.deliveries.forget,
         ):
             forget()

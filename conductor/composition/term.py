@@ -83,6 +83,7 @@ class Primary:
                     (rooms.monitoring.watches.run(), "watches"),
                     (fleet.removals.run(), "deleted servers"),
                     (rooms.access.key_usage.run(), "use of API keys"),
+                    (ground.secret_uses.run(), "uses of secrets"),
                     (house.jobs.run(), "internal jobs"),
                     (house.statistics.run(), "statistics"),
                     (house.maintenance.run(), "maintenance"),
@@ -95,6 +96,7 @@ class Primary:
                 lease.took_office()
                 self._announce(epoch, primary=True)
                 group.create_task(rooms.ticketing.notices.run(), name="ticket mail")
+                group.create_task(house.settle(), name="broken-off imports")
                 schedule = rooms.timekeeper.run(ScheduledJobs(engine), book.firings)
                 group.create_task(schedule, name="schedule")
         finally:
@@ -106,6 +108,7 @@ class Primary:
                 await rooms.monitoring.samples.finish()
                 await alerting.flush()
                 await rooms.access.key_usage.flush()
+                await ground.secret_uses.flush()
                 await house.statistics.flush()
             rooms.forget()
             self._announce(epoch, primary=False)
@@ -163,6 +166,7 @@ class Primary:
                 graphs=workflows,
             ),
         )
+        engine.at_rest = lambda: self._rooms.house.jobs.resting
         for_actions.open(engine)
         for_workflows.open(engine)
         rooms.monitoring.alerting.owing.actions = actions

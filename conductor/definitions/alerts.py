@@ -9,6 +9,7 @@ from conductor.definitions.json_values import Json
 from conductor.definitions.kind import Context, Kind
 from conductor.definitions.text import check_flags, check_strings, check_types, check_whole, require_text
 from conductor.definitions.unlimited import refuse_group_limited
+from conductor.errors import AccessDenied
 
 _TEXTS = ("title", "expression", "message")
 _TYPES = {
@@ -65,6 +66,16 @@ def _check(doc: Json, context: Context) -> None:
 
 
 def _authorise(doc: Json, context: Context) -> None:
+    """A caller with group limits manages alerts that are kept to groups of theirs, and no others."""
+    groups = doc.get("groups")
+    if isinstance(groups, list) and groups and all(isinstance(group, str) for group in groups):
+        try:
+            for group in groups:
+                context.by.require_group(group)
+        except AccessDenied:
+            pass
+        else:
+            return
     refuse_group_limited(context.by, "alerts")
 
 

@@ -47,6 +47,7 @@ def _check(doc: Json, stored: Json, context: Context) -> None:
     check_flags(doc, "enabled")
     check_strings(doc, "users")
     check_whole(doc, "max_per_day", 0)
+    check_whole(doc, "max_per_minute", 0)
     sound = doc.get("sound")
     if sound and not _SOUND.fullmatch(sound):
         raise BadParameter("Malformed parameter: sound (must be a file name)")

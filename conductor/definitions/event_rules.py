@@ -133,6 +133,24 @@ def require_own_access(event: Json, by: Writer) -> None:
     by.require_targets(_strings(event.get("targets")))
 
 
+def require_added_targets(stored: Json, event: Json, by: Writer) -> None:
+    """Whoever is limited to groups adds no target but these: one allowed group opened all others beside it.
+
+    Targets that were there before stay usable: who may see the event may go on editing it. Raises AccessDenied.
+    """
+    if not by.admin:
+        for target in sorted(_targets(event) - _targets(stored)):
+            by.require_group(target)
+
+
+def _targets(event: Json) -> set[str]:
+    """All that an event and the nodes of its graph name."""
+    found = set(_strings(event.get("targets")))
+    for node in nodes_of(event.get("workflow")):
+        found.update(_strings(data_of(node).get("targets")))
+    return found
+
+
 def require_access(event: Json, library: Library, by: Writer, *, tolerant: bool = False) -> None:
     """The caller may use the event's category and targets, and all that its workflow's nodes name.
 

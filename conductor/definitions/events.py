@@ -10,6 +10,7 @@ from conductor.definitions.event_rules import (
     check_event,
     is_workflow,
     require_access,
+    require_added_targets,
     require_own_access,
 )
 from conductor.definitions.json_values import Json, truthy
@@ -48,6 +49,7 @@ def _prepare(doc: Json, context: Context) -> Mapping[str, Any]:
     check_monitor_of(doc.get("algo"), context.library)
     _lock_workflow(doc, {}, doc, context)
     doc["triggers"] = as_stored(doc["triggers"], doc["id"])
+    require_added_targets({}, doc, context.by)
     return {}
 
 
@@ -77,6 +79,7 @@ def _revise(stored: Json, changes: Json, context: Context) -> None:
     _lock_workflow(changes, stored, merged, context)
     if "triggers" in changes:
         changes["triggers"] = as_stored(changes["triggers"], stored["id"])
+    require_added_targets(stored, merged, context.by)
 
 
 def _shape(event: Json, result: Json) -> None:

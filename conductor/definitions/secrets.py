@@ -6,7 +6,7 @@ from typing import Any
 
 from conductor.definitions.json_values import Json
 from conductor.definitions.kind import Context, Kind
-from conductor.definitions.text import check_flags, check_strings, require_text, shown
+from conductor.definitions.text import check_flags, check_strings, check_types, require_text, shown
 from conductor.errors import BadParameter, Refusal
 from shared.schema.reserved import RESERVED_WORDS
 
@@ -75,6 +75,7 @@ def _named(doc: Json) -> list[str]:
 
 def _check(doc: Json, stored: Json, context: Context) -> None:
     check_flags(doc, "enabled")
+    check_types(doc, {"expires": "number"})
     check_strings(doc, *ASSIGNED_TO)
     for kind in ASSIGNED_TO:
         known = stored.get(kind) or ()

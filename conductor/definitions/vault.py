@@ -13,14 +13,16 @@ import sqlalchemy as sa
 import structlog
 
 from conductor.definitions.apart import Staged
-from conductor.definitions.json_values import Json, text_of
+from conductor.definitions.json_values import Json, is_number, text_of
 from conductor.definitions.sealing import CannotOpenError, Fields, Seal
+from conductor.definitions.secret_versions import SecretVersions
 from conductor.definitions.secrets import check_fields
 from conductor.errors import Refusal, Unavailable
 from conductor.records.store import Records, Write, upsert
 from conductor.records.tables import secret_values as table
 from conductor.signals import Actor, SecretUsed, Signals
 from shared import faults
+from shared.clock import now
 
 _PUT = upsert(table)
 _DELETE = sa.delete(table).where(table.c.id == sa.bindparam("gone"))
@@ -38,6 +40,7 @@ class Vault:
     def __init__(self, records: Records, secret_key: str) -> None:
         """Costs nothing until there is a secret: the key is derived then."""
         self._records = records
+        self.versions = SecretVersions(records)
         self._secret_key = secret_key
         self._seal: Seal | None = None
         self.lock = asyncio.Lock()
@@ -68,6 +71,8 @@ class Vault:
         """Store the secret's `fields`. Raises Refusal `secret` while stored ones are under another key."""
         fields: Fields = parts["fields"]
         writes = await self._writes(id, fields)
+        if id in self._open and fields != self._open[id]:
+            writes += self.versions.keeping(id, msgspec.json.encode(await self._envelope(id)))
 
         def committed() -> None:
             self._open[id] = fields
@@ -78,7 +83,7 @@ class Vault:
         def committed() -> None:
             self._open.pop(id, None)
 
-        return Staged((Write(_DELETE, {"gone": id}),), committed)
+        return Staged((Write(_DELETE, {"gone": id}), self.versions.dropping(id)), committed)
 
     # What everybody else asks
 
@@ -91,6 +96,14 @@ class Vault:
         except CannotOpenError as error:
             raise Refusal("secret", f"Secret cannot be decrypted: {secret_id} ({error})") from None
 
+    async def earlier(self, secret_id: str) -> list[Json]:
+        """Earlier values, without the values: see `SecretVersions.listed`."""
+        return await self.versions.listed(secret_id, await self._key())
+
+    async def fields_before(self, secret_id: str, replaced: int) -> Fields:
+        """The values that were replaced then. Raises Refusal `secret`."""
+        return await self.versions.fields(secret_id, replaced, await self._key())
+
     async def ids(self) -> list[str]:
         """Of the secrets that have values."""
         return sorted(id for id in await self._rows() if id != _MARK)
@@ -99,7 +112,10 @@ class Vault:
         """Forget the values of these secrets."""
         async with self.lock:
             if secret_ids:
-                await self._records.write(Write(_DELETE, [{"gone": id} for id in secret_ids]))
+                await self._records.write(
+                    Write(_DELETE, [{"gone": id} for id in secret_ids]),
+                    *(self.versions.dropping(id) for id in secret_ids),
+                )
             for id in secret_ids:
                 self._open.pop(id, None)
 
@@ -139,9 +155,12 @@ class Vault:
             if closed:
                 raise Refusal("secret", f"Secrets cannot be decrypted with the old key: {', '.join(closed)}")
             sealed = await asyncio.to_thread(_seal_all, new, opened)
+            versions = await self.versions.under(old, new)
             faults.reach("rotation.sealed")
             try:
-                await self._records.write(Write(_PUT, [_row(id, one) for id, one in sealed.items()]))
+                await self._records.write(
+                    Write(_PUT, [_row(id, one) for id, one in sealed.items()]), *versions
+                )
             except Unavailable:
                 self._foreign = True  # perhaps: nothing is written until `load` has seen what happened
                 raise
@@ -216,6 +235,7 @@ class Secrets:
         self._signals = signals
         self._version = -1
         self._assigned: dict[tuple[str, str], list[str]] = {}
+        self._expires: dict[str, float] = {}
 
     def of_job(
         self,
@@ -248,6 +268,11 @@ class Secrets:
         values: dict[str, str] = {}
         for holder in dict.fromkeys(holders):
             for secret_id in self._assigned.get(holder, ()):
+                if self._expired(secret_id):
+                    log.warning(
+                        "a secret has expired and is not handed out", secret=secret_id, used_by=holder
+                    )
+                    continue
                 fields = self._vault.opened(secret_id)
                 if fields is None:
                     log.error("a secret cannot be handed out", secret=secret_id, used_by=holder)
@@ -259,6 +284,10 @@ class Secrets:
                 )
         return values
 
+    def _expired(self, secret_id: str) -> bool:
+        expires = self._expires.get(secret_id, 0)
+        return 0 < expires <= now()
+
     def _sort(self) -> None:
         """Enabled secrets by whom they are assigned to, in storage order."""
         assigned: dict[tuple[str, str], list[str]] = {}
@@ -268,6 +297,11 @@ class Secrets:
             for kind in ("events", "categories", "plugins", "web_hooks"):
                 for id in _strings(secret.get(kind)):
                     assigned.setdefault((kind, id), []).append(secret["id"])
+        self._expires = {
+            secret["id"]: expires
+            for secret in self._catalogue.all("secrets")
+            if is_number(expires := secret.get("expires"))
+        }
         self._assigned = assigned
         self._version = self._catalogue.version("secrets")
 

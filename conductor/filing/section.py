@@ -44,6 +44,19 @@ class BucketSection:
         else:
             await self._contents.replace_files(bucket, listed(bucket, value))
 
+    async def value(self, key: str) -> Any:
+        match = _KEY.fullmatch(key)
+        if match is None or match[1] not in await self._contents.buckets():
+            return None
+        if match[2] == "data":
+            return await self._contents.data(match[1])
+        return [filed.file for filed in (await self._contents.files(match[1])).values()]
+
+    async def forget(self, key: str) -> None:
+        match = _KEY.fullmatch(key)
+        if match is not None:
+            await self.put(key, {} if match[2] == "data" else [])
+
     async def clear(self, but: str = "") -> int:
         """Data and lists; the blobs are `files/bucket/`."""
         buckets = await self._contents.buckets()

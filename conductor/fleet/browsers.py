@@ -109,7 +109,10 @@ class Browsers:
     def take(self, browser: Browser, frame: Frame) -> None:
         """A frame of a logged-in browser; others than these are ignored."""
         if frame.cmd == "user_nav" and browser.connection.id in self._browsers:
+            here = browser.location
             browser.location = located(frame.body().get("loc"))
+            if browser.search is not None and browser.location != here:
+                browser.search.cancel()  # nobody looks at its results any more
             if browser.location.id == "Job":
                 self._watch(browser.location.query.get("id", ""), browser.account)
 

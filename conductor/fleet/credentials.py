@@ -61,7 +61,7 @@ class Credentials:
                 if tokens.matches(token, key):
                     return key
         if settings.join_by_secret_key and not self.of(server_id).revoked:
-            for secret in (settings.secret_key, *settings.previous_secret_keys):
+            for secret in settings.secret_keys():
                 if tokens.matches(token, tokens.nonce_token(nonce, secret)):
                     return self.token(server_id)
         return None

@@ -1,7 +1,7 @@
 """The job engine of one term: everything that happens to active jobs, and the tasks that make it happen."""
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +94,8 @@ class JobEngine:
         self.previews = Previews(self.launcher, placing, census)
         self.actions = ports.actions
         self._telling = LimitTelling(book, ports.notices, self._spawn)
+        self.at_rest: Callable[[], str] = str
+        """What keeps all work at rest; empty: nothing does."""
         self._finisher = Finisher(
             book, archive, files, self.logs, agents, definitions, state, settings, signals, self.followers,
             left=self._left, entered=self._entered, actions=ports.actions, graphs=ports.graphs,
@@ -193,7 +195,9 @@ class JobEngine:
     # What the API asks for
 
     async def launch(self, order: Order, actor: Actor) -> str:
-        """See Launcher.launch."""
+        """See Launcher.launch. Refused while all work is kept at rest."""
+        if why := self.at_rest():
+            raise Refusal("event", f"No jobs can be started: {why}")
         return await self.launcher.launch(order, actor)
 
     async def launch_and_wait(self, order: Order, actor: Actor) -> dict[str, Any]:

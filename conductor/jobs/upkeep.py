@@ -21,6 +21,10 @@ PROTECTED = frozenset(
 """What holds a running job together; a change of it would break its run."""
 _DETAILS = DETAIL_KEYS | {"input", "output", "timelines"}
 
+_OBJECTS = frozenset(("limits", "actions", "files"))
+_WORDS = frozenset(("tags", "targets", "tickets", "groups"))
+_TEXTS = frozenset(("label", "description", "notes", "category", "plugin", "event", "source"))
+
 Json = dict[str, Any]
 
 
@@ -75,6 +79,8 @@ class Upkeep:
         """Lay `changes` over a running job. Raises Refusal (`job`) for what holds its run together."""
         if wrong := sorted(PROTECTED.intersection(changes)):
             raise Refusal("job", f"Cannot be changed on an active job: {', '.join(wrong)}")
+        if unfit := sorted(key for key, value in changes.items() if not _fits(key, value)):
+            raise Refusal("job", f"Not what an active job works with: {', '.join(unfit)}")
         details = {key: changes[key] for key in _DETAILS.intersection(changes)}
         job.update({key: value for key, value in changes.items() if key not in details})
         if details:
@@ -145,6 +151,17 @@ def _activity(
         actor=actor,
         correlation_id=correlation_id,
     )
+
+
+def _fits(key: str, value: Any) -> bool:
+    """Whether the engine can go on with this value of a property."""
+    if key in _OBJECTS:
+        return isinstance(value, list) and all(isinstance(one, dict) for one in value)
+    if key in _WORDS:
+        return isinstance(value, list) and all(isinstance(one, str) for one in value)
+    if key in _TEXTS:
+        return isinstance(value, str)
+    return key != "params" or isinstance(value, dict)
 
 
 def who(actor: Actor) -> str:

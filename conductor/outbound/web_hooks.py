@@ -13,7 +13,8 @@ from conductor.outbound.hook_report import Redaction, report
 from conductor.outbound.hook_request import HookRequest, MalformedHook, build
 from conductor.outbound.http import Answer, HttpClient, HttpFailed
 from conductor.settings import Settings
-from shared.clock import now
+from conductor.signals import HookDelivered, Signals
+from shared.clock import monotonic, now
 from shared.expressions import Directory, truthy
 
 WEBHOOK = "webhook"
@@ -42,12 +43,14 @@ class WebHooks:
         *,
         count: Count = _uncounted,
         directory: Directory | None = None,
+        signals: Signals | None = None,
     ) -> None:
-        """`directory` is what `server()` and `event()` look up in a hook's macros."""
+        """`directory` is what `server()` and `event()` look up in a hook's macros. `signals` tell of each delivery."""
         self._client = client
         self._settings = settings
         self._count = count
         self._directory = directory
+        self._signals = signals
 
     async def fire(
         self,
@@ -94,13 +97,32 @@ class WebHooks:
             )
         except MalformedHook as error:
             return _failed(str(error))
-        delivery = await self.deliver(request, hidden=secrets.values())
+        delivery = await self._told(hook, request, Redaction(secrets.values()))
         log.info("web hook", hook=hook.get("id", ""), code=delivery.code, result=delivery.description)
         return delivery
 
     async def deliver(self, request: HookRequest, *, hidden: Iterable[str] = ()) -> Delivery:
         """Send what is expanded already; values of `hidden` are not in the report."""
-        return await self._exchange(request, Redaction(hidden))
+        return await self._told({}, request, Redaction(hidden))
+
+    async def _told(self, hook: Mapping[str, Any], request: HookRequest, redact: Redaction) -> Delivery:
+        """Send it, and announce what came of it."""
+        started = monotonic()
+        delivery = await self._exchange(request, redact)
+        if self._signals is not None:
+            self._signals.publish(
+                HookDelivered(
+                    hook_id=str(hook.get("id", "")),
+                    title=redact(str(hook.get("title", ""))),
+                    method=request.method,
+                    url=redact(request.url),
+                    code=delivery.code,
+                    description=delivery.description,
+                    details=delivery.details,
+                    elapsed_ms=int((monotonic() - started) * 1000),
+                )
+            )
+        return delivery
 
     async def _exchange(self, request: HookRequest, redact: Redaction) -> Delivery:
         attempt = 0

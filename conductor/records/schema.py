@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from conductor.records.engines.contract import Engine
 from conductor.records.tables import metadata
 
-REVISION = "0011"
+REVISION = "0012"
 """The newest revision in `migrations/versions`: what `tables` describes."""
 
 MIGRATIONS = Path(__file__).parent / "migrations"

@@ -64,6 +64,11 @@ class SearchableDocuments:
         """
         return await self._table.add(self._row(id, doc, columns), doc, *also, events=events)
 
+    async def add_many(self, docs: Mapping[str, Mapping[str, Any]]) -> int:
+        """Store those whose IDs are not known, in one transaction; returns how many."""
+        rows = [self._row(id, doc, {}) for id, doc in docs.items()]
+        return await self._table.add_many(rows, list(docs.values()))
+
     async def replace(
         self, id: str, doc: Mapping[str, Any], *also: Write, events: Sequence[EventRow] = (), **columns: Any
     ) -> bool:

@@ -295,3 +295,49 @@ satellite_credentials = sa.Table(
     sa.Column("id", _key(64), primary_key=True),  # of the server
     sa.Column("doc", sa.LargeBinary, nullable=False),
 )
+
+import_undo = sa.Table(
+    "import_undo",
+    metadata,
+    # Lines that take an import back while it is under way; none: every import was completed.
+    sa.Column("number", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("doc", sa.LargeBinary, nullable=False),
+)
+
+deliveries = sa.Table(
+    "deliveries",
+    metadata,
+    # What web hooks have sent, and what came of it; without secrets.
+    sa.Column("id", _key(64), primary_key=True),  # sorts by time
+    sa.Column("date", sa.BigInteger, nullable=False),
+    sa.Column("doc", sa.LargeBinary, nullable=False),
+    sa.Index("ix_deliveries_date", "date", "id"),
+)
+
+secret_versions = sa.Table(
+    "secret_versions",
+    metadata,
+    # Earlier values of secrets, each sealed as the present ones are.
+    sa.Column("id", _key(128), primary_key=True),
+    sa.Column(
+        "revision", sa.BigInteger, primary_key=True, autoincrement=False
+    ),  # when it was replaced, in ms
+    sa.Column("doc", sa.LargeBinary, nullable=False),
+)
+
+secret_uses = sa.Table(
+    "secret_uses",
+    metadata,
+    # Who was handed which secret, how often and when last.
+    sa.Column("id", _key(128), primary_key=True),
+    sa.Column("consumer", _key(160), primary_key=True),  # kind/ID
+    sa.Column("doc", sa.LargeBinary, nullable=False),
+)
+
+overrides = sa.Table(
+    "overrides",
+    metadata,
+    # Settings that administrators have changed, by path: all conductors of a cluster share them.
+    sa.Column("path", _key(255), primary_key=True),
+    sa.Column("doc", sa.LargeBinary, nullable=False),
+)

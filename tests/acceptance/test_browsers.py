@@ -11,7 +11,7 @@ import pytest_asyncio
 from tests.acceptance.agent import ACKNOWLEDGED, PASSWORD, Agent, Station
 from tests.acceptance.jobs import start
 from tests.acceptance.tab import Tab, tab
-from tests.processes import ApiError, Client
+from tests.processes import ApiError, Client, eventually
 
 LIMITED = "limited horse"
 
@@ -202,3 +202,29 @@ async def test_only_a_cookie_from_our_own_pages_opens_a_socket(alone: Station, p
     good = next(one.value for one in page.client.session.cookie_jar if one.key == "session_id")
     foreign = {"Cookie": f"session_id={good}", "Origin": "https://evil.example"}
     assert await refused(url, foreign) == {"description": "This page is not ours"}
+
+
+@one_agent
+async def test_rest_search_yaml_a_page_searches_the_files_of_jobs(
+    page: Tab, agent: Agent, admin: Client
+) -> None:
+    """search_job_files: results come as page events of the page that asked (contract §10.3, §10.4)."""
+    job_id = await start(admin, "exit 0", targets=[agent.id])
+    await agent.launched(job_id)
+    await agent.log(job_id, "one needle in a log\n")
+    await agent.finish(job_id)
+
+    async def archived() -> bool:
+        return "completed" in (await admin.call("get_job", id=job_id))["job"]
+
+    await eventually(archived, "the job is archived")
+    await page.shows("Search?files=1")
+    await page.send("search_job_files", {"match": "NEEDLE", "query": "*", "loc": "Search?files=1"})
+    started = await page.expect("page_update", lambda data: data["page_cmd"] == "search_started")
+    found = await page.expect("page_update", lambda data: data["page_cmd"] == "search_result")
+    done = await page.expect("page_update", lambda data: data["page_cmd"] == "search_complete")
+    assert started["loc"] == found["loc"] == done["loc"] == "Search?files=1"
+    hit = found["page_data"]
+    assert (hit["job"], hit["count"], hit["preview"]["matched"]) == (job_id, 1, "needle")
+    assert (hit["preview"]["before"], hit["preview"]["after"]) == ("one ", " in a log\n")
+    assert done["page_data"]["hit_max"] is False

@@ -202,6 +202,17 @@ async def test_rest_channels_yaml_a_channel_can_be_tried_out(admin: Client) -> N
         with pytest.raises(ApiError, match="access"):
             await caller.call("test_channel", id="trial")
 
+    async def kept() -> list[Json]:
+        found = await admin.call("search_web_hook_deliveries", query="web_hook:trial", limit=5)
+        return [row for row in found["rows"] if row["result"] == "error"] and list(found["rows"])
+
+    newest, oldest = await eventually(kept, "both deliveries are in their log")
+    assert ("Success" in oldest["description"], oldest["url"]) == (True, url)
+    assert newest["code"] == "webhook"
+    async with key_of(admin) as reader:
+        with pytest.raises(ApiError, match="access"):
+            await reader.call("search_web_hook_deliveries")
+
     async def logged() -> bool:
         found = await admin.call("search_activity", query="action:channel_test", limit=5)
         return len(found["rows"]) == 2

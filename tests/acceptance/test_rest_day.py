@@ -297,9 +297,46 @@ async def test_rest_a_new_secret_key_while_the_house_runs(house: Deployment, ope
     assert (await operator.call("decrypt_secret", id=secret["id"]))["fields"] == fields
     await house.satellite.stop()
     house.satellite.start()
-
-    async def back() -> bool:
-        return bool((await operator.call("get_active_servers"))["rows"])
-
-    await eventually(back, "the satellite joins with its new token")
+    await eventually(lambda: online(operator), "the satellite joins with its new token")
     assert os.path.exists(house.conductor.data / "secret_key")
+
+
+async def online(operator: Client) -> bool:
+    return bool((await operator.call("get_active_servers"))["rows"])
+
+
+async def test_rest_admin_yaml_who_is_away_while_the_key_changes_comes_back(
+    house: Deployment, operator: Client
+) -> None:
+    """Offline agents lose access after rotation; links break (jobs.yaml). Here two keys are good for a while."""
+    event = await operator.call(
+        "create_event",
+        title="Linked",
+        enabled=True,
+        category="general",
+        plugin="shellplug",
+        targets=["main"],
+        triggers=[{"type": "manual", "enabled": True}],
+        params={"script": "echo linked"},
+    )
+    run = await operator.call("run_event/v1/wait", id=event["event"]["id"])
+    job_id = run["job"]["id"]
+    link = f"{house.url}/api/app/view_job_log/v1?id={job_id}"
+    link += f"&t={(await operator.call('get_job', id=job_id))['token']}"
+    await house.satellite.stop()
+
+    async def gone() -> bool:
+        return not await online(operator)
+
+    await eventually(gone, "the satellite is away")
+    answer = await operator.call("admin_rotate_secret_key", password=house.password)
+    assert (await ended(operator, answer["id"]))["stats"]["servers"] == 0
+    async with operator.session.get(link) as response:
+        assert "linked" in await response.text()
+    house.satellite.start()
+    await eventually(lambda: online(operator), "the satellite joins under its old key")
+    answer = await operator.call("admin_rotate_secret_key", password=house.password, grace=0)
+    assert (await ended(operator, answer["id"]))["stats"]["servers"] == 1
+    async with operator.session.get(link) as response:
+        assert response.status == 200, "the key before the last one is still good"
+    await operator.call("update_global_state", **{"scheduler.enabled": True})

@@ -101,3 +101,23 @@ async def test_a_standby_redirects_to_the_same_url_on_the_primarys_host_where_it
         # All conductors of a cluster listen on one port: the one that was asked for stays.
         location = await eventually(redirected, "a redirection")
         assert location == f"http://first.test:{second.port}{path}"
+
+
+async def test_rest_multi_yaml_a_standby_goes_on_with_settings_changed_at_run_time(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """Changed settings were the primary's alone; after a fail-over the cluster went back to what it was told first."""
+    async with _pair(tmp_path_factory.mktemp("p")) as (first, second):
+        key = await administrator_key(first.url, PASSWORD)
+        async with Client(first.url, key) as client:
+            await client.call("admin_update_config", **{"ttl": 17, "mail_settings.host": "smtp.test"})
+        await first.kill()
+        await second.answers(200, timeout=3 * LEASE + 2)
+        async with Client(second.url, key) as client:
+            config = await client.call("admin_get_config")
+            assert (config["config"]["ttl"], config["config"]["mail_settings"]["host"]) == (17, "smtp.test")
+            headers = client._headers
+            async with client.session.get(
+                f"{second.url}/api/app/search_jobs/v1", headers=headers
+            ) as response:
+                assert "max-age=17" in response.headers["Cache-Control"]

@@ -2,15 +2,18 @@
 
 import asyncio
 import re
+from dataclasses import replace
 from typing import Any
 
 from conductor.actions.display import number
 from conductor.actions.occasion import Means, Occasion
 from conductor.actions.recipients import listed
-from conductor.actions.result import Result, failed
+from conductor.actions.result import Action, Result, failed
 from conductor.actions.types import email, run_event, web_hook
 from conductor.errors import Refusal
+from shared.clock import monotonic
 
+_TEXTS = ("text", "content", "message")
 _URL = re.compile(r"\S*https?://\S+")
 
 
@@ -22,8 +25,14 @@ async def run(occasion: Occasion, means: Means) -> Result:
     title = str(channel.get("title") or channel_id)
     if not channel.get("enabled", True):
         return failed("channel", f"Channel is disabled: {title}")
-    if refused := _counted(str(channel_id), title, number(channel.get("max_per_day")), means):
+    a_minute = number(channel.get("max_per_minute"))
+    held = means.throttle.take(str(channel_id), a_minute, monotonic())
+    if held is None:
+        return failed("channel", f"Channel has reached its limit: {title} ({a_minute:g}/minute)")
+    if refused := _counted(str(channel_id), title, channel, means):
         return refused
+    if held:
+        occasion = _telling_of_others(occasion, held)
     parts = {}
     if listed(channel.get("users")) or listed(channel.get("email")):
         parts["Email"] = email.send(
@@ -40,9 +49,20 @@ async def run(occasion: Occasion, means: Means) -> Result:
     return _summed(title, dict(zip(parts, map(_result, outcomes), strict=True)))
 
 
-def _counted(channel_id: str, title: str, most: float, means: Means) -> Result | None:
+def _telling_of_others(occasion: Occasion, held: int) -> Occasion:
+    """The same, whose texts say how many were held back before it."""
+    note = f"({held} more notification{'s' * (held > 1)} held back)"
+
+    def noted(action: Action) -> dict[str, Any]:
+        data = occasion.make_data(action)
+        return data | {key: f"{data[key]} {note}" for key in _TEXTS if isinstance(data.get(key), str)}
+
+    return replace(occasion, make_data=noted)
+
+
+def _counted(channel_id: str, title: str, channel: Any, means: Means) -> Result | None:
     """Count this notification, unless the day's are used up. Nothing is awaited in between."""
-    counts = means.ports.counts
+    counts, most = means.ports.counts, number(channel.get("max_per_day"))
     if counts is None:
         return None
     place: Any = counts.current_day()

@@ -15,6 +15,8 @@ async def run(occasion: Occasion, means: Means) -> Result:
     wanted = SYNCS.get(str(action.get("bucket_sync")))
     if bucket is None:
         return failed("fetch", f"Bucket not found: {action.get('bucket_id')}")
+    if bucket.get("enabled") in (False, 0):
+        return failed("fetch", f"Bucket is disabled: {bucket.get('title') or bucket['id']}")
     if wanted is None:
         return failed("fetch", f"Unknown bucket sync type: {action.get('bucket_sync')}")
     if buckets is None:

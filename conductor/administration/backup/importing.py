@@ -3,11 +3,13 @@
 import gzip
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import structlog
+from sqlalchemy.exc import IntegrityError
 
 from conductor.administration.backup.kept import Sections
 from conductor.administration.backup.lines import (
@@ -22,6 +24,7 @@ from conductor.administration.backup.lines import (
     parse,
 )
 from conductor.administration.backup.lists import Lists, list_of
+from conductor.administration.backup.undo import Undo, days_of
 from conductor.administration.collections import Collections
 from conductor.administration.statistics import Statistics
 from conductor.errors import Deposed, Refusal, Unavailable
@@ -30,6 +33,8 @@ from conductor.records.files import Files
 Json = dict[str, Any]
 
 _MOST_ERRORS = 100
+_TOGETHER = 100
+"""Records of one transaction."""
 _ID = re.compile(r"[A-Za-z0-9_]{1,64}")
 _GZIP = b"\x1f\x8b"
 _IGNORED_COMMANDS = ("listCreate", "hashCreate")
@@ -82,8 +87,13 @@ class Import:
         files: Files,
         *,
         dry_run: bool = False,
+        undo: Undo | None = None,
+        merge: bool = False,
     ) -> None:
-        """`dry_run`: everything is read and checked, nothing is stored."""
+        """`dry_run`: everything is read and checked, nothing is stored. `undo` is told of all before it is replaced.
+
+        `merge`: what a list has and the file has not stays.
+        """
         self.report = Report()
         self._collections = collections
         self._sections = sections
@@ -91,7 +101,11 @@ class Import:
         self._statistics = statistics
         self._files = files
         self._dry_run = dry_run
+        self._undo = undo
+        self._merge = merge
         self._complete = False
+        self._batch: dict[str, tuple[int, Record]] = {}
+        """Records of one collection, by ID, that are stored together."""
 
     async def line(self, number: int, text: bytes) -> None:
         """Store what a line says. Raises Unavailable and Deposed; what is wrong with the line is reported."""
@@ -99,27 +113,38 @@ class Import:
             self._complete = self._complete or text.strip() == FOOTER.encode()
             return
         self.report.lines += 1
-        try:
+        async with self._blaming(number):
             line = parse(text)
             if line is not None:
                 await self._store(number, line)
+
+    @asynccontextmanager
+    async def _blaming(self, number: int) -> AsyncIterator[None]:
+        try:
+            yield
         except BadLine as error:
             self.report.blame(number, str(error))
-        except (Unavailable, Deposed):
+        except Deposed:
             raise
         except Refusal as refusal:
-            self.report.blame(number, refusal.description)
+            if isinstance(refusal, Unavailable) and not _is_taken(refusal):
+                raise
+            taken = "something else has its number" if _is_taken(refusal) else refusal.description
+            self.report.blame(number, taken)
         except (TypeError, ValueError, KeyError, AttributeError, RecursionError, OverflowError) as error:
             log.warning("a line of an import was left out", line=number, error=repr(error)[:200])
             self.report.blame(number, "it cannot be stored")
 
     async def finish(self) -> None:
-        """Store the lists that are still gathered."""
+        """Store the records and lists that are still gathered."""
+        await self._store_batch()
         await self._store_lists()
         if not self._complete:
             self.report.blame(0, "the file ends early: its last line is missing")
 
     async def _store(self, number: int, line: Line) -> None:
+        if not isinstance(line, Record):
+            await self._store_batch()
         match line:
             case Put(key, value):
                 name = list_of(key)
@@ -127,19 +152,58 @@ class Import:
                 if name is not None:
                     self._lists.put(name, key.split("/")[2] if key.count("/") == 2 else None, value)
                 elif not self._dry_run:
-                    await self._sections.put(key, value)
+                    await self._put(key, value)
                 self.report.keys += 1
-            case Record(index, id, record):
+            case Record(index, id, _):
                 if index not in self._collections.names:
                     raise BadLine(f"there is no index {index[:40]}")
                 if not _ID.fullmatch(id):
                     raise BadLine("a record's id is malformed")
                 if not self._dry_run:
-                    await self._collections.put(index, id, {**record, "id": id})
+                    await self._gather(number, line)
                 self.report.records += 1
             case Command(command, args):
                 await self._command(command, args)
                 self.report.commands += 1
+
+    async def _put(self, key: str, value: Any) -> None:
+        if self._undo:
+            await self._undo.keep_key(key)
+        await self._sections.put(key, value)
+
+    async def _gather(self, number: int, line: Record) -> None:
+        full = len(self._batch) >= _TOGETHER
+        others = any(one.index != line.index for _, one in self._batch.values())
+        if full or others or line.id in self._batch:
+            await self._store_batch()
+        self._batch[line.id] = (number, line)
+
+    async def _store_batch(self) -> None:
+        """Store the gathered records; one that cannot be stored keeps no other from it."""
+        batch, self._batch = self._batch, {}
+        if not batch:
+            return
+        index = next(iter(batch.values()))[1].index
+        if self._undo:
+            await self._undo.keep_records(index, list(batch))
+        try:
+            await self._collections.put_many(index, {id: line.record for id, (_, line) in batch.items()})
+        except Deposed:
+            raise
+        except (
+            Refusal,
+            TypeError,
+            ValueError,
+            KeyError,
+            AttributeError,
+            RecursionError,
+            OverflowError,
+        ) as error:
+            if isinstance(error, Unavailable) and not _is_taken(error):
+                raise
+            for id, (number, line) in batch.items():
+                async with self._blaming(number):
+                    await self._collections.put(index, id, {**line.record, "id": id})
 
     async def _command(self, command: str, args: tuple[Any, ...]) -> None:
         key = args[0] if args and isinstance(args[0], str) else ""
@@ -147,15 +211,18 @@ class Import:
         await self._store_lists(but=name or "")
         match command:
             case "listDelete" if name:
-                self._lists.empty(name)
+                if not self._merge:
+                    self._lists.empty(name)
             case "listPush" | "listUnshift" if name and len(args) > 1:
                 items = args[1] if isinstance(args[1], list) else [args[1]]
                 self._lists.append(name, items, first=command == "listUnshift")
             case "put" if key and len(args) > 1 and not name:
                 if not self._dry_run:
-                    await self._sections.put(key, args[1])
+                    await self._put(key, args[1])
             case "delete" if key.startswith(("files/", "logs/jobs/")):
                 if not self._dry_run:
+                    if self._undo:
+                        await self._undo.keep_key(key)
                     await self._files.delete(key)
             case _ if command in _IGNORED_COMMANDS or command.startswith("list"):
                 if command not in _IGNORED_COMMANDS:
@@ -167,11 +234,19 @@ class Import:
         for name in self._lists.pending(but):
             if self._dry_run:
                 self._lists.taken(name)
-            elif name == "stats":
-                await self._statistics.replace_history(_days(self._lists.taken(name)))
+                continue
+            if self._undo and name != "users":  # those have keys of their own
+                await self._undo.keep_list(name)
+            if name == "stats":
+                await self._statistics.replace_history(days_of(self._lists.taken(name)))
             else:
                 for error in await self._lists.store(name):
                     self.report.blame(0, error)
+
+
+def _is_taken(refusal: Refusal) -> bool:
+    """Whether something else is where a record wants to be: the original gave out numbers of tickets twice."""
+    return isinstance(refusal.__cause__, IntegrityError)
 
 
 def lines_of(file: Path) -> Iterator[tuple[int, bytes]]:
@@ -199,13 +274,3 @@ def data_lines(file: Path) -> int:
     if not count:
         raise Refusal("admin", "The file has no data in it.")
     return count
-
-
-def _days(items: list[Any]) -> list[tuple[int, Json]]:
-    days = []
-    for item in items:
-        day = item.get("currentDay") if isinstance(item, dict) else None
-        start = day.get("timeStart") if isinstance(day, dict) else None
-        if isinstance(start, int | float):
-            days.append((int(start), item))
-    return days

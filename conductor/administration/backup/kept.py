@@ -10,7 +10,7 @@ import sqlalchemy as sa
 import structlog
 
 from conductor.access.users import Users, normalised
-from conductor.administration.backup.lines import BadLine
+from conductor.administration.backup.lines import LONGEST, BadLine
 from conductor.definitions.state import GlobalState
 from conductor.records import tables
 from conductor.records.documents import Documents
@@ -41,6 +41,14 @@ class Section(Protocol):
         """Delete everything, except what belongs to the user `but`; how much there was."""
         ...
 
+    async def value(self, key: str) -> Any:
+        """What `put` of this key would replace, as it is exported; None if nothing. Raises what `put` raises."""
+        ...
+
+    async def forget(self, key: str) -> None:
+        """Delete what is under one key; nothing is fine."""
+        ...
+
 
 class Sections:
     """All sections, by the longest prefix of a key."""
@@ -58,10 +66,28 @@ class Sections:
 
     async def put(self, key: str, value: Any) -> None:
         """Raises BadLine for a key that nobody keeps here."""
+        await self._of(key).put(key, value)
+
+    async def value(self, key: str) -> Any:
+        """What is under the key, as it is exported; None if nothing. Raises BadLine."""
+        return await self._of(key).value(key)
+
+    async def forget(self, key: str) -> None:
+        """Delete what is under the key."""
+        await self._of(key).forget(key)
+
+    async def restore(self, key: str, value: Any) -> None:
+        """Store what was once exported, and nothing beside it under that key."""
+        section = self._of(key)
+        if section.prefix == key:  # a key that is a whole section: what has come in since goes
+            await section.clear()
+        await section.put(key, value)
+
+    def _of(self, key: str) -> Section:
         found = [prefix for prefix in self._sections if key.startswith(prefix)]
         if not found:
             raise BadLine(f"nothing here keeps the key {key[:80]}")
-        await self._sections[max(found, key=len)].put(key, value)
+        return self._sections[max(found, key=len)]
 
 
 class UserSection:
@@ -88,6 +114,17 @@ class UserSection:
             if not isinstance(value.get(key_of, kind()), kind):
                 raise BadLine(f"a user's {key_of} have the wrong type")
         await self._users.save(value)
+
+    async def value(self, key: str) -> Any:
+        name = key.removeprefix(self.prefix)
+        return await self._files.value(key) if "." in name.rpartition("/")[2] else self._users.get(name)
+
+    async def forget(self, key: str) -> None:
+        name = key.removeprefix(self.prefix)
+        if "." in name.rpartition("/")[2]:
+            await self._files.forget(key)
+        else:
+            await self._users.delete(name)
 
     async def clear(self, but: str = "") -> int:
         names = [user["username"] for user in self._users.all() if user["username"] != but]
@@ -116,6 +153,12 @@ class HostSection:
         if rest != ["data"] or not _ID.fullmatch(id) or not isinstance(date, int | float):
             raise BadLine("a server's data need its ID and a date")
         await self._stored.put(id, value, date=int(date))
+
+    async def value(self, key: str) -> Any:
+        return await self._stored.get(key.split("/")[1])
+
+    async def forget(self, key: str) -> None:
+        await self._stored.delete(key.split("/")[1])
 
     async def clear(self, but: str = "") -> int:
         return await self._records.write(Write(sa.delete(tables.samples)))
@@ -152,6 +195,14 @@ class StateSection:
                 rest[name] = part
         if rest:
             await self._state.merge("global", rest)
+
+    async def value(self, key: str) -> Any:
+        from conductor.administration.state_paths import as_one
+
+        return as_one(self._state.documents().items())
+
+    async def forget(self, key: str) -> None:
+        await self.clear()
 
     async def clear(self, but: str = "") -> int:
         keys = [key for key in self._state.documents() if key not in self._OWN]
@@ -191,6 +242,12 @@ class FileSection:
         except (binascii.Error, ValueError):
             raise BadLine("a file's bytes are no base64") from None
         await self._files.put(key, body)
+
+    async def value(self, key: str) -> Any:
+        return await self.one(key, LONGEST)
+
+    async def forget(self, key: str) -> None:
+        await self._files.delete(key)
 
     async def clear(self, but: str = "") -> int:
         await self._files.delete_under(self.prefix.rstrip("/"))

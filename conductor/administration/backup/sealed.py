@@ -41,6 +41,13 @@ class SecretSection:
             raise BadLine("a secret's values need its ID and an encrypted envelope")
         await self._vault.take_in(id, value)
 
+    async def value(self, key: str) -> Any:
+        id = key.removeprefix(self.prefix)
+        return await self._vault.exported(id) if id in await self._vault.ids() else None
+
+    async def forget(self, key: str) -> None:
+        await self._vault.drop([key.removeprefix(self.prefix)])
+
     async def clear(self, but: str = "") -> int:
         ids = await self._vault.ids()
         await self._vault.drop(ids)

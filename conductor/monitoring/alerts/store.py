@@ -67,11 +67,12 @@ class AlertStore:
         return [msgspec.json.decode(row, type=AlertState) for row in rows]
 
     async def active(self) -> list[Json]:
-        """Every invocation that is active."""
+        """Every invocation that is active and says of which alert, on which server: an import may bring others."""
         found: list[Json] = []
         while rows := await self.matching("active:true", offset=len(found)):
             found += rows
-        return found
+        named = ("id", "server", "alert")
+        return [one for one in found if all(isinstance(one.get(key), str) for key in named)]
 
     async def owed(self) -> list[Owed]:
         return [msgspec.convert(doc, Owed) for doc in await self._owed.all()]

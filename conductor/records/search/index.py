@@ -171,6 +171,20 @@ ACTIVITY = _index(
     columns={"action": Column("action", str, 64), "epoch": Column("epoch")},
 )
 
+DELIVERIES = _index(
+    "deliveries",
+    "description",
+    (
+        Field("web_hook", ("web_hook",), whole=True),
+        Field("result", ("result",)),
+        Field("url", ("url",), longest=128),
+        Field("description", ("description",), also=("title",), longest=64),
+        _hours("date", "date", column="date"),
+    ),
+    sorters=("date",),
+    columns={"date": Column("date")},
+)
+
 SERVERS = _index(
     "servers",
     "keywords",

@@ -49,6 +49,7 @@ async def stage(redis_url: str, tmp_path: Path) -> AsyncIterator[Stage]:
                 {"id": "off", "title": "Off", "url": "https://x.example", "method": "POST", "enabled": False},
             ),
             ("buckets", {"id": "pail", "title": "Pail", "enabled": True}),
+            ("buckets", {"id": "shut", "title": "Shut", "enabled": False}),
         ):
             await house.definitions.create(
                 kind, {"enabled": True, **item}, actor=SYSTEM, by=writer.House("admin")

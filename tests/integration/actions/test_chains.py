@@ -174,3 +174,19 @@ async def test_a_channel_has_a_daily_cap_and_needs_no_users(stage: Stage) -> Non
     assert record["actions"][0]["code"] == "channel"
     assert "(1/day)" in record["actions"][0]["description"]
     assert len(stage.edges.web_hooks.fired) == 1
+
+
+async def test_rest_channels_yaml_a_channel_has_a_cap_for_each_minute(stage: Stage) -> None:
+    """channels.yaml, "Where to be better": a daily cap only. What was held back is told with the next one."""
+    await channel(stage, web_hook="hook", max_per_minute=1)
+    async with stage.house.term() as term:
+        event = await stage.house.event()
+        records = []
+        for _ in range(2):
+            job_id = await term.launch(event, actions=[action("channel", channel_id="pager")])
+            term.result(await term.launched(job_id))
+            records.append(await term.ended(job_id))
+    assert [record["actions"][0]["code"] for record in records] == [0, "channel"]
+    assert "(1/minute)" in records[1]["actions"][0]["description"]
+    assert len(stage.edges.web_hooks.fired) == 1
+    assert stage.edges.counts.day == {"channels": {"pager": {"invocations": 1}}}

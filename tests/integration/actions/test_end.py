@@ -104,6 +104,8 @@ ODD: list[tuple[dict[str, Any], Any, str]] = [
     ({"type": "web_hook", "web_hook": "gone"}, "webhook", "not found: gone"),
     ({"type": "web_hook", "web_hook": ["x"]}, "webhook", "not found"),
     ({"type": "web_hook", "web_hook": "off"}, "webhook", "disabled"),
+    ({"type": "store", "bucket_id": "shut", "bucket_sync": "data"}, "bucket", "disabled: Shut"),
+    ({"type": "fetch", "bucket_id": "shut", "bucket_sync": "data"}, "bucket", "disabled: Shut"),
     ({"type": "channel", "channel_id": "gone"}, "channel", "not found: gone"),
     ({"type": "run_event", "event_id": None}, "event", "not found"),
     ({"type": "plugin", "plugin_id": "shellplug"}, "plugin", "not found: shellplug"),

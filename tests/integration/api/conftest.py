@@ -48,6 +48,7 @@ from conductor.audit.chronicle import described
 from conductor.audit.event_log import EventLog
 from conductor.definitions.defaults import contents
 from conductor.definitions.repository import Definitions
+from conductor.definitions.secret_uses import SecretUses
 from conductor.definitions.vault import Vault
 from conductor.definitions.writer import House
 from conductor.records.files import Files
@@ -196,7 +197,7 @@ async def serving(
             *definition_calls.endpoints(definitions, event_jobs),
             *categories.endpoints(definitions),
             *bucket_definitions.endpoints(definitions, content),
-            *secret_calls.endpoints(definitions, vault, signals),
+            *secret_calls.endpoints(definitions, vault, SecretUses(records), signals),
             *references.endpoints(definitions),
             *revisions.endpoints(definitions, records),
             *multiple.endpoints(definitions, {}),

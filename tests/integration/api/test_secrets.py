@@ -119,3 +119,28 @@ async def test_deletion(served: Served) -> None:
     assert (await served.call("decrypt_secret", {"id": "z1"}))[1]["code"] == "secret"
     assert (await served.call("create_secret", {"id": "z1", "title": "Again"}))[0] == 200
     assert (await served.call("decrypt_secret", {"id": "z1"}))[1] == {"code": 0, "fields": []}
+
+
+async def test_rest_secrets_yaml_versions_and_uses_over_http(served: Served) -> None:
+    """No versions/rollback, no usage report. Values are told by decrypt_secret alone."""
+    fields = [{"name": "A", "value": "first-value"}]
+    made = (await served.call("create_secret", {"title": "S", "fields": fields}))[1]["secret"]
+    id = made["id"]
+    await served.call("update_secret", {"id": id, "fields": [{"name": "B", "value": "second-value"}]})
+    status, answer = await served.call("get_secret_versions", {"id": id})
+    assert (status, [row["names"] for row in answer["rows"]]) == (200, [["A"]])
+    assert "first-value" not in str(answer)
+    body = {"id": id, "replaced": answer["rows"][0]["replaced"]}
+    status, restored = await served.call("restore_secret_version", body)
+    assert (status, restored["names"], restored["revision"]) == (200, ["A"], 3)
+    assert (await served.call("decrypt_secret", {"id": id}))[1]["fields"] == fields
+    assert [row["names"] for row in (await served.call("get_secret_versions", {"id": id}))[1]["rows"]] == [
+        ["B"],
+        ["A"],
+    ]
+    assert (await served.call("get_secret_usage", {"id": id}))[1]["rows"] == []
+    editor = await served.key(privileges={"edit_secrets": True, "edit_events": True})
+    for name in ("get_secret_versions", "restore_secret_version", "get_secret_usage"):
+        assert (await served.call(name, body, key=editor))[0] == 403
+        assert (await served.call(name, {**body, "id": "nosuch"}))[1]["code"] == "secret"
+    assert (await served.call("restore_secret_version", {"id": id, "replaced": 7}))[1]["code"] == "secret"

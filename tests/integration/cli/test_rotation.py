@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -124,3 +125,26 @@ async def test_there_must_be_something_to_rotate(tmp_path: Path) -> None:
         await rotate(tmp_path / "nowhere", None, "")
     with pytest.raises(RotationError, match="no secret key yet"):
         await rotate(tmp_path, None, "")
+
+
+async def test_rest_admin_yaml_the_key_before_stays_good_for_a_while(data_dir: Path) -> None:
+    """admin.yaml, "Where to be better": no grace period with two keys; who was away lost access."""
+    key_file = KeyFile(data_dir)
+    assert run(data_dir).returncode == 0
+    second = key_file.current()
+    assert key_file.previous(time.time()) == ["first key"]
+    assert run(data_dir).returncode == 0
+    assert key_file.previous(time.time()) == [second, "first key"]
+    week = time.time() + 8 * 86_400
+    assert key_file.previous(week) == []
+    assert key_file.keep_previous(week) == []
+    assert not (data_dir / "secret_key.previous").exists()
+
+
+async def test_rest_admin_yaml_a_death_in_the_middle_locks_nobody_out(data_dir: Path) -> None:
+    for point in ("rotation.sealed", "rotation.committed"):
+        before = KeyFile(data_dir).current()
+        assert run(data_dir, point).returncode == -signal.SIGKILL
+        key, _ = await read(data_dir)
+        assert before in (key, *KeyFile(data_dir).previous(time.time()))
+    assert (data_dir / "secret_key.previous").stat().st_mode & 0o077 == 0

@@ -85,7 +85,7 @@ async def opened(house: House) -> AsyncIterator[Desk]:
             *job_logs.endpoints(office, house.archive, house.files, settings),
             *job_stream.endpoints(office, house.archive, settings),
             *satellites.endpoints(
-                office, enrolment, credentials, roster, stored_servers, accounts, settings, "0"
+                office, enrolment, credentials, roster, stored_servers, accounts, settings, "0", signals
             ),
         )
     )
