@@ -153,11 +153,23 @@ class AlertCalls:
             "date": sample.get("date"),
             "why": _why(expression, data),
             "message": expand(str(definition.get("message") or ""), data),
+            **self._telling(definition, sample),
             "evaluations": [
                 {"date": date, "result": result}
                 for date, result in self._alerting.history.of(params.server, params.alert)
             ],
         }
+
+    def _telling(self, definition: Json, sample: Json) -> Json:
+        """Why nobody would be told now, and how often it has fired lately where that is limited."""
+        silences, moment = self._alerting.silences, now()
+        server = {"id": sample["server"], "groups": sample.get("groups") or ()}
+        told: Json = {
+            "silenced": silences.of(definition, server, moment) or silences.snoozed(definition, moment)
+        }
+        if definition.get("flap_limit"):
+            told["firings"] = silences.firings(str(server["id"]), str(definition["id"]))
+        return told
 
     def _log(self, call: Call, action: str, id: str, payload: Mapping[str, Any]) -> None:
         self._signals.publish(

@@ -34,6 +34,7 @@ LISTS = (
     "secrets",
     "monitors",
     "alerts",
+    "maintenance_windows",
     "tags",
     "roles",
 )

@@ -230,6 +230,39 @@ async def test_an_alert_is_acknowledged(agent: Agent, admin: Client) -> None:
     await admin.call("delete_alert", id=alert["id"])
 
 
+async def test_a_maintenance_window_mutes_a_server_and_its_end_tells(agent: Agent, admin: Client) -> None:
+    """Hole 7 of alerts.md §9: maintenance windows, with reason and who."""
+    now = int(time.time())
+    given = {"title": "New disks", "start": now - 60, "end": now + 3600, "servers": [agent.id]}
+    with pytest.raises(ApiError) as refused:
+        await admin.call("create_maintenance_window", **{**given, "end": now - 61})
+    assert refused.value.code == "api"
+    window = (await admin.call("create_maintenance_window", **given))["maintenance_window"]
+    snapshot = {"enabled": True, "condition": "alert_new", "type": "snapshot"}
+    alert = await create_alert(admin, actions=[snapshot])
+    await send_sample(agent, DATA)
+    invocation = await fired(admin, agent, alert)
+    silenced = {"reason": "maintenance", "window": window["id"], "title": "New disks", "until": now + 3600}
+    assert invocation["silenced"] == {**silenced, "username": window["username"]}
+    told = await admin.call("explain_alert", alert=alert["id"], server=agent.id)
+    assert (told["state"], told["silenced"]["reason"]) == ("active", "maintenance")
+    assert (await admin.call("get_maintenance_windows"))["rows"][0]["title"] == "New disks"
+    assert (await admin.call("get_maintenance_window", id=window["id"]))["maintenance_window"]["username"]
+
+    async def stored() -> Json:
+        return dict((await admin.call("get_alert_invocations", ids=invocation["id"]))["alerts"][0])
+
+    assert (await stored())["actions"] == []
+    await admin.call("delete_maintenance_window", id=window["id"])
+
+    async def acted() -> bool:
+        return [one["type"] for one in (await stored())["actions"]] == ["snapshot"]
+
+    await eventually(acted, "what is still wrong is told when the window is gone")
+    assert (await stored())["told"] >= now
+    await admin.call("delete_alert", id=alert["id"])
+
+
 async def test_who_is_limited_to_groups_sees_and_manages_no_more_than_them(
     agent: Agent, alone: Station, admin: Client
 ) -> None:

@@ -8,6 +8,7 @@ invocation.
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -18,13 +19,16 @@ from conductor.errors import Unavailable
 from conductor.monitoring.alerts.active import ActiveAlerts
 from conductor.monitoring.alerts.board import Board
 from conductor.monitoring.alerts.evaluation import AlertState, Outcome, evaluate
+from conductor.monitoring.alerts.follow_ups import FollowUps
 from conductor.monitoring.alerts.history import History
 from conductor.monitoring.alerts.owing import Owing
 from conductor.monitoring.alerts.ports import NoSamples, Samples, ServerJobs, Servers
+from conductor.monitoring.alerts.related import Related
 from conductor.monitoring.alerts.resumption import resumed
 from conductor.monitoring.alerts.rules import OFFLINE, Rule, Rules
-from conductor.monitoring.alerts.store import MOST_JOBS, AlertStore
-from conductor.monitoring.alerts.transitions import Transition, Transitions, Turn
+from conductor.monitoring.alerts.silences import Silences
+from conductor.monitoring.alerts.store import AlertStore
+from conductor.monitoring.alerts.transitions import Transition, Transitions, Turn, measured_of
 from conductor.monitoring.alerts.turns import Turns
 from conductor.signals import DefinitionChanged, JobStarted, ServerRemoved, Signal, Signals, TicketChanged
 from shared import clock, ids
@@ -65,7 +69,14 @@ class Alerting:
         self.rules = Rules(definitions)
         self.history = History()
         self.owing = Owing(store, active, self._enabled, servers.record)
-        self._turns = Turns(Transitions(store, active, signals, jobs, definitions.state, self.owing.add))
+        self.silences = Silences(store, definitions)
+        self._related = Related(store, active)
+        self._follow_ups = FollowUps(store, active, signals, self.silences, self.owing.add)
+        self._turns = Turns(
+            Transitions(store, active, signals, jobs, self.silences, self._follow_ups, self.owing.add)
+        )
+        self._due: set[str] = set()
+        """Invocations of which something is under way."""
         self._store = store
         self._definitions = definitions
         self._servers = servers
@@ -101,11 +112,14 @@ class Alerting:
         for server_id in self._board.servers:
             self._seen.setdefault(server_id, (now, clock.now()))
         await self.owing.load()
+        await self.silences.load(clock.now())
         self._open = True
 
     def forget(self) -> None:
         """The term has ended."""
         self._open = False
+        self._due.clear()
+        self.silences.forget()
         self._board.clear()
         self._known.clear()
         self._seen.clear()
@@ -177,6 +191,8 @@ class Alerting:
         for state in outcome.states.values():
             if state.notified and (invocation := self.active.at(state.server, state.alert)):
                 invocation.update(message=state.message, modified=now, count=state.count)
+                if measured := measured_of(state, self._definitions.get("alerts", state.alert) or {}):
+                    invocation["monitor"] = measured
 
     def _transition(
         self,
@@ -231,32 +247,17 @@ class Alerting:
         """Jobs that start on a server join its active alerts; deleted tickets leave them."""
         match signal:
             case JobStarted():
-                for invocation in self.active.of_server(signal.server_id):
-                    await self._add_job(str(invocation["id"]), signal.job_id)
+                await self._related.job_started(signal.server_id, signal.job_id)
             case ServerRemoved():
                 server_id = str(signal.server.get("id", ""))
                 if server_id in self._known:
                     self._known[server_id] = dict(signal.server)
             case TicketChanged(verb="delete"):
-                gone = signal.ticket.get("id")
-                for invocation in self.active:
-                    if gone in (invocation.get("tickets") or ()):
-                        invocation["tickets"] = [one for one in invocation["tickets"] if one != gone]
+                self._related.ticket_deleted(signal.ticket)
             case DefinitionChanged(kind="alerts"):
                 self._follow_definitions()
-
-    async def _add_job(self, invocation_id: str, job_id: str) -> None:
-        def added(doc: Json) -> Json | None:
-            jobs = doc.get("jobs") or []
-            return None if job_id in jobs else {**doc, "jobs": [*jobs, job_id][-MOST_JOBS:]}
-
-        try:
-            changed = await self._store.change(invocation_id, added)
-        except Unavailable as error:
-            log.warning("a job was not added to its alert", alert=invocation_id, error=str(error))
-            return
-        if changed and (kept := self.active.get(invocation_id)) is not None:
-            kept["jobs"] = changed["jobs"]
+            case DefinitionChanged(kind="maintenance_windows"):
+                self.follow_up()
 
     def _enabled(self, alert_id: str) -> bool:
         return bool((self._definitions.get("alerts", alert_id) or {}).get("enabled"))
@@ -280,6 +281,7 @@ class Alerting:
             if clock.monotonic() - swept >= self._sweep_seconds:
                 swept = clock.monotonic()
                 self.sweep()
+                self.follow_up()
                 await self.look_at_silent()
 
     def _follow_definitions(self) -> None:
@@ -318,6 +320,31 @@ class Alerting:
                 silent = msgspec.structs.replace(state, stale=True)
                 self._board.exchange(server_id, {state.alert: state}, {state.alert: silent})
                 self._turns.put(self._transition(Turn.SILENT, silent, server, int(clock.now())))
+
+    def follow_up(self) -> None:
+        """What is due of alerts that stay active: told after a silence, escalated, repeated."""
+        now = clock.now()
+        self.silences.sweep(now)
+        for invocation in self.active:
+            id, server_id, alert_id = (str(invocation[key]) for key in ("id", "server", "alert"))
+            definition = self._definitions.get("alerts", alert_id)
+            state = self._board.get(server_id, alert_id)
+            server = self._known.get(server_id) or {"id": server_id}
+            if definition is None or state is None or id in self._due:
+                continue
+            if not self._follow_ups.is_due(invocation, definition, server, now):
+                continue
+            if not self._turns.has_room():
+                return
+            self._due.add(id)
+            done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            done.add_done_callback(partial(self._followed, id))
+            self._turns.put(self._transition(Turn.DUE, state, server, int(now)), done)
+
+    def _followed(self, id: str, done: "asyncio.Future[None]") -> None:
+        self._due.discard(id)
+        if not done.cancelled():
+            done.exception()  # the term has ended: the next one looks again
 
     async def look_at_silent(self) -> None:
         """Evaluate the rules that read `offline` on servers that are gone, each at most once a minute.

@@ -100,10 +100,14 @@ class Owing:
         invocation = await self._store.get(owed.invocation)
         if invocation is None or not self._enabled(str(invocation.get("alert"))):
             return [], []
+        if owed.stage and not invocation.get("active"):
+            return [], []  # it has cleared since: nobody needs to be told again
         before = list(invocation.get("tickets") or ())
         server: Mapping[str, Any] = self._server(str(owed.server.get("id", ""))) or owed.server
         try:
-            results = await self.actions.run_for_alert(invocation, owed.definition, server, owed.condition)
+            results = await self.actions.run_for_alert(
+                invocation, owed.definition, server, owed.condition, owed.stage
+            )
         except (Deposed, Unavailable):
             raise
         except Exception:

@@ -13,10 +13,12 @@ class AlertActions(Protocol):
         definition: Mapping[str, Any],
         server: Mapping[str, Any],
         condition: str,
+        stage: str = "",
     ) -> list[Json]:
         """Run what an alert's condition fires; answers the executed actions.
 
-        IDs of new tickets are added to `invocation["tickets"]`.
+        IDs of new tickets are added to `invocation["tickets"]`. `stage` is empty, `escalation-N`, or `repeat-N`,
+        which runs nothing but what tells people.
         """
         ...
 
@@ -28,6 +30,7 @@ class NoActions:
         definition: Mapping[str, Any],
         server: Mapping[str, Any],
         condition: str,
+        stage: str = "",
     ) -> list[Json]:
         return []
 

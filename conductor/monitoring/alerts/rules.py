@@ -37,6 +37,8 @@ class Rule:
     """It can be true of a server that sends nothing."""
     groups: frozenset[str]
     """Empty: every server."""
+    monitor: str
+    """Whose values an active invocation carries; empty for none."""
     source: Mapping[str, Any]
 
 
@@ -117,6 +119,7 @@ def compiled(definition: Mapping[str, Any]) -> Rule | None:
         consecutive=definition.get("consecutive") is True,
         reads_offline=OFFLINE in names,
         groups=frozenset(map(str, groups)) if isinstance(groups, list) else frozenset(),
+        monitor=str(definition.get("monitor_id") or ""),
         source=definition,
     )
 

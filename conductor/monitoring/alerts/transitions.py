@@ -7,10 +7,12 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from conductor.definitions.state import GlobalState
 from conductor.monitoring.alerts.active import ActiveAlerts
 from conductor.monitoring.alerts.evaluation import AlertState
+from conductor.monitoring.alerts.follow_ups import FollowUps
 from conductor.monitoring.alerts.ports import ServerJobs, with_parents
+from conductor.monitoring.alerts.silence import kept_from
+from conductor.monitoring.alerts.silences import Silences
 from conductor.monitoring.alerts.store import MOST_JOBS, AlertStore, Owed
 from conductor.signals import AlertCleared, AlertFired, AlertsShifted, Signals
 from shared import clock, faults
@@ -25,6 +27,8 @@ class Turn(StrEnum):
     BACK = "back"
     GONE = "gone"
     """The definition is deleted: nobody is told but browsers."""
+    DUE = "due"
+    """It stays active, and something is due of it."""
 
 
 class Transition(NamedTuple):
@@ -48,15 +52,17 @@ class Transitions:
         active: ActiveAlerts,
         signals: Signals,
         jobs: ServerJobs,
-        state: GlobalState,
+        silences: Silences,
+        follow_ups: FollowUps,
         owe: Callable[[Owed], None],
     ) -> None:
         self._store = store
         self._active = active
         self._signals = signals
         self._jobs = jobs
-        self._state = state
+        self._silences = silences
         self._owe = owe
+        self._follow_ups = follow_ups
 
     async def carry_out(self, one: Transition) -> None:
         match one.turn:
@@ -68,6 +74,8 @@ class Transitions:
                 await self._fall_silent(one)
             case Turn.BACK:
                 await self._come_back(one)
+            case Turn.DUE:
+                await self._follow_ups.carry_out(one.state.id, one.definition, one.server)
             case Turn.GONE:
                 await self._store.save((), [(one.state.server, one.state.alert)])
                 self._active.drop(one.state.server, one.state.alert)
@@ -95,9 +103,15 @@ class Transitions:
             "actions": [],
             "why": list(one.why),
         }
+        invocation["fired"] = one.date
         if one.definition.get("severity"):
             invocation["severity"] = one.definition["severity"]
-        owed = self._owed(one)
+        if measured := measured_of(state, one.definition):
+            invocation["monitor"] = measured
+        self._silences.fired(state.server, one.definition, one.date)
+        silence = self._silence(one)
+        invocation |= {"silenced": silence} if silence else {"told": one.date}
+        owed = None if silence else self._owed(one)
         await self._store.fire(invocation, state, owed)
         faults.reach("conductor.alert_fired")
         self._active.put(invocation)
@@ -111,8 +125,20 @@ class Transitions:
             self._owe(owed)
 
     async def _clear(self, one: Transition) -> None:
-        state, owed = one.state, self._owed(one)
-        changes = {"active": False, "stale": None, "modified": one.date, "last_message": state.message}
+        state = one.state
+        before = self._active.get(state.id) or await self._store.get(state.id) or {}
+        silence = self._silence(one)
+        owed = None if silence or kept_from(before) else self._owed(one)
+        changes: Json = {
+            "active": False,
+            "stale": None,
+            "modified": one.date,
+            "last_message": state.message,
+        }
+        if measured := measured_of(state, one.definition):
+            changes["monitor"] = measured
+        if silence and not before.get("silenced"):
+            changes["silenced"] = silence
         drop = self._store.drop_state(state.server, state.alert)
         invocation = await self._store.end(state.id, changes, (drop,), owed)
         self._active.drop(state.server, state.alert)
@@ -145,13 +171,16 @@ class Transitions:
         found = (self._jobs.get(id) for id in with_parents(jobs) if id not in own)
         return [job for job in found if job is not None]
 
+    def _silence(self, one: Transition) -> Json | None:
+        """Why nobody is told of it now; what comes of the definition itself is told to nobody anyway."""
+        if not one.acts:
+            return None
+        now = clock.now()
+        snooze = None if one.despite_snooze else self._silences.snoozed(one.definition, now)
+        return self._silences.of(one.definition, {**one.server, "id": one.state.server}, now) or snooze
+
     def _owed(self, one: Transition) -> Owed | None:
         if not one.acts or not one.definition.get("enabled"):
-            return None
-        snoozes = (self._state.get("global").get("alert_snooze"), one.definition.get("snooze_until"))
-        now = clock.now()
-        snoozed = any(isinstance(until, int | float) and until > now for until in snoozes)
-        if snoozed and not one.despite_snooze:
             return None
         kept = ("id", "hostname", "title", "ip", "groups")
         return Owed(
@@ -160,3 +189,17 @@ class Transitions:
             server={key: one.server[key] for key in kept if key in one.server},
             definition=dict(one.definition),
         )
+
+
+def measured_of(state: AlertState, definition: Mapping[str, Any]) -> Json | None:
+    """What the alert's monitor has been since the first true sample."""
+    if state.values is None:
+        return None
+    values = state.values
+    return {
+        "id": definition.get("monitor_id", ""),
+        "first": values.first,
+        "last": values.last,
+        "min": values.least,
+        "max": values.most,
+    }
