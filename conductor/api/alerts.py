@@ -6,7 +6,8 @@ from typing import Annotated, Any
 import msgspec
 
 from conductor.api.call import Call, Json
-from conductor.api.endpoint import Endpoint, Takes, Text, WordId
+from conductor.api.endpoint import Endpoint, Takes, Text, WordId, changing
+from conductor.api.told import activity
 from conductor.definitions.compiled import check_source, check_template
 from conductor.definitions.repository import Definitions
 from conductor.definitions.unlimited import refuse_group_limited
@@ -15,7 +16,7 @@ from conductor.monitoring.alerts.alerting import Alerting
 from conductor.monitoring.alerts.ports import Samples
 from conductor.monitoring.alerts.rules import OFFLINE
 from conductor.monitoring.alerts.store import AlertStore
-from conductor.signals import Activity, AlertsShifted, Signals
+from conductor.signals import AlertsShifted, Signals
 from shared.clock import now
 from shared.expressions import ExpressionError, compile_expression, expand
 from shared.expressions.explain import explain
@@ -90,7 +91,7 @@ class AlertCalls:
         def shown(id: str) -> Json:
             invocation = found.get(id)
             if invocation is None or not call.account.sees_groups(invocation.get("groups") or ()):
-                return {"err": f"Failed to locate alert invocation: {id}"}
+                return {"err": _unknown(id).description}
             return invocation
 
         return {"alerts": [shown(id) for id in ids]}
@@ -102,7 +103,7 @@ class AlertCalls:
         tickets = list(dict.fromkeys(params.tickets))
         changed = await self._store.change(params.id, lambda doc: {**doc, "tickets": tickets})
         if changed is None:
-            raise Refusal("alert", f"Failed to locate alert invocation: {params.id}")
+            raise _unknown(params.id)
         if (active := self._alerting.active.get(params.id)) is not None:
             active["tickets"] = tickets
         self._log(call, "alert_update_tickets", params.id, {"alert": changed})
@@ -111,7 +112,7 @@ class AlertCalls:
     async def delete(self, call: Call, params: Invocation) -> Json:
         refuse_group_limited(call.account, "alerts")
         if not await self._store.delete(params.id):
-            raise Refusal("alert", f"Failed to locate alert invocation: {params.id}")
+            raise _unknown(params.id)
         self._log(call, "alert_delete_invocation", params.id, {})
         return {}
 
@@ -119,11 +120,11 @@ class AlertCalls:
         """Of ours: somebody sees to it; who, since when, and what they say of it."""
         invocation = await self._store.get(params.id)
         if invocation is None or not call.account.sees_groups(invocation.get("groups") or ()):
-            raise Refusal("alert", f"Failed to locate alert invocation: {params.id}")
+            raise _unknown(params.id)
         given = {"username": call.account.name, "date": int(now()), "notes": params.notes}
         changed = await self._store.change(params.id, lambda doc: {**doc, "acknowledged": given})
         if changed is None:
-            raise Refusal("alert", f"Failed to locate alert invocation: {params.id}")
+            raise _unknown(params.id)
         if (active := self._alerting.active.get(params.id)) is not None:
             active["acknowledged"] = given
             self._signals.publish(AlertsShifted(server_id=str(changed.get("server", ""))))
@@ -172,16 +173,7 @@ class AlertCalls:
         return told
 
     def _log(self, call: Call, action: str, id: str, payload: Mapping[str, Any]) -> None:
-        self._signals.publish(
-            Activity(
-                action=action,
-                description=id,
-                payload=payload,
-                resource=("alert_invocation", id),
-                actor=call.actor,
-                correlation_id=call.correlation_id,
-            )
-        )
+        self._signals.publish(activity(call, action, id, payload, resource=("alert_invocation", id)))
 
     def endpoints(self) -> tuple[Endpoint[Any], ...]:
         return (
@@ -200,35 +192,29 @@ class AlertCalls:
                 params=Ids,
                 summary="Alert invocations by ID, in the order they are asked for.",
             ),
-            Endpoint(
-                name="manage_alert_invocation_tickets",
-                handler=self.tickets,
-                params=Tickets,
-                summary="Replace the tickets of an alert invocation.",
-                privilege="edit_tickets",
-                takes=Takes.BODY,
-                methods=("POST",),
-                mutates=True,
+            changing(
+                "manage_alert_invocation_tickets",
+                self.tickets,
+                Tickets,
+                "Replace the tickets of an alert invocation.",
+                "edit_tickets",
+                body=True,
             ),
-            Endpoint(
-                name="delete_alert_invocation",
-                handler=self.delete,
-                params=Invocation,
-                summary="Delete the record of an alert invocation.",
-                privilege="delete_alerts",
-                takes=Takes.BODY,
-                methods=("POST",),
-                mutates=True,
+            changing(
+                "delete_alert_invocation",
+                self.delete,
+                Invocation,
+                "Delete the record of an alert invocation.",
+                "delete_alerts",
+                body=True,
             ),
-            Endpoint(
-                name="acknowledge_alert",
-                handler=self.acknowledge,
-                params=Acknowledgement,
-                summary="Say that somebody sees to an alert.",
-                privilege="edit_alerts",
-                takes=Takes.BODY,
-                methods=("POST",),
-                mutates=True,
+            changing(
+                "acknowledge_alert",
+                self.acknowledge,
+                Acknowledgement,
+                "Say that somebody sees to an alert.",
+                "edit_alerts",
+                body=True,
             ),
             Endpoint(
                 name="explain_alert",
@@ -237,6 +223,11 @@ class AlertCalls:
                 summary="Why an alert is active on a server, or is not, and its evaluations of the last hour.",
             ),
         )
+
+
+def _unknown(id: str) -> Refusal:
+    """The same for one that the caller may not see."""
+    return Refusal("alert", f"Failed to locate alert invocation: {id}")
 
 
 def _listed(ids: Any) -> list[str]:
