@@ -14,7 +14,6 @@ from conductor.definitions.unlimited import refuse_group_limited
 from conductor.errors import BadParameter, NotFound, Refusal
 from conductor.monitoring.alerts.alerting import Alerting
 from conductor.monitoring.alerts.ports import Samples
-from conductor.monitoring.alerts.rules import OFFLINE
 from conductor.monitoring.alerts.store import AlertStore
 from conductor.signals import AlertsShifted, Signals
 from shared.clock import now
@@ -76,7 +75,7 @@ class AlertCalls:
         sample = await self._samples.latest(params.server)
         if sample is None:
             raise Refusal("alert", f"No monitoring data is stored for server: {params.server}")
-        data = sample["data"]
+        data = self._alerting.context(params.server, params.expression, sample["data"])
         answer: Json = {"result": False, "message": expand(params.message, data)}
         try:
             answer["result"] = compile_expression(params.expression).evaluate_condition(data)
@@ -141,8 +140,8 @@ class AlertCalls:
             raise NotFound(f"Server has sent no monitoring data yet: {params.server}")
         groups = definition.get("groups") or []
         state = self._alerting.state_of(params.server, params.alert)
-        data = {**sample["data"], OFFLINE: 0}
         expression = str(definition.get("expression") or "")
+        data = self._seen_by(params.server, expression, sample["data"])
         return {
             "expression": expression,
             "enabled": bool(definition.get("enabled")),
@@ -160,6 +159,12 @@ class AlertCalls:
                 for date, result in self._alerting.history.of(params.server, params.alert)
             ],
         }
+
+    def _seen_by(self, server_id: str, expression: str, data: Json) -> Json:
+        try:
+            return self._alerting.context(server_id, expression, data)
+        except ExpressionError:  # imported, and compiled by nobody
+            return data
 
     def _telling(self, definition: Json, sample: Json) -> Json:
         """Why nobody would be told now, and how often it has fired lately where that is limited."""

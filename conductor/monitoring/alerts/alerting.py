@@ -18,11 +18,13 @@ from conductor.definitions.repository import Definitions
 from conductor.errors import Unavailable
 from conductor.monitoring.alerts.active import ActiveAlerts
 from conductor.monitoring.alerts.board import Board
+from conductor.monitoring.alerts.context import NAMES, Contexts, Recent
 from conductor.monitoring.alerts.evaluation import AlertState, Outcome, evaluate
 from conductor.monitoring.alerts.follow_ups import FollowUps
 from conductor.monitoring.alerts.history import History
 from conductor.monitoring.alerts.owing import Owing
 from conductor.monitoring.alerts.ports import NoSamples, Samples, ServerJobs, Servers
+from conductor.monitoring.alerts.presence import Presence
 from conductor.monitoring.alerts.related import Related
 from conductor.monitoring.alerts.resumption import resumed
 from conductor.monitoring.alerts.rules import OFFLINE, Rule, Rules
@@ -33,7 +35,7 @@ from conductor.monitoring.alerts.turns import Turns
 from conductor.signals import DefinitionChanged, JobStarted, ServerRemoved, Signal, Signals, TicketChanged
 from shared import clock, ids
 from shared.expressions import ExpressionError
-from shared.expressions.explain import explain
+from shared.expressions.explain import explain, names_of
 
 Json = dict[str, Any]
 
@@ -85,12 +87,12 @@ class Alerting:
         self._open = False
         self._full = False
         self._board = Board()
-        self._known: dict[str, Json] = {}
-        """The last record of each server that was heard of."""
-        self._seen: dict[str, tuple[float, float]] = {}
-        """When each server sent its last sample: monotonic, wall."""
+        self._recent = Recent()
+        self._contexts = Contexts(
+            self._recent, lambda: servers.online, lambda server_id: self.samples.recent(server_id)
+        )
+        self._presence = Presence()
         self._version = -1
-        self._loaded = 0.0
 
     # A term
 
@@ -103,14 +105,7 @@ class Alerting:
         self._board.load(found.states, found.unsaved)
         for invocation in found.active:
             self.active.put(invocation)
-        now = clock.monotonic()
-        self._loaded = now
-        for record in servers:
-            server_id = str(record["id"])
-            self._known[server_id] = record
-            self._seen[server_id] = (now, float(record.get("modified") or 0))
-        for server_id in self._board.servers:
-            self._seen.setdefault(server_id, (now, clock.now()))
+        self._presence.load(servers, self._board.servers)
         await self.owing.load()
         await self.silences.load(clock.now())
         self._open = True
@@ -119,10 +114,10 @@ class Alerting:
         """The term has ended."""
         self._open = False
         self._due.clear()
+        self._contexts.forget()
         self.silences.forget()
         self._board.clear()
-        self._known.clear()
-        self._seen.clear()
+        self._presence.clear()
         self._turns.clear()
         self._version = -1
         self.active.clear()
@@ -152,11 +147,11 @@ class Alerting:
             return
         self._follow_definitions()
         server_id, data = str(server["id"]), sample["data"]
-        self._known[server_id] = dict(server)
-        self._seen[server_id] = (clock.monotonic(), now)
+        self._presence.heard(server, now)
         rules = self.rules.of(server.get("groups") or ())
-        if any(rule.reads_offline for rule in rules):
-            data = {**data, OFFLINE: 0}
+        if self.rules.reads:
+            self._recent.add(server_id, int(now), data.get("monitors") or {})
+        data = self._beside(server_id, rules, data, now)
         fired = self._evaluate(rules, self._board.of_server(server_id), server, data, int(now))
         if fired:
             sample["new_alerts"] = {**(sample.get("new_alerts") or {}), **dict.fromkeys(fired, True)}
@@ -208,7 +203,23 @@ class Alerting:
         definition = self._definitions.get("alerts", state.alert) or {"id": state.alert}
         return Transition(turn, state, dict(server), definition, now, why, acts, despite_snooze)
 
+    def _beside(
+        self, server_id: str, rules: Iterable[Rule], data: Json, now: float, *, offline: int = 0
+    ) -> Json:
+        """The sample with what rules read beside it."""
+        names: set[str] = set()
+        for rule in rules:
+            names |= rule.reads
+            if rule.reads_offline:
+                data = {**data, OFFLINE: offline}
+        return {**data, **self._contexts.of(server_id, names, now)} if names else data
+
     # What others ask for
+
+    def context(self, server_id: str, expression: str, data: Json) -> Json:
+        """What an expression would read of this sample now. Raises ExpressionError."""
+        beside = self._contexts.of(server_id, names_of(expression) & NAMES, clock.now())
+        return {**data, OFFLINE: 0, **beside}
 
     async def clear(self, alert_id: str, *, job_id: str = "") -> None:
         """Clear an active invocation early (alerts.md §4): its server online, its definition there; else nothing.
@@ -237,10 +248,10 @@ class Alerting:
         for state in list(self._board.of_server(server_id).values()):
             self._board.drop(state)
             if state.notified:
-                server = self._known.get(server_id) or {"id": server_id}
+                server = self._presence.record(server_id)
                 self._turns.put(self._transition(Turn.CLEARED, state, server, int(clock.now()), acts=False))
-        self._known.pop(server_id, None)
-        self._seen.pop(server_id, None)
+        self._recent.forget(server_id)
+        self._presence.forget(server_id)
         self.history.forget(server_id)
 
     async def observe(self, signal: Signal) -> None:
@@ -249,9 +260,7 @@ class Alerting:
             case JobStarted():
                 await self._related.job_started(signal.server_id, signal.job_id)
             case ServerRemoved():
-                server_id = str(signal.server.get("id", ""))
-                if server_id in self._known:
-                    self._known[server_id] = dict(signal.server)
+                self._presence.changed(signal.server)
             case TicketChanged(verb="delete"):
                 self._related.ticket_deleted(signal.ticket)
             case DefinitionChanged(kind="alerts"):
@@ -297,7 +306,7 @@ class Alerting:
             self._board.drop(state)
             if not state.notified:
                 continue
-            server = self._known.get(state.server) or {"id": state.server}
+            server = self._presence.record(state.server)
             gone = self._definitions.get("alerts", state.alert) is None
             self._turns.put(
                 self._transition(Turn.GONE if gone else Turn.CLEARED, state, server, now, acts=False)
@@ -305,11 +314,10 @@ class Alerting:
 
     def sweep(self) -> None:
         """Alerts of servers that sent nothing lately go stale; what was only warming up is forgotten."""
-        now = clock.monotonic()
         for server_id in self._board.servers:
-            if now - self._seen.get(server_id, (0.0, 0.0))[0] < self._stale_seconds:
+            if self._presence.silence(server_id) < self._stale_seconds:
                 continue
-            server = self._known.get(server_id) or {"id": server_id}
+            server = self._presence.record(server_id)
             for state in list(self._board.of_server(server_id).values()):
                 rule = self.rules.get(state.alert)
                 if state.stale or (rule is not None and rule.reads_offline):
@@ -329,7 +337,7 @@ class Alerting:
             id, server_id, alert_id = (str(invocation[key]) for key in ("id", "server", "alert"))
             definition = self._definitions.get("alerts", alert_id)
             state = self._board.get(server_id, alert_id)
-            server = self._known.get(server_id) or {"id": server_id}
+            server = self._presence.record(server_id)
             if definition is None or state is None or id in self._due:
                 continue
             if not self._follow_ups.is_due(invocation, definition, server, now):
@@ -351,12 +359,11 @@ class Alerting:
 
         Their context is the server's last sample. For a while after a take-over nobody counts as gone.
         """
-        moment, now = clock.monotonic(), clock.now()
-        if not self.rules.reading_offline() or moment - self._loaded < self._stale_seconds:
+        now = clock.now()
+        if not self.rules.reading_offline() or self._presence.lasts < self._stale_seconds:
             return
-        for server_id, server in list(self._known.items()):
-            seen, since = self._seen.get(server_id, (moment, now))
-            if moment - seen < self._stale_seconds or server_id in self._servers.online:
+        for server_id, server in self._presence.records():
+            if self._presence.silence(server_id) < self._stale_seconds or server_id in self._servers.online:
                 continue
             rules = tuple(rule for rule in self.rules.of(server.get("groups") or ()) if rule.reads_offline)
             if not rules or now - self.history.last(server_id) < _MINUTE or not self._turns.has_room():
@@ -367,7 +374,8 @@ class Alerting:
                 return
             own = self._board.of_server(server_id)
             states = {rule.id: own[rule.id] for rule in rules if rule.id in own}
-            data = {**(sample.get("data") or {}), OFFLINE: int(now - since)}
+            offline = int(now - self._presence.last_sample(server_id))
+            data = self._beside(server_id, rules, sample.get("data") or {}, now, offline=offline)
             self._evaluate(rules, states, server, data, int(now))
 
     # Inside

@@ -14,7 +14,7 @@ from conductor.monitoring.alerts.ports import ServerJobs, with_parents
 from conductor.monitoring.alerts.silence import kept_from
 from conductor.monitoring.alerts.silences import Silences
 from conductor.monitoring.alerts.store import MOST_JOBS, AlertStore, Owed
-from conductor.signals import AlertCleared, AlertFired, AlertsShifted, Signals
+from conductor.signals import Activity, AlertCleared, AlertFired, AlertsShifted, Signals
 from shared import clock, faults
 
 Json = dict[str, Any]
@@ -154,9 +154,10 @@ class Transitions:
     async def _fall_silent(self, one: Transition) -> None:
         state = one.state
         changes = {"active": False, "stale": True, "modified": one.date}
-        await self._store.end(state.id, changes, (self._store.put_state(state),), None)
+        invocation = await self._store.end(state.id, changes, (self._store.put_state(state),), None)
         self._active.drop(state.server, state.alert)
         self._signals.publish(AlertsShifted(server_id=state.server))
+        self._note("alert_stale", "Lost contact, alert is stale", one, invocation)
 
     async def _come_back(self, one: Transition) -> None:
         state = one.state
@@ -165,6 +166,22 @@ class Transitions:
         if invocation is not None:
             self._active.put(invocation)
             self._signals.publish(AlertsShifted(server_id=state.server))
+            self._note("alert_resume", "Alert goes on", one, invocation)
+
+    def _note(self, action: str, words: str, one: Transition, invocation: Json | None) -> None:
+        """For the activity log alone: neither fires nor clears."""
+        if invocation is None:
+            return
+        name = one.server.get("title") or one.server.get("hostname") or one.state.server
+        self._signals.publish(
+            Activity(
+                action=action,
+                description=f"{words}: {name}: {one.definition.get('title') or one.state.alert}",
+                payload={"alert": invocation, "server": one.state.server},
+                keywords=(one.state.id, one.state.alert, one.state.server),
+                resource=("alert_invocation", one.state.id),
+            )
+        )
 
     def _parents(self, jobs: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
         own = {str(job["id"]) for job in jobs}

@@ -223,3 +223,23 @@ async def test_an_invocation_keeps_what_its_monitor_has_been(room: Room) -> None
     await room.until(lambda: not len(room.active), "it clears")
     stored = await room.stored(invocation["id"])
     assert stored["monitor"] == {"id": "load", "first": 5, "last": 1, "min": 1, "max": 9.5}
+
+
+async def test_an_alert_may_look_at_the_last_minutes_and_at_its_whole_group(room: Room) -> None:
+    """Better 10: over time windows, across servers."""
+    one, two = room.fleet.add("s1", "web"), room.fleet.add("s2", "web")
+    await room.define(
+        "steady", expression="last5.load.min > 3 && last5.load.count >= 3", message="{{last5.load.avg}}"
+    )
+    await room.define("many", expression="fleet.web.load.sum > 12", message="x")
+    for load in (9, 1, 4, 5):
+        room.sample(one, False, monitors={"load": load})
+    assert len(room.active) == 0
+    room.minute += 120
+    room.sample(one, False, monitors={"load": 6})
+    (invocation,) = await room.fired()
+    assert (invocation["alert"], invocation["message"]) == ("steady", "5")
+    sample = room.sample(two, False, monitors={"load": 7})
+    assert sample["new_alerts"] == {"many": True}
+    data = room.alerting.context("s1", "fleet.web.load.sum", {})
+    assert data["fleet"]["web"]["load"]["sum"] == 13
