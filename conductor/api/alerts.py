@@ -19,6 +19,7 @@ from conductor.signals import AlertsShifted, Signals
 from shared.clock import now
 from shared.expressions import ExpressionError, compile_expression, expand
 from shared.expressions.explain import explain
+from shared.expressions.hints import hints, hints_of_result
 
 MOST_IDS = 1000
 
@@ -78,7 +79,10 @@ class AlertCalls:
         data = self._alerting.context(params.server, params.expression, sample["data"])
         answer: Json = {"result": False, "message": expand(params.message, data)}
         try:
-            answer["result"] = compile_expression(params.expression).evaluate_condition(data)
+            expression = compile_expression(params.expression)
+            answer["result"] = expression.evaluate_condition(data)
+            found = hints(params.expression) + hints_of_result(expression.evaluate(data))
+            answer |= {"hints": found} if found else {}
         except ExpressionError as error:
             answer["error"] = error.reason
         return {**answer, "why": _why(params.expression, data)}

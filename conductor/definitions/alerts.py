@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from conductor.definitions.actions import MOST_MINUTES, check_actions, check_escalations
-from conductor.definitions.compiled import check_source, check_template
+from conductor.definitions.compiled import check_source, check_template, hints_of
 from conductor.definitions.json_values import Json
 from conductor.definitions.kind import Context, Kind
 from conductor.definitions.text import check_flags, check_strings, check_types, check_whole, require_text
@@ -35,7 +35,7 @@ def _prepare(doc: Json, context: Context) -> Mapping[str, Any]:
         if doc.get(key) is None:
             doc[key] = []
     _check(doc, context)
-    return {}
+    return hints_of(doc["expression"])
 
 
 def _revise(stored: Json, changes: Json, context: Context) -> None:

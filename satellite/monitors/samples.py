@@ -8,6 +8,7 @@ from typing import Any
 from satellite import processes
 from satellite.monitors import disks, network, system
 from satellite.monitors.cpu import CpuLoad
+from satellite.monitors.kernel import kernel
 from satellite.monitors.memory import read_memory
 from satellite.monitors.process_list import ProcessList
 from shared.clock import monotonic
@@ -57,6 +58,8 @@ class Samples:
             "processes": self._processes.sample(uptime, now, memory.get("total", 0), jobs),
             "stats": {"io": io, "fs": fs, "network": traffic},
         }
+        if told := kernel():
+            sample["kernel"] = told
         if commands is not None:
             sample["commands"] = commands
         if mounts is None:

@@ -95,7 +95,11 @@ async def test_a_definition_is_tried_on_the_last_sample_of_a_server(agent: Agent
     assert refused.value.code == "alert"
     await send_sample(agent, DATA)
     answer = await admin.call("test_alert", **trial)
-    assert (answer["result"], answer["message"]) == (False, "15.6 K")
+    assert (answer["result"], answer["message"], "hints" in answer) == (False, "15.6 K", False)
+    odd = await admin.call(
+        "test_alert", **{**trial, "expression": "processes.list[(.pid == 7)] || conns[.x == 1]"}
+    )
+    assert (odd["result"], len(odd["hints"])) == (True, 2)
     for bad in ({"expression": "memory.("}, {"message": "{{memory.(}}"}):
         with pytest.raises(ApiError) as refused:
             await admin.call("test_alert", **{**trial, **bad})
