@@ -5,16 +5,18 @@ from typing import Annotated, Any
 import msgspec
 
 from conductor.api.call import Call, Json
-from conductor.api.endpoint import DefinitionId, Endpoint, WordId, changing
+from conductor.api.endpoint import DefinitionId, Endpoint, NoParams, WordId, changing
 from conductor.api.known_servers import online_server
 from conductor.api.told import activity
 from conductor.definitions.repository import Definitions
 from conductor.definitions.unlimited import refuse_group_limited
 from conductor.errors import Refusal
 from conductor.fleet.roster import Roster
+from conductor.monitoring.comparison import compared
 from conductor.monitoring.snapshots import Snapshots
 from conductor.monitoring.watches import Watches, in_words
 from conductor.signals import Signals
+from shared.clock import now
 
 _LONGEST_TEXT = 8192
 _LONGEST_WATCH = 366 * 86_400
@@ -42,6 +44,11 @@ class OfGroup(About, kw_only=True):
 
 class SnapshotId(msgspec.Struct, kw_only=True):
     id: DefinitionId
+
+
+class Pair(msgspec.Struct, kw_only=True):
+    before: DefinitionId
+    after: DefinitionId
 
 
 class Watch(msgspec.Struct, kw_only=True):
@@ -112,6 +119,33 @@ class SnapshotCalls:
         self._log(call, "group_watch", "", {"group": group, **_lasting(params.duration)}, params.id)
         return {}
 
+    async def compare(self, call: Call, params: Pair) -> Json:
+        """Of ours: what is different in the second one."""
+        before, after = [await self._of_a_server(call, id) for id in (params.before, params.after)]
+        return {"comparison": compared(before, after)}
+
+    async def watches(self, call: Call, params: NoParams) -> Json:
+        """Of ours: what is watched now, as far as the caller sees it, with the Unix time of the end."""
+        moment = now()
+        servers = self._watches.all("servers", moment)
+        groups = self._watches.all("groups", moment)
+        seen = call.account.sees_groups
+        return {
+            "servers": {
+                id: end
+                for id, end in servers.items()
+                if not call.account.groups or seen((self._roster.record(id) or {}).get("groups") or ())
+            },
+            "groups": {id: end for id, end in groups.items() if seen((id,))},
+        }
+
+    async def _of_a_server(self, call: Call, id: str) -> Json:
+        snapshot = await self._snapshots.get(id)
+        if snapshot is None or snapshot.get("type") != "server":
+            raise Refusal("snapshot", f"Failed to locate snapshot of a server: {id}")
+        call.account.require_groups(snapshot.get("groups") or ())
+        return snapshot
+
     def _log(self, call: Call, action: str, description: str, payload: Json, keyword: str) -> None:
         self._signals.publish(activity(call, action, description, payload, keywords=(keyword,)))
 
@@ -137,6 +171,10 @@ class SnapshotCalls:
                 SnapshotId,
                 "Delete a snapshot of a server or a group.",
                 "delete_snapshots",
+            ),
+            Endpoint("compare_snapshots", self.compare, Pair, "What is different in a second snapshot."),
+            Endpoint(
+                "get_watches", self.watches, NoParams, "Servers and groups that are watched, and how long."
             ),
             changing(
                 "watch_server",

@@ -7,6 +7,7 @@ from conductor.monitoring.alerts.alerting import Alerting
 from conductor.monitoring.alerts.purge import Purge
 from conductor.monitoring.alerts.store import AlertStore
 from conductor.monitoring.quick import QuickMonitors
+from conductor.monitoring.redaction import Redaction
 from conductor.monitoring.samples import Samples
 from conductor.monitoring.snapshots import Snapshots
 from conductor.monitoring.watches import Watches
@@ -36,7 +37,13 @@ class Monitoring:
         )
         self.purge = Purge(self.alert_store, definitions.state)
         self.snapshots = Snapshots(
-            self.snapshot_records, ground.roster, self.active_alerts, server_jobs, definitions, signals
+            self.snapshot_records,
+            ground.roster,
+            self.active_alerts,
+            server_jobs,
+            definitions,
+            signals,
+            Redaction(settings.snapshot_redactions),
         )
         self.watches = Watches(definitions.state, self.snapshots)
         self.samples = Samples(

@@ -14,6 +14,7 @@ from conductor.definitions.repository import Definitions
 from conductor.errors import Refusal
 from conductor.monitoring.alerts.active import ActiveAlerts
 from conductor.monitoring.alerts.ports import NoSamples, Samples, ServerJobs, Servers, with_parents
+from conductor.monitoring.redaction import Redaction
 from conductor.records.searchable import SearchableDocuments
 from conductor.signals import SYSTEM, Actor, Signals, SnapshotTaken
 from shared import clock, ids
@@ -42,6 +43,7 @@ class Snapshots:
         jobs: ServerJobs,
         definitions: Definitions,
         signals: Signals,
+        redaction: Redaction | None = None,
     ) -> None:
         self._stored = stored
         self._servers = servers
@@ -49,6 +51,7 @@ class Snapshots:
         self._jobs = jobs
         self._definitions = definitions
         self._signals = signals
+        self._redaction = redaction or Redaction(())
         self.samples: Samples = NoSamples()
         self._last: dict[str, tuple[int, str]] = {}
         """Of each server, the sample of its last unattended snapshot, and that snapshot."""
@@ -100,7 +103,7 @@ class Snapshots:
         server_id, snapshot_id = str(server["id"]), ids.short_id("sn")
         jobs = with_parents(self._jobs.all_on((server_id,)))
         snapshot = {
-            **sample,
+            **self._redaction.of(sample),
             "id": snapshot_id,
             "type": "server",
             "server": server_id,
@@ -139,7 +142,7 @@ class Snapshots:
         for number, member in enumerate(members):
             server_id = str(member["id"])
             sample = await self.samples.latest(server_id) or {}
-            samples.append(_lightened(sample) if number >= MOST_WHOLE else sample)
+            samples.append(_lightened(sample) if number >= MOST_WHOLE else self._redaction.of(sample))
             quick.append([] if member["offline"] else self.samples.recent(server_id))
         snapshot_id = ids.short_id("sn")
         snapshot: Json = {
@@ -161,6 +164,9 @@ class Snapshots:
         await self._stored.add(snapshot_id, snapshot)
         self._tell(snapshot_id, "group", group_id, source, actor)
         return snapshot_id
+
+    async def get(self, snapshot_id: str) -> Json | None:
+        return await self._stored.get(snapshot_id)
 
     async def delete(self, snapshot_id: str) -> bool:
         """False if there is none."""

@@ -158,6 +158,12 @@ async def test_snapshots_of_servers_and_groups(agent: Agent, admin: Client) -> N
     id = (await admin.call("create_snapshot", server=agent.id, label="before"))["id"]
     assert id.startswith("sn")
     group_id = (await admin.call("create_group_snapshot", group="main"))["id"]
+    other = (await admin.call("create_snapshot", server=agent.id))["id"]
+    found = (await admin.call("compare_snapshots", before=id, after=other))["comparison"]
+    assert (found["seconds"], found["monitors"], found["processes"]["ended"]) == (0, {}, [])
+    with pytest.raises(ApiError) as refused:
+        await admin.call("compare_snapshots", before=id, after=group_id)
+    assert refused.value.code == "snapshot"
     for one in (id, group_id):
         await admin.call("delete_snapshot", id=one)
         with pytest.raises(ApiError) as refused:
@@ -178,6 +184,8 @@ async def test_watches_of_servers_and_groups(agent: Agent, alone: Station, admin
     end = (await watches())["servers"][agent.id]
     assert abs(end - time.time() - 300) < 30, "a text is a number, not glued to the clock"
     assert "main" in (await watches())["groups"]
+    listed = await admin.call("get_watches")
+    assert (listed["servers"][agent.id], list(listed["groups"])) == (end, ["main"])
     await admin.call("watch_server", id=agent.id, duration=0)
     await admin.call("watch_group", id="main", duration="0")
     assert agent.id not in (await watches())["servers"]
