@@ -1,4 +1,4 @@
-"""Maintenance windows: a time in which alerts of some servers are recorded and act on nothing (docs/alerts.md).
+"""Maintenance windows: a time in which alerts of some servers, and jobs of some events, tell nobody (docs/alerts.md).
 
 Of ours. Who made one, and when, is what every definition keeps; `notes` say why.
 """
@@ -12,7 +12,7 @@ from conductor.definitions.text import check_flags, check_strings, check_whole, 
 from conductor.definitions.unlimited import refuse_group_limited
 from conductor.errors import BadParameter
 
-SCOPES = ("servers", "groups", "alerts")
+SCOPES = ("servers", "groups", "alerts", "events")
 _LATEST = 2**40
 
 
@@ -54,7 +54,7 @@ def _check(doc: Json) -> None:
         raise BadParameter("Malformed parameter: end (must be after start)")
     if not doc.get("everywhere") and not any(doc.get(key) for key in SCOPES):
         # A list that was forgotten must not mute the whole fleet.
-        raise BadParameter("Missing parameter: servers, groups, alerts, or everywhere")
+        raise BadParameter("Missing parameter: servers, groups, alerts, events, or everywhere")
 
 
 def _authorise(doc: Json, context: Context) -> None:

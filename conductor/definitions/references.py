@@ -175,6 +175,7 @@ def _alert(doc: Json) -> Iterator[Mention]:
 def _window(doc: Json) -> Iterator[Mention]:
     yield from _many("groups", doc, "groups")
     yield from _many("alerts", doc, "alerts")
+    yield from _many("events", doc, "events")
 
 
 def _channel(doc: Json) -> Iterator[Mention]:
