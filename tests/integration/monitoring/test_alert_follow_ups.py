@@ -53,6 +53,21 @@ async def test_in_a_maintenance_window_an_alert_is_recorded_and_tells_nobody(roo
     assert (stored["active"], room.deeds.asked, "told" in stored) == (False, [], False)
 
 
+async def test_of_an_alert_nobody_was_told_of_nobody_is_told_the_end(room: Room) -> None:
+    """The window is over, and it clears with the first sample behind it."""
+    server = room.fleet.add("s1")
+    await room.define()
+    await window(room, servers=["s1"])
+    room.sample(server, True)
+    (invocation,) = await room.fired()
+    room.minute += 600
+    room.sample(server, False)
+    await room.until(lambda: not len(room.active), "it clears")
+    assert await room.store.owed() == []
+    assert room.deeds.asked == []
+    assert (await room.stored(invocation["id"]))["silenced"]["reason"] == "maintenance"
+
+
 async def test_an_alert_that_outlasts_its_maintenance_is_told_at_its_end(room: Room) -> None:
     """Better 7: what is still broken after the maintenance must not be forgotten, and ends with a word."""
     server = room.fleet.add("s1")
