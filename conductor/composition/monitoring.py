@@ -2,6 +2,7 @@
 
 from conductor.api.server_jobs import ServerJobs
 from conductor.composition.ground import Ground
+from conductor.fleet.fresh_samples import FreshSamples
 from conductor.monitoring.alerts.active import ActiveAlerts
 from conductor.monitoring.alerts.alerting import Alerting
 from conductor.monitoring.alerts.purge import Purge
@@ -45,6 +46,7 @@ class Monitoring:
             signals,
             Redaction(settings.snapshot_redactions),
         )
+        self.snapshots.fresh = FreshSamples(ground.roster.questions)
         self.watches = Watches(definitions.state, self.snapshots)
         self.samples = Samples(
             ground.records,

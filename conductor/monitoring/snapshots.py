@@ -1,8 +1,8 @@
 """Snapshots: the last known full state of a server or a group, kept (contract snapshots.md).
 
-Nothing is asked of the satellite: the server's last minute sample is copied, with its processes and
-connections, beside its quick samples of the last minute, its active alerts and its jobs. `date` is the time of
-the copied sample, `taken` that of the snapshot.
+The server's last minute sample is copied, with its processes and connections; for a person who asks, a satellite of
+ours measures anew, if it does so within seconds. Its quick samples of the last minute, its active alerts and its jobs
+are kept beside it. `date` is the time of the sample, `taken` that of the snapshot.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,15 @@ import msgspec
 from conductor.definitions.repository import Definitions
 from conductor.errors import Refusal
 from conductor.monitoring.alerts.active import ActiveAlerts
-from conductor.monitoring.alerts.ports import NoSamples, Samples, ServerJobs, Servers, with_parents
+from conductor.monitoring.alerts.ports import (
+    Fresh,
+    NoFresh,
+    NoSamples,
+    Samples,
+    ServerJobs,
+    Servers,
+    with_parents,
+)
 from conductor.monitoring.redaction import Redaction
 from conductor.records.searchable import SearchableDocuments
 from conductor.signals import SYSTEM, Actor, Signals, SnapshotTaken
@@ -53,6 +61,8 @@ class Snapshots:
         self._signals = signals
         self._redaction = redaction or Redaction(())
         self.samples: Samples = NoSamples()
+        self.fresh: Fresh = NoFresh()
+        """Asks servers for a sample of this moment."""
         self._last: dict[str, tuple[int, str]] = {}
         """Of each server, the sample of its last unattended snapshot, and that snapshot."""
 
@@ -84,6 +94,8 @@ class Snapshots:
             raise Refusal("snapshot", f"No monitoring data of server: {server_id}")
         if sample.get("data", {}).get("dummy"):
             raise Refusal("snapshot", f"Monitoring is disabled on server: {server_id}")
+        if source == "user" and (fresh := await self.fresh.take(server)) is not None:
+            sample = _renewed(sample, fresh)
         own = {"username": username, **(about or {})} if source == "user" else {}
         if source in _UNATTENDED and (known := await self._same(server_id, sample, job_id, alert_id)):
             return known
@@ -226,6 +238,13 @@ class Snapshots:
                 snapshot_id=snapshot_id, kind=kind, resource_id=resource_id, source=source, actor=actor
             )
         )
+
+
+def _renewed(sample: Mapping[str, Any], fresh: Json) -> Json:
+    """The last sample with what the server measures now. What takes long, and what follows from the minute, stays."""
+    last = sample.get("data") or {}
+    kept = {key: last[key] for key in ("monitors", "deltas", "commands", "docker") if key in last}
+    return {**sample, "date": int(clock.now()), "data": {**fresh, **kept}, "fresh": True}
 
 
 def _date(sample: Mapping[str, Any]) -> int:

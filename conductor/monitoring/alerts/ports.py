@@ -101,6 +101,17 @@ class NoSamples:
         return []
 
 
+class Fresh(Protocol):
+    async def take(self, server: Mapping[str, Any]) -> Json | None:
+        """What the server measures now, as `data` of a sample; None where it cannot be had soon."""
+        ...
+
+
+class NoFresh:
+    async def take(self, server: Mapping[str, Any]) -> Json | None:
+        return None
+
+
 def with_parents(jobs: Iterable[Mapping[str, Any]]) -> list[str]:
     """IDs of the jobs, then of the workflow jobs they belong to, each once."""
     listed = list(jobs)
