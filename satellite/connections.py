@@ -74,14 +74,20 @@ class Table:
         )
         return list(islice(found, _MOST_CONNECTIONS))
 
-    def all(self, pids: Iterable[int], most: int) -> list[Connection] | None:
-        """Every one of the host with its owner among these processes; PID 0 if it is none of them or nobody's."""
+    def all(self, pids: Iterable[int], most: int) -> Iterator[Connection] | None:
+        """Every one of the host with its owner among these processes; PID 0 if it is none of them or nobody's.
+
+        One at a time: a host may have thousands, and each is made into something else.
+        """
         messages = self._read()
         if messages is None:
             return None
         owners = _owners(pids)
-        kept = sorted(messages, key=lambda message: message[0] not in owners)[:most]
-        return [_connection(message, inode, owners.get(inode, 0), name) for inode, name, message in kept]
+        messages.sort(key=lambda message: message[0] not in owners)
+        return (
+            _connection(message, inode, owners.get(inode, 0), name)
+            for inode, name, message in islice(messages, most)
+        )
 
     def _read(self) -> list[tuple[int, str, bytes]] | None:
         if self._messages is not None or self._unreadable:

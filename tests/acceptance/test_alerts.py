@@ -210,7 +210,9 @@ async def test_a_death_after_an_alert_has_fired_leaves_one_invocation(
         alert = await create_alert(admin)
         async with own.agent("") as agent:
             await agent.join()
-            await agent.send("monitor", {"version": "1.0", "server": agent.id, "data": DATA})
+            # No stock alert may fire as well: it would be the one at which the conductor dies.
+            quiet = {**DATA, "load": [0.5, 0.5, 0.5]}
+            await agent.send("monitor", {"version": "1.0", "server": agent.id, "data": quiet})
             await agent.closed()
 
         async def dead() -> bool:
@@ -221,7 +223,7 @@ async def test_a_death_after_an_alert_has_fired_leaves_one_invocation(
         await own.conductor.ready()
         (before,) = await active(admin, agent.id)
         await agent.rejoin()
-        await send_sample(agent, DATA)
+        await send_sample(agent, quiet)
         told = await admin.call("explain_alert", alert=alert["id"], server=agent.id)
         assert (told["state"], told["invocation"]) == ("active", before["id"])
         assert [one["id"] for one in await active(admin, agent.id)] == [before["id"]]
