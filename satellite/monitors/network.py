@@ -4,6 +4,8 @@ import os
 import socket
 from typing import Any
 
+import msgspec
+
 from satellite import processes
 from satellite.connections import Table
 from satellite.monitors.interfaces import interfaces, is_virtual
@@ -20,6 +22,19 @@ _STATES = {
 }
 
 Counters = dict[str, int]
+
+
+class Connection(msgspec.Struct, gc=False):
+    """One of `conns`. A struct and no dict: a busy host has thousands, and each sample would leave its mark on what
+    an idle satellite holds."""
+
+    type: str
+    state: str
+    local_addr: str
+    remote_addr: str
+    pid: int
+    bytes_out: int = 0
+    bytes_in: int = 0
 
 
 def traffic() -> dict[str, Counters]:
@@ -57,7 +72,7 @@ class Network:
         self._before: dict[str, Counters] = {}
         self._at = 0.0
 
-    def sample(self, connections: list[dict[str, Any]]) -> tuple[dict[str, Any], dict[str, Any]]:
+    def sample(self, connections: list[Connection]) -> tuple[dict[str, Any], dict[str, Any]]:
         at = monotonic()
         elapsed, self._at = at - self._at, at
         counters = traffic()
@@ -74,26 +89,26 @@ class Network:
         return found, _summary(found, connections)
 
 
-def connections() -> list[dict[str, Any]]:
+def connections() -> list[Connection]:
     """Internet sockets with their owner and their bytes, capped; those without an owner last."""
     found = Table().all(processes.pids(), _MOST_CONNECTIONS)
     if found is None:
         return _connections_of_psutil()
     return [
-        {
-            "type": one.type,
-            "state": _STATES.get(one.state, one.state.replace("_", "-")),
-            "local_addr": one.local,
-            "remote_addr": f"{one.remote[:-2]}:*" if one.remote.endswith(":0") else one.remote,
-            "pid": one.pid,
-            "bytes_out": one.sent,
-            "bytes_in": one.received,
-        }
+        Connection(
+            one.type,
+            _STATES.get(one.state, one.state.replace("_", "-")),
+            one.local,
+            f"{one.remote[:-2]}:*" if one.remote.endswith(":0") else one.remote,
+            one.pid,
+            one.sent,
+            one.received,
+        )
         for one in found
     ]
 
 
-def _connections_of_psutil() -> list[dict[str, Any]]:
+def _connections_of_psutil() -> list[Connection]:
     import psutil
 
     try:
@@ -101,24 +116,22 @@ def _connections_of_psutil() -> list[dict[str, Any]]:
     except (psutil.Error, OSError):
         return []
     return [
-        {
-            "type": "tcp" if entry.type == socket.SOCK_STREAM else "udp",
-            "state": _STATES.get(entry.status, entry.status.replace("_", "-")),
-            "local_addr": _address(entry.laddr),
-            "remote_addr": _address(entry.raddr),
-            "pid": entry.pid or 0,
-            "bytes_out": 0,
-            "bytes_in": 0,
-        }
+        Connection(
+            "tcp" if entry.type == socket.SOCK_STREAM else "udp",
+            _STATES.get(entry.status, entry.status.replace("_", "-")),
+            _address(entry.laddr),
+            _address(entry.raddr),
+            entry.pid or 0,
+        )
         for entry in sockets[:_MOST_CONNECTIONS]
     ]
 
 
-def _summary(interfaces: dict[str, Any], connections: list[dict[str, Any]]) -> dict[str, Any]:
+def _summary(interfaces: dict[str, Any], connections: list[Connection]) -> dict[str, Any]:
     external = [name for name, interface in interfaces.items() if not interface["internal"]]
     states: dict[str, int] = {"established": 0}
     for connection in connections:
-        state = connection["state"].lower()
+        state = connection.state.lower()
         states[state] = states.get(state, 0) + 1
     summary: dict[str, Any] = {"conns": len(connections), "states": states}
     if external:

@@ -89,14 +89,14 @@ def test_connections_of_a_sample_have_their_owner_and_their_bytes() -> None:
             mine.sendall(b"x" * 5000)
             assert len(theirs.recv(5000, socket.MSG_WAITALL)) == 5000
             rows = {
-                (row["local_addr"], row["remote_addr"]): row
+                (row.local_addr, row.remote_addr): row
                 for row in network.connections()
-                if f":{port}" in row["local_addr"] + row["remote_addr"]
+                if f":{port}" in row.local_addr + row.remote_addr
             }
             own = f"127.0.0.1:{mine.getsockname()[1]}"
     sender, receiver = rows[own, f"127.0.0.1:{port}"], rows[f"127.0.0.1:{port}", own]
-    assert (sender["state"], sender["pid"]) == ("ESTABLISHED", os.getpid())
-    assert sender["bytes_out"] >= 5000 > sender["bytes_in"]
-    assert receiver["bytes_in"] == 5000
+    assert (sender.state, sender.pid) == ("ESTABLISHED", os.getpid())
+    assert sender.bytes_out >= 5000 > sender.bytes_in
+    assert receiver.bytes_in == 5000
     listening = rows[f"127.0.0.1:{port}", "0.0.0.0:*"]
-    assert (listening["state"], listening["type"]) == ("LISTEN", "tcp")
+    assert (listening.state, listening.type) == ("LISTEN", "tcp")
