@@ -169,6 +169,8 @@ class Settings(msgspec.Struct, kw_only=True):
     """How long the history of monitors is kept: a number and a unit from minutes to years."""
     metrics_monitors: bool = True
     """`/metrics` shows the monitors of all online servers to whoever may read it; false: the conductor's own."""
+    snapshot_redactions: list[str] = []
+    """Regular expressions; what they match in command lines and plugins' outputs is not kept in snapshots."""
     # Alerts
     stale_alert_timeout: float = 90.0
     """Seconds without a sample after which the active alerts of a server are stale."""

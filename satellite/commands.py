@@ -28,6 +28,8 @@ class MonitorPlugins(Protocol):
 
     def request_test(self, request: dict[str, Any]) -> None: ...
 
+    def request_sample(self, request: dict[str, Any]) -> None: ...
+
 
 class _Abort(msgspec.Struct):
     id: str
@@ -61,6 +63,7 @@ class Commands:
             "update": self.update,
             "updateConfig": self._config.merge,
             "testMonitorPlugin": self._monitors.request_test,
+            "takeSample": self._monitors.request_sample,
             "upgrade": upkeep.upgrade,
             "uninstall": upkeep.uninstall,
         }

@@ -9,6 +9,7 @@ import socket
 import struct
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from itertools import islice
 from typing import NamedTuple
 
 _NETLINK_SOCK_DIAG = 4
@@ -42,38 +43,56 @@ class Connection(NamedTuple):
     state: str
     local: str
     remote: str
-    bytes: int
-    """Sent and received since it was opened; 0 for UDP."""
+    sent: int
+    received: int
+    """Bytes since it was opened; 0 for UDP."""
+
+    @property
+    def bytes(self) -> int:
+        return self.sent + self.received
 
 
 class Table:
     """The kernel's tables at one moment, read when the first socket is asked for. One for all jobs."""
 
     def __init__(self) -> None:
-        self._messages: dict[int, tuple[str, bytes]] | None = None
+        self._messages: list[tuple[int, str, bytes]] | None = None
         self._unreadable = False
 
     def of(self, pids: Iterable[int]) -> list[Connection] | None:
         """Connections of these processes, each once; None where the kernel cannot be asked."""
-        owners: dict[int, int] = {}
-        for pid in pids:
-            for inode in _inodes(pid):
-                owners.setdefault(inode, pid)
+        owners = _owners(pids)
         if not owners:
             return []
-        if self._messages is None and not self._unreadable:
-            self._read()
-        if self._messages is None:
+        messages = self._read()
+        if messages is None:
             return None
-        found = [
-            _connection(message[1], inode, pid, message[0])
-            for inode, pid in owners.items()
-            if (message := self._messages.get(inode)) is not None
-        ]
-        return found[:_MOST_CONNECTIONS]
+        found = (
+            _connection(message, inode, owners[inode], name)
+            for inode, name, message in messages
+            if inode in owners
+        )
+        return list(islice(found, _MOST_CONNECTIONS))
 
-    def _read(self) -> None:
-        messages: dict[int, tuple[str, bytes]] = {}
+    def all(self, pids: Iterable[int], most: int) -> Iterator[Connection] | None:
+        """Every one of the host with its owner among these processes; PID 0 if it is none of them or nobody's.
+
+        One at a time: a host may have thousands, and each is made into something else.
+        """
+        messages = self._read()
+        if messages is None:
+            return None
+        owners = _owners(pids)
+        messages.sort(key=lambda message: message[0] not in owners)
+        return (
+            _connection(message, inode, owners.get(inode, 0), name)
+            for inode, name, message in islice(messages, most)
+        )
+
+    def _read(self) -> list[tuple[int, str, bytes]] | None:
+        if self._messages is not None or self._unreadable:
+            return self._messages
+        messages: list[tuple[int, str, bytes]] = []
         try:
             with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_SOCK_DIAG) as asked:
                 asked.settimeout(_TIMEOUT)
@@ -81,11 +100,21 @@ class Table:
                     for family in (socket.AF_INET, socket.AF_INET6):
                         for message in _dump(asked, family, protocol):
                             (inode,) = struct.unpack_from("=I", message, _INODE_AT)
-                            messages[inode] = name, message
+                            messages.append((inode, name, message))
         except (OSError, AttributeError, struct.error):
             self._unreadable = True
         else:
             self._messages = messages
+        return self._messages
+
+
+def _owners(pids: Iterable[int]) -> dict[int, int]:
+    """Processes by the sockets they hold."""
+    owners: dict[int, int] = {}
+    for pid in pids:
+        for inode in _inodes(pid):
+            owners.setdefault(inode, pid)
+    return owners
 
 
 def _inodes(pid: int) -> Iterator[int]:
@@ -125,7 +154,7 @@ def _connection(message: bytes, inode: int, pid: int, name: str) -> Connection:
         _STATES[state] if state < len(_STATES) else _STATES[0],
         _address(family, local, local_port),
         _address(family, remote, remote_port),
-        _bytes_moved(message),
+        *_bytes_moved(message),
     )
 
 
@@ -136,7 +165,7 @@ def _address(family: int, address: bytes, port: bytes) -> str:
     return f"[{socket.inet_ntop(socket.AF_INET6, address)}]:{number}"
 
 
-def _bytes_moved(message: bytes) -> int:
+def _bytes_moved(message: bytes) -> tuple[int, int]:
     place = _MESSAGE_BYTES
     while place + 4 <= len(message):
         length, kind = struct.unpack_from("=HH", message, place)
@@ -144,6 +173,6 @@ def _bytes_moved(message: bytes) -> int:
             break
         if kind == _INFO and length >= 4 + _BYTES_AT + 16:
             acked, received = struct.unpack_from("=QQ", message, place + 4 + _BYTES_AT)
-            return int(acked + received)
+            return acked, received
         place += (length + 3) & ~3
-    return 0
+    return 0, 0

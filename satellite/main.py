@@ -74,11 +74,11 @@ async def run(data: Path, config: Config, home: Path | None = None) -> int:
     scripts = PluginScripts(data / "temp" / "plugins")
     scripts.open()
     link = Link(config)
-    jobs = HeldJobs(Host(data, config, journal, scripts, link.base_url))
+    tls = Tls(config)
+    jobs = HeldJobs(Host(data, config, journal, scripts, link.base_url, tls))
     sampler = Sampler(config, link, jobs)
     jobs.recover(journal.open())
     loop.add_signal_handler(DRAIN_SIGNAL, jobs.drain)
-    tls = Tls(config)
     upkeep = Upkeep(config, data, home, link.base_url, tls)
     parts = Parts(config, jobs, scripts, sampler, HostInfo(config), tls, upkeep)
     tasks = [

@@ -75,7 +75,7 @@ def read(pid: int) -> Process | None:
 
 def table() -> dict[int, Process]:
     """Every process of the host."""
-    found = map(read, _pids())
+    found = map(read, pids())
     return {process.pid: process for process in found if process is not None}
 
 
@@ -137,7 +137,7 @@ def marked(name: str, value: str) -> list[int]:
     """Processes that were started with this environment variable, as far as we may look."""
     wanted = f"{name}={value}".encode()
     found = []
-    for pid in _pids() if HAS_PROC else ():
+    for pid in pids() if HAS_PROC else ():
         try:
             with open(f"/proc/{pid}/environ", "rb") as file:
                 if wanted in file.read().split(b"\0"):
@@ -184,7 +184,8 @@ def _open_files(pid: int) -> Iterator[tuple[int, int]]:
         yield status.st_dev, status.st_ino
 
 
-def _pids() -> list[int]:
+def pids() -> list[int]:
+    """Of every process of the host."""
     if HAS_PROC:
         return [int(name) for name in os.listdir("/proc") if name.isdigit()]
     import psutil

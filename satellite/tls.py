@@ -34,18 +34,23 @@ class Tls:
         self._context: ssl.SSLContext | None = None
 
     def check(self) -> ssl.SSLContext | bool:
-        """For the `ssl` of aiohttp: a context that believes the pinned authority alone, or whether to verify.
+        """For the `ssl` of aiohttp: a context that believes the pinned authority alone or the host's, or False.
 
-        Raises TlsError.
+        True on plain connections that would be checked if they were not: where such a one is redirected, nobody
+        is believed (see `satellite.slim`). Raises TlsError.
         """
         settings = self._config.settings
-        if not settings.ca_file and not settings.ca:
-            if settings.ca_fingerprint:
-                raise TlsError("the authority of ca_fingerprint has not been fetched yet")
-            return bool(settings.socket_opts.get("rejectUnauthorized", True))
+        pinned = bool(settings.ca_file or settings.ca)
+        if not pinned and settings.ca_fingerprint:
+            raise TlsError("the authority of ca_fingerprint has not been fetched yet")
+        if not pinned and not settings.socket_opts.get("rejectUnauthorized", True):
+            return False
+        if not pinned and not settings.secure:
+            return True
         made_of = (settings.ca_file, settings.ca)
         if self._context is None or self._made_of != made_of:
-            self._context, self._made_of = _context(settings), made_of
+            self._context = _context(settings) if pinned else ssl.create_default_context()
+            self._made_of = made_of
         return self._context
 
     async def prepare(self, session: aiohttp.ClientSession, base_url: str) -> None:

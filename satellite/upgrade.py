@@ -142,7 +142,7 @@ class Upkeep:
             "OPSORBIT_SATELLITE_PID": str(os.getpid()),
             "OPSORBIT_RESTART": "signal" if supervised or container else "command",
         }
-        if isinstance(check, ssl.SSLContext):
+        if settings.ca_file or settings.ca:
             pem = Path(settings.ca_file).read_text() if settings.ca_file else settings.ca
             write_private(self._data / "ca.pem", pem.encode())
             given["OPSORBIT_CA_FILE"] = str(self._data / "ca.pem")

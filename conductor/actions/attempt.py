@@ -8,6 +8,7 @@ from typing import Any
 import structlog
 
 from conductor.actions.catalogue import TYPES
+from conductor.actions.muting import muted
 from conductor.actions.occasion import Means, Occasion
 from conductor.actions.result import Result, failed, type_of
 from conductor.errors import Deposed, Refusal
@@ -37,6 +38,8 @@ class Once:
 
 async def attempted(occasion: Occasion, means: Means, deadline: float | None = None) -> Result:
     """The action's result, whatever happens to it; tried again as often as it says (`retries`)."""
+    if (result := _muted(occasion, means)) is not None:
+        return result
     retries = occasion.action.get("retries")
     left = min(retries, _MOST_RETRIES) if isinstance(retries, int) and not isinstance(retries, bool) else 0
     tried = 0
@@ -49,6 +52,14 @@ async def attempted(occasion: Occasion, means: Means, deadline: float | None = N
             return result
         tried += 1
         await asyncio.sleep(pause)
+
+
+def _muted(occasion: Occasion, means: Means) -> Result | None:
+    if occasion.job is None:
+        return None
+    windows = means.around.all("maintenance_windows")
+    event_id = str(occasion.job.job.get("event") or "")
+    return muted(type_of(occasion.action), event_id, windows, clock.now()) if windows else None
 
 
 async def _tried(occasion: Occasion, means: Means, deadline: float | None) -> Result:

@@ -43,6 +43,8 @@ def dangling(definitions: Definitions, visible: Mapping[str, Any]) -> list[Json]
 
 def _numbered(item: Json, name: str) -> Iterator[tuple[int, Json]]:
     yield from enumerate(entries(item.get(name)), 1)
+    for step in entries(item.get("escalations")):
+        yield from enumerate(entries(step.get("actions")), 1)
     workflow = item.get("workflow")
     nodes: Iterable[Any] = workflow.get("nodes") or () if isinstance(workflow, dict) else ()
     for node in nodes:

@@ -174,10 +174,12 @@ class Actions:
         condition: str,
         *,
         again: bool = False,
+        stage: str = "",
     ) -> list[dict[str, Any]]:
         """Run what an alert's condition fires; answers the executed actions, for the invocation's `actions`.
 
-        `again`: it may have been done before, by a conductor that has ended since.
+        `again`: it may have been done before, by a conductor that has ended since. `stage` is empty,
+        `escalation-N`, or `repeat-N`, for which only what tells people runs.
 
         New tickets are added to `invocation["tickets"]`; whoever stores the invocation stores them.
         """
@@ -186,19 +188,25 @@ class Actions:
         chosen = selection.for_alert(
             definition, [one for one in found if one], self._settings.alert_universal_actions, condition
         )
+        if stage.startswith("repeat-"):
+            chosen = [one for one in chosen if type_of(one) in selection.TELLING_TYPES]
         if not chosen:
             return []
+        if stage:
+            chosen = [{**one, "stage": stage} for one in chosen]
+        key = "-".join(part for part in (str(invocation.get("id")), condition, stage) if part)
         alert = Alert(invocation, definition, server)
         sample = await self._sample(server)
         make = Once(
             partial(alert_data.alert_data, self._around, invocation, definition, server, sample, condition)
         )
+        staged = {"stage": stage} if stage else {}
         deadline = clock.monotonic() + self._settings.action_phase_timeout
         async with _together() as group:
             for number, action in enumerate(chosen):
                 occasion = Occasion(
-                    action, condition, f"{invocation.get('id')}-{condition}-{number}",
-                    lambda action: {**make(), "action": action}, alert=alert, again=again,
+                    action, condition, f"{key}-{number}",
+                    lambda action: {**make(), "action": action, **staged}, alert=alert, again=again,
                 )  # fmt: skip
                 group.create_task(self._of_alert(occasion, deadline))
         return chosen

@@ -15,6 +15,9 @@ from conductor.actions.result import Action, type_of
 ALERT_TYPES = frozenset({"email", "web_hook", "channel", "run_event", "snapshot", "plugin", "ticket"})
 """What an alert can do; the other types pass validation there and do nothing."""
 
+TELLING_TYPES = frozenset({"email", "web_hook", "channel", "plugin"})
+"""What tells people, and may do so again; a repeated ticket, event or snapshot would be a second one."""
+
 _KEYS: Mapping[str, tuple[str, ...]] = {
     "email": ("email", "users", "body"),
     "web_hook": ("web_hook",),

@@ -1,6 +1,6 @@
 """What texts and plugins may look up beside the job or alert itself: definitions, servers, settings."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import tzinfo
 from typing import Any, Protocol
 
@@ -68,6 +68,10 @@ class Surroundings:
         if not isinstance(id, str) or kind not in self.definitions.kinds:
             return None
         return self.definitions.get(kind, id)
+
+    def all(self, kind: str) -> Sequence[Doc]:
+        """Every definition; none of a kind that this house does not have."""
+        return self.definitions.all(kind) if kind in self.definitions.kinds else ()
 
     # The directory of macros
 

@@ -6,19 +6,20 @@ from typing import Annotated, Any
 import msgspec
 
 from conductor.api.call import Call, Json
-from conductor.api.endpoint import Endpoint, Takes, Text, WordId
+from conductor.api.endpoint import Endpoint, Takes, Text, WordId, changing
+from conductor.api.told import activity
 from conductor.definitions.compiled import check_source, check_template
 from conductor.definitions.repository import Definitions
 from conductor.definitions.unlimited import refuse_group_limited
 from conductor.errors import BadParameter, NotFound, Refusal
 from conductor.monitoring.alerts.alerting import Alerting
 from conductor.monitoring.alerts.ports import Samples
-from conductor.monitoring.alerts.rules import OFFLINE
 from conductor.monitoring.alerts.store import AlertStore
 from conductor.signals import Activity, AlertsShifted, Signals
 from shared.clock import now
 from shared.expressions import ExpressionError, compile_expression, expand
 from shared.expressions.explain import explain
+from shared.expressions.hints import hints, hints_of_result
 
 MOST_IDS = 1000
 
@@ -75,10 +76,13 @@ class AlertCalls:
         sample = await self._samples.latest(params.server)
         if sample is None:
             raise Refusal("alert", f"No monitoring data is stored for server: {params.server}")
-        data = sample["data"]
+        data = self._alerting.context(params.server, params.expression, sample["data"])
         answer: Json = {"result": False, "message": expand(params.message, data)}
         try:
-            answer["result"] = compile_expression(params.expression).evaluate_condition(data)
+            expression = compile_expression(params.expression)
+            answer["result"] = expression.evaluate_condition(data)
+            found = hints(params.expression) + hints_of_result(expression.evaluate(data))
+            answer |= {"hints": found} if found else {}
         except ExpressionError as error:
             answer["error"] = error.reason
         return {**answer, "why": _why(params.expression, data)}
@@ -90,7 +94,7 @@ class AlertCalls:
         def shown(id: str) -> Json:
             invocation = found.get(id)
             if invocation is None or not call.account.sees_groups(invocation.get("groups") or ()):
-                return {"err": f"Failed to locate alert invocation: {id}"}
+                return {"err": _unknown(id).description}
             return invocation
 
         return {"alerts": [shown(id) for id in ids]}
@@ -105,7 +109,7 @@ class AlertCalls:
             params.id, lambda doc: {**doc, "tickets": tickets}, lambda doc: self._signals.events(told(doc))
         )
         if changed is None:
-            raise Refusal("alert", f"Failed to locate alert invocation: {params.id}")
+            raise _unknown(params.id)
         if (active := self._alerting.active.get(params.id)) is not None:
             active["tickets"] = tickets
         self._signals.publish_logged(told(changed))
@@ -115,7 +119,7 @@ class AlertCalls:
         refuse_group_limited(call.account, "alerts")
         told = self._telling(call, "alert_delete_invocation", params.id)({})
         if not await self._store.delete(params.id, self._signals.events(told)):
-            raise Refusal("alert", f"Failed to locate alert invocation: {params.id}")
+            raise _unknown(params.id)
         self._signals.publish_logged(told)
         return {}
 
@@ -123,14 +127,14 @@ class AlertCalls:
         """Of ours: somebody sees to it; who, since when, and what they say of it."""
         invocation = await self._store.get(params.id)
         if invocation is None or not call.account.sees_groups(invocation.get("groups") or ()):
-            raise Refusal("alert", f"Failed to locate alert invocation: {params.id}")
+            raise _unknown(params.id)
         given = {"username": call.account.name, "date": int(now()), "notes": params.notes}
         told = self._telling(call, "alert_acknowledge", params.id)
         changed = await self._store.change(
             params.id, lambda doc: {**doc, "acknowledged": given}, lambda doc: self._signals.events(told(doc))
         )
         if changed is None:
-            raise Refusal("alert", f"Failed to locate alert invocation: {params.id}")
+            raise _unknown(params.id)
         if (active := self._alerting.active.get(params.id)) is not None:
             active["acknowledged"] = given
             self._signals.publish(AlertsShifted(server_id=str(changed.get("server", ""))))
@@ -147,8 +151,8 @@ class AlertCalls:
             raise NotFound(f"Server has sent no monitoring data yet: {params.server}")
         groups = definition.get("groups") or []
         state = self._alerting.state_of(params.server, params.alert)
-        data = {**sample["data"], OFFLINE: 0}
         expression = str(definition.get("expression") or "")
+        data = self._seen_by(params.server, expression, sample["data"])
         return {
             "expression": expression,
             "enabled": bool(definition.get("enabled")),
@@ -160,6 +164,7 @@ class AlertCalls:
             "date": sample.get("date"),
             "why": _why(expression, data),
             "message": expand(str(definition.get("message") or ""), data),
+            **self._quiet(definition, sample),
             "evaluations": [
                 {"date": date, "result": result}
                 for date, result in self._alerting.history.of(params.server, params.alert)
@@ -170,16 +175,32 @@ class AlertCalls:
         """What is told of an invocation (empty: it is gone)."""
 
         def told(invocation: Mapping[str, Any]) -> Activity:
-            return Activity(
-                action=action,
-                description=id,
-                payload={"alert": invocation} if invocation else {},
+            return activity(
+                call,
+                action,
+                id,
+                {"alert": invocation} if invocation else {},
                 resource=("alert_invocation", id),
-                actor=call.actor,
-                correlation_id=call.correlation_id,
                 groups=tuple(map(str, invocation.get("groups") or ())),
             )
 
+        return told
+
+    def _seen_by(self, server_id: str, expression: str, data: Json) -> Json:
+        try:
+            return self._alerting.context(server_id, expression, data)
+        except ExpressionError:  # imported, and compiled by nobody
+            return data
+
+    def _quiet(self, definition: Json, sample: Json) -> Json:
+        """Why nobody would be told now, and how often it has fired lately where that is limited."""
+        silences, moment = self._alerting.silences, now()
+        server = {"id": sample["server"], "groups": sample.get("groups") or ()}
+        told: Json = {
+            "silenced": silences.of(definition, server, moment) or silences.snoozed(definition, moment)
+        }
+        if definition.get("flap_limit"):
+            told["firings"] = silences.firings(str(server["id"]), str(definition["id"]))
         return told
 
     def endpoints(self) -> tuple[Endpoint[Any], ...]:
@@ -199,35 +220,29 @@ class AlertCalls:
                 params=Ids,
                 summary="Alert invocations by ID, in the order they are asked for.",
             ),
-            Endpoint(
-                name="manage_alert_invocation_tickets",
-                handler=self.tickets,
-                params=Tickets,
-                summary="Replace the tickets of an alert invocation.",
-                privilege="edit_tickets",
-                takes=Takes.BODY,
-                methods=("POST",),
-                mutates=True,
+            changing(
+                "manage_alert_invocation_tickets",
+                self.tickets,
+                Tickets,
+                "Replace the tickets of an alert invocation.",
+                "edit_tickets",
+                body=True,
             ),
-            Endpoint(
-                name="delete_alert_invocation",
-                handler=self.delete,
-                params=Invocation,
-                summary="Delete the record of an alert invocation.",
-                privilege="delete_alerts",
-                takes=Takes.BODY,
-                methods=("POST",),
-                mutates=True,
+            changing(
+                "delete_alert_invocation",
+                self.delete,
+                Invocation,
+                "Delete the record of an alert invocation.",
+                "delete_alerts",
+                body=True,
             ),
-            Endpoint(
-                name="acknowledge_alert",
-                handler=self.acknowledge,
-                params=Acknowledgement,
-                summary="Say that somebody sees to an alert.",
-                privilege="edit_alerts",
-                takes=Takes.BODY,
-                methods=("POST",),
-                mutates=True,
+            changing(
+                "acknowledge_alert",
+                self.acknowledge,
+                Acknowledgement,
+                "Say that somebody sees to an alert.",
+                "edit_alerts",
+                body=True,
             ),
             Endpoint(
                 name="explain_alert",
@@ -236,6 +251,11 @@ class AlertCalls:
                 summary="Why an alert is active on a server, or is not, and its evaluations of the last hour.",
             ),
         )
+
+
+def _unknown(id: str) -> Refusal:
+    """The same for one that the caller may not see."""
+    return Refusal("alert", f"Failed to locate alert invocation: {id}")
 
 
 def _listed(ids: Any) -> list[str]:

@@ -8,9 +8,10 @@ import msgspec
 from conductor.api.call import Call
 from conductor.api.endpoint import Endpoint, Takes
 from conductor.api.office import Office
+from conductor.api.told import activity
 from conductor.definitions.repository import Definitions
 from conductor.errors import Refusal
-from conductor.signals import Activity, Signals
+from conductor.signals import Signals
 
 
 class ChannelId(msgspec.Struct, kw_only=True):
@@ -24,14 +25,13 @@ def endpoints(office: Office, definitions: Definitions, signals: Signals) -> tup
         if channel is None:
             raise Refusal("channel", f"Channel not found: {params.id}")
         signals.publish(
-            Activity(
-                action="channel_test",
-                description=str(channel.get("title", "")),
-                payload={"channel": {"id": params.id, "title": channel.get("title", "")}},
+            activity(
+                call,
+                "channel_test",
+                str(channel.get("title", "")),
+                {"channel": {"id": params.id, "title": channel.get("title", "")}},
                 keywords=(params.id,),
                 resource=("channels", params.id),
-                actor=call.actor,
-                correlation_id=call.correlation_id,
             )
         )
         executed = await office.actions.try_channel(params.id)

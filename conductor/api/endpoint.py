@@ -21,6 +21,7 @@ __all__ = [
     "Takes",
     "Text",
     "WordId",
+    "changing",
 ]
 
 P = TypeVar("P")
@@ -93,3 +94,25 @@ class Endpoint(Generic[P]):
     """Called before the first file part with the fields so far: refuses strangers before they fill the disk."""
     status_always: bool = False
     """Errors carry their status on unversioned URLs too (the family /api/app/satellite)."""
+
+
+def changing(
+    name: str,
+    handler: Callable[[Call, P], Awaitable[Result]],
+    params: type[P],
+    summary: str,
+    privilege: str,
+    *,
+    body: bool = False,
+) -> Endpoint[P]:
+    """A call that changes something and asks for a privilege. `body`: its parameters come in the body alone."""
+    return Endpoint(
+        name,
+        handler,
+        params,
+        summary,
+        privilege=privilege,
+        methods=("POST",) if body else ("GET", "POST"),
+        takes=Takes.BODY if body else Takes.MERGED,
+        mutates=True,
+    )

@@ -11,10 +11,11 @@ import msgspec
 
 from conductor.api.call import Call
 from conductor.api.endpoint import DefinitionId, Endpoint, Text, WordId
+from conductor.api.known_servers import KnownServers, online_server
 from conductor.api.metrics import Text as MetricsText
 from conductor.definitions.repository import Definitions
 from conductor.definitions.unlimited import refuse_group_limited
-from conductor.errors import BadParameter, NotFound, Refusal
+from conductor.errors import BadParameter, Refusal
 from conductor.fleet.roster import Roster
 from conductor.monitoring.exposition import exposition
 from conductor.monitoring.monitors import MOST_STEPS, stored
@@ -83,12 +84,7 @@ class FleetQuery(msgspec.Struct, kw_only=True):
 def endpoints(
     definitions: Definitions, roster: Roster, stored_servers: SearchableDocuments, samples: Samples
 ) -> tuple[Endpoint[Any], ...]:
-    async def visible_server(call: Call, id: str) -> Mapping[str, Any]:
-        server = roster.record(id) or await stored_servers.get(id)
-        if server is None:
-            raise NotFound(f"Server not found: {id}")
-        call.account.require_groups(server.get("groups") or ())
-        return server
+    known = KnownServers(roster, stored_servers)
 
     async def host_record(id: str) -> Mapping[str, Any]:
         record = await samples.latest(id)
@@ -123,10 +119,7 @@ def endpoints(
         plugin = definitions.get("plugins", params.id)
         if plugin is None or plugin.get("type") != "monitor":
             raise BadParameter(f"Monitor Plugin not found: {params.id}")
-        server = roster.online.get(params.server)
-        if server is None:
-            raise BadParameter(f"Server is not online: {params.server}")
-        call.account.require_groups(server["groups"])
+        server = online_server(roster, call, params.server, "api")
         if not server["info"]["features"].get("testMonitorPlugin"):
             raise BadParameter(f"The satellite of this server cannot test Monitor Plugins: {params.server}")
         return await roster.plugin_tests.run(params.server, params.id)
@@ -151,14 +144,14 @@ def endpoints(
 
     async def get_latest_monitor_data(call: Call, params: LatestQuery) -> Mapping[str, Any]:
         system = system_of(params.sys)
-        await visible_server(call, params.server)
+        await known.visible(call, params.server)
         record = await host_record(params.server)
         ask = Ask(system, params.limit, None, ids_of(params.monitors), params.detail)
         return {"rows": await samples.rows(params.server, ask), "data": record}
 
     async def get_historical_monitor_data(call: Call, params: HistoryQuery) -> Mapping[str, Any]:
         system = system_of(params.sys)
-        await visible_server(call, params.server)
+        await known.visible(call, params.server)
         first = system.slot(params.date)
         ask = Ask(system, params.limit, first, ids_of(params.monitors), params.detail)
         return {"rows": await samples.rows(params.server, ask)}
@@ -179,7 +172,7 @@ def endpoints(
                 f"Malformed parameter: limit (at most {MOST_SERVERS} servers and {_FLEET_ROWS} rows together)"
             )
         for id in wanted:
-            await visible_server(call, id)
+            await known.visible(call, id)
         ask = Ask(system, params.limit, system.slot(params.date), ids_of(params.monitors), params.detail)
         return {"servers": {id: await samples.rows(id, ask) for id in wanted}}
 

@@ -35,6 +35,7 @@ LISTS = (
     "secrets",
     "monitors",
     "alerts",
+    "maintenance_windows",
     "tags",
     "roles",
 )

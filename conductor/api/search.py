@@ -88,6 +88,7 @@ _REVISIONS: Mapping[str, str] = {
     "channels": "channel_",
     "events": "event_",
     "groups": "group_",
+    "maintenance_windows": "maintenance_window_",
     "monitors": "monitor_",
     "plugins": "plugin_",
     "tags": "tag_",

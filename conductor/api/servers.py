@@ -6,7 +6,8 @@ from typing import Annotated, Any
 import msgspec
 
 from conductor.api.call import Call, Json
-from conductor.api.endpoint import Auth, DefinitionId, Endpoint, Takes
+from conductor.api.endpoint import Auth, DefinitionId, Endpoint, changing
+from conductor.api.known_servers import KnownServers
 from conductor.errors import BadParameter, NotFound, Refusal, Unavailable
 from conductor.fleet.changes import ServerChanges
 from conductor.fleet.removal import Removals
@@ -100,33 +101,28 @@ class ServerCalls:
 
     def endpoints(self) -> tuple[Endpoint[Any], ...]:
         return (
-            Endpoint(
-                name="update_server",
-                handler=self.update,
-                params=ServerId,
-                summary="Change a server's title, icon, labels, groups, job limit, or whether it takes jobs.",
-                privilege="update_servers",
-                mutates=True,
+            changing(
+                "update_server",
+                self.update,
+                ServerId,
+                "Change a server's title, icon, labels, groups, job limit, or whether it takes jobs.",
+                "update_servers",
             ),
-            Endpoint(
-                name="enable_servers",
-                handler=self.enable,
-                params=EnableServers,
-                privilege="update_servers",
-                takes=Takes.BODY,
-                methods=("POST",),
-                mutates=True,
-                summary="Let several servers take new jobs, or no more.",
+            changing(
+                "enable_servers",
+                self.enable,
+                EnableServers,
+                "Let several servers take new jobs, or no more.",
+                "update_servers",
+                body=True,
             ),
-            Endpoint(
-                name="update_server_data",
-                handler=self.update_data,
-                params=ServerData,
-                summary="Merge into a server's user data, or replace it.",
-                privilege="update_servers",
-                takes=Takes.BODY,
-                methods=("POST",),
-                mutates=True,
+            changing(
+                "update_server_data",
+                self.update_data,
+                ServerData,
+                "Merge into a server's user data, or replace it.",
+                "update_servers",
+                body=True,
             ),
             Endpoint(
                 name="delete_server",
@@ -140,6 +136,8 @@ class ServerCalls:
 
 
 def endpoints(roster: Roster, stored: SearchableDocuments, samples: Samples) -> tuple[Endpoint[Any], ...]:
+    known = KnownServers(roster, stored)
+
     async def get_active_servers(call: Call, params: Page) -> Mapping[str, Any]:
         rows = [server for server in roster.online.values() if call.account.sees_groups(server["groups"])]
         end = params.offset + params.limit if params.limit else None
@@ -153,10 +151,7 @@ def endpoints(roster: Roster, stored: SearchableDocuments, samples: Samples) -> 
         return {"server": server}
 
     async def get_server(call: Call, params: ServerId) -> Mapping[str, Any]:
-        server = roster.record(params.id) or await stored.get(params.id)
-        if server is None:
-            raise NotFound(f"Server not found: {params.id}")
-        call.account.require_groups(server["groups"])
+        server = await known.visible(call, params.id)
         sample = await samples.latest(params.id)
         if sample is None:
             raise NotFound(f"Server has sent no monitoring data yet: {params.id}")

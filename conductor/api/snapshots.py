@@ -5,14 +5,18 @@ from typing import Annotated, Any
 import msgspec
 
 from conductor.api.call import Call, Json
-from conductor.api.endpoint import DefinitionId, Endpoint, WordId
+from conductor.api.endpoint import DefinitionId, Endpoint, NoParams, WordId, changing
+from conductor.api.known_servers import online_server
+from conductor.api.told import activity
 from conductor.definitions.repository import Definitions
 from conductor.definitions.unlimited import refuse_group_limited
 from conductor.errors import Refusal
 from conductor.fleet.roster import Roster
+from conductor.monitoring.comparison import compared
 from conductor.monitoring.snapshots import Snapshots
 from conductor.monitoring.watches import Watches, in_words
-from conductor.signals import Activity, Signals
+from conductor.signals import Signals
+from shared.clock import now
 
 _LONGEST_TEXT = 8192
 _LONGEST_WATCH = 366 * 86_400
@@ -42,6 +46,11 @@ class SnapshotId(msgspec.Struct, kw_only=True):
     id: DefinitionId
 
 
+class Pair(msgspec.Struct, kw_only=True):
+    before: DefinitionId
+    after: DefinitionId
+
+
 class Watch(msgspec.Struct, kw_only=True):
     id: DefinitionId
     duration: Annotated[int, msgspec.Meta(ge=0, le=_LONGEST_WATCH)]
@@ -64,10 +73,7 @@ class SnapshotCalls:
         self._signals = signals
 
     async def of_server(self, call: Call, params: OfServer) -> Json:
-        server = self._roster.online.get(params.server)
-        if server is None:
-            raise Refusal("server", f"Server is not online: {params.server}")
-        call.account.require_groups(server["groups"])
+        online_server(self._roster, call, params.server, "server")
         id = await self._snapshots.take_server(
             params.server,
             source="user",
@@ -98,10 +104,7 @@ class SnapshotCalls:
         return {}
 
     async def watch_server(self, call: Call, params: Watch) -> Json:
-        server = self._roster.online.get(params.id)
-        if server is None:
-            raise Refusal("server", f"Server is not online: {params.id}")
-        call.account.require_groups(server["groups"])
+        server = online_server(self._roster, call, params.id, "server")
         await self._watches.set("servers", params.id, params.duration)
         about = {"server_id": params.id, "hostname": server["hostname"]}
         self._log(call, "server_watch", "", {**about, **_lasting(params.duration)}, params.id)
@@ -116,59 +119,76 @@ class SnapshotCalls:
         self._log(call, "group_watch", "", {"group": group, **_lasting(params.duration)}, params.id)
         return {}
 
+    async def compare(self, call: Call, params: Pair) -> Json:
+        """Of ours: what is different in the second one."""
+        before, after = [await self._of_a_server(call, id) for id in (params.before, params.after)]
+        return {"comparison": compared(before, after)}
+
+    async def watches(self, call: Call, params: NoParams) -> Json:
+        """Of ours: what is watched now, as far as the caller sees it, with the Unix time of the end."""
+        moment = now()
+        servers = self._watches.all("servers", moment)
+        groups = self._watches.all("groups", moment)
+        seen = call.account.sees_groups
+        return {
+            "servers": {
+                id: end
+                for id, end in servers.items()
+                if not call.account.groups or seen((self._roster.record(id) or {}).get("groups") or ())
+            },
+            "groups": {id: end for id, end in groups.items() if seen((id,))},
+        }
+
+    async def _of_a_server(self, call: Call, id: str) -> Json:
+        snapshot = await self._snapshots.get(id)
+        if snapshot is None or snapshot.get("type") != "server":
+            raise Refusal("snapshot", f"Failed to locate snapshot of a server: {id}")
+        call.account.require_groups(snapshot.get("groups") or ())
+        return snapshot
+
     def _log(self, call: Call, action: str, description: str, payload: Json, keyword: str) -> None:
-        self._signals.publish(
-            Activity(
-                action=action,
-                description=description,
-                payload=payload,
-                keywords=(keyword,),
-                actor=call.actor,
-                correlation_id=call.correlation_id,
-            )
-        )
+        self._signals.publish(activity(call, action, description, payload, keywords=(keyword,)))
 
     def endpoints(self) -> tuple[Endpoint[Any], ...]:
         return (
-            Endpoint(
-                name="create_snapshot",
-                handler=self.of_server,
-                params=OfServer,
-                summary="Keep the last known state of a server that is online.",
-                privilege="create_snapshots",
-                mutates=True,
+            changing(
+                "create_snapshot",
+                self.of_server,
+                OfServer,
+                "Keep the last known state of a server that is online.",
+                "create_snapshots",
             ),
-            Endpoint(
-                name="create_group_snapshot",
-                handler=self.of_group,
-                params=OfGroup,
-                summary="Keep the last known state of a group's servers.",
-                privilege="create_snapshots",
-                mutates=True,
+            changing(
+                "create_group_snapshot",
+                self.of_group,
+                OfGroup,
+                "Keep the last known state of a group's servers.",
+                "create_snapshots",
             ),
-            Endpoint(
-                name="delete_snapshot",
-                handler=self.delete,
-                params=SnapshotId,
-                summary="Delete a snapshot of a server or a group.",
-                privilege="delete_snapshots",
-                mutates=True,
+            changing(
+                "delete_snapshot",
+                self.delete,
+                SnapshotId,
+                "Delete a snapshot of a server or a group.",
+                "delete_snapshots",
             ),
+            Endpoint("compare_snapshots", self.compare, Pair, "What is different in a second snapshot."),
             Endpoint(
-                name="watch_server",
-                handler=self.watch_server,
-                params=Watch,
-                summary="Take a snapshot of a server each minute for a while.",
-                privilege="create_snapshots",
-                mutates=True,
+                "get_watches", self.watches, NoParams, "Servers and groups that are watched, and how long."
             ),
-            Endpoint(
-                name="watch_group",
-                handler=self.watch_group,
-                params=Watch,
-                summary="Take a snapshot of a group each minute for a while.",
-                privilege="create_snapshots",
-                mutates=True,
+            changing(
+                "watch_server",
+                self.watch_server,
+                Watch,
+                "Take a snapshot of a server each minute for a while.",
+                "create_snapshots",
+            ),
+            changing(
+                "watch_group",
+                self.watch_group,
+                Watch,
+                "Take a snapshot of a group each minute for a while.",
+                "create_snapshots",
             ),
         )
 

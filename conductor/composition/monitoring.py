@@ -2,12 +2,14 @@
 
 from conductor.api.server_jobs import ServerJobs
 from conductor.composition.ground import Ground
+from conductor.fleet.fresh_samples import FreshSamples
 from conductor.monitoring.alerts.active import ActiveAlerts
 from conductor.monitoring.alerts.alerting import Alerting
 from conductor.monitoring.alerts.purge import Purge
 from conductor.monitoring.alerts.store import AlertStore
 from conductor.monitoring.loads import Loads
 from conductor.monitoring.quick import QuickMonitors
+from conductor.monitoring.redaction import Redaction
 from conductor.monitoring.samples import Samples
 from conductor.monitoring.snapshots import Snapshots
 from conductor.monitoring.watches import Watches
@@ -37,8 +39,15 @@ class Monitoring:
         )
         self.purge = Purge(self.alert_store, definitions.state)
         self.snapshots = Snapshots(
-            self.snapshot_records, ground.roster, self.active_alerts, server_jobs, definitions, signals
+            self.snapshot_records,
+            ground.roster,
+            self.active_alerts,
+            server_jobs,
+            definitions,
+            signals,
+            Redaction(settings.snapshot_redactions),
         )
+        self.snapshots.fresh = FreshSamples(ground.roster.questions)
         self.watches = Watches(definitions.state, self.snapshots)
         self.loads = Loads()
         self.samples = Samples(

@@ -16,6 +16,8 @@ from conductor.errors import BadParameter
 
 TICKET_TYPES = frozenset(["issue", "feature", "release", "change", "maintenance", "question", "other"])
 BUCKET_SYNCS = frozenset(("data", "files", "data_and_files"))
+MOST_ESCALATIONS = 20
+MOST_MINUTES = 366 * 24 * 60
 _CONDITION = re.compile(
     r"start|complete|success|warning|error|user|critical|abort|tag:\w+|alert_new|alert_cleared", re.ASCII
 )
@@ -42,6 +44,32 @@ def check_actions(actions: Any, library: Library, name: str = "actions") -> None
         if check is None:
             raise BadParameter(f"{prefix}: Unknown type")
         check(action, library, prefix)
+
+
+def check_escalations(steps: Any, library: Library) -> None:
+    """Raise BadParameter unless an alert's `escalations` is absent or a list of `{after: minutes, actions}`.
+
+    The actions of a step need no condition: it is theirs.
+    """
+    if steps is None:
+        return
+    if not isinstance(steps, list) or len(steps) > MOST_ESCALATIONS:
+        raise BadParameter(f"Malformed parameter: escalations (an array of at most {MOST_ESCALATIONS} steps)")
+    for number, step in enumerate(steps, 1):
+        prefix = f"Malformed escalation #{number}"
+        if not isinstance(step, dict) or not isinstance(step.get("actions"), list):
+            raise BadParameter(f"{prefix}: must be an object with actions")
+        minutes = step.get("after")
+        if isinstance(minutes, bool) or not isinstance(minutes, int) or not 1 <= minutes <= MOST_MINUTES:
+            raise BadParameter(f"{prefix}: after must be a whole number of minutes, 1 to {MOST_MINUTES}")
+        check_actions(
+            [
+                {**action, "condition": "alert_new"} if isinstance(action, dict) else action
+                for action in step["actions"]
+            ],
+            library,
+            f"escalations[{number - 1}].actions",
+        )
 
 
 def _free(action: Action, library: Library, prefix: str) -> None: ...

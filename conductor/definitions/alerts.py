@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from conductor.definitions.actions import check_actions
-from conductor.definitions.compiled import check_source, check_template
+from conductor.definitions.actions import MOST_MINUTES, check_actions, check_escalations
+from conductor.definitions.compiled import check_source, check_template, hints_of
 from conductor.definitions.json_values import Json
 from conductor.definitions.kind import Context, Kind
 from conductor.definitions.text import check_flags, check_strings, check_types, check_whole, require_text
@@ -36,7 +36,7 @@ def _prepare(doc: Json, context: Context) -> Mapping[str, Any]:
         if doc.get(key) is None:
             doc[key] = []
     _check(doc, context)
-    return {}
+    return hints_of(doc["expression"])
 
 
 def _revise(stored: Json, changes: Json, context: Context) -> None:
@@ -57,6 +57,10 @@ def _check(doc: Json, context: Context) -> None:
     check_strings(doc, "groups")
     check_whole(doc, "samples", 1)
     check_whole(doc, "clear_samples", 1)
+    check_whole(doc, "flap_limit", 0)
+    check_whole(doc, "flap_minutes", 1, MOST_MINUTES)
+    check_whole(doc, "repeat_minutes", 0, MOST_MINUTES)
+    check_escalations(doc.get("escalations"), context.library)
     if "actions" in doc:
         check_actions(doc["actions"], context.library)
     if "expression" in doc:

@@ -6,6 +6,7 @@ Contract api/README.md §11.5: a fault is refused with the code of the kind and 
 from conductor.definitions.patterns import check_pattern
 from conductor.errors import BadParameter, Refusal
 from shared.expressions import ExpressionError, check_macros, compile_expression
+from shared.expressions.hints import hints
 
 
 def check_source(source: str, code: str, what: str) -> None:
@@ -14,6 +15,12 @@ def check_source(source: str, code: str, what: str) -> None:
         compile_expression(source)
     except ExpressionError as error:
         raise Refusal(code, f"Invalid {what}: {error}") from None
+
+
+def hints_of(source: str) -> dict[str, list[str]]:
+    """`hints` of a checked expression, told once beside the new definition; nothing where there are none."""
+    found = hints(source)
+    return {"hints": found} if found else {}
 
 
 def check_template(text: str, code: str, what: str) -> None:

@@ -11,6 +11,7 @@ from conductor.definitions.channels import CHANNELS
 from conductor.definitions.events import EVENTS
 from conductor.definitions.groups import GROUPS
 from conductor.definitions.kind import Context, Kind, Library
+from conductor.definitions.maintenance_windows import MAINTENANCE_WINDOWS
 from conductor.definitions.monitors import MONITORS
 from conductor.definitions.plugins import PLUGINS
 from conductor.definitions.roles import ROLES
@@ -31,6 +32,7 @@ def build_kinds() -> Mapping[str, Kind]:
         CHANNELS,
         EVENTS,
         GROUPS,
+        MAINTENANCE_WINDOWS,
         MONITORS,
         PLUGINS,
         ROLES,

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from conductor.definitions.compiled import check_regex, check_source
+from conductor.definitions.compiled import check_regex, check_source, hints_of
 from conductor.definitions.json_values import Json, is_number, truthy
 from conductor.definitions.kind import Context, Kind
 from conductor.definitions.text import (
@@ -37,7 +37,7 @@ def _prepare(doc: Json, context: Context) -> Mapping[str, Any]:
     require_text(doc, "source")
     require(doc, "data_type", _DATA_TYPE)
     _check(doc)
-    return {}
+    return hints_of(doc["source"])
 
 
 def _revise(stored: Json, changes: Json, context: Context) -> None:

@@ -167,6 +167,14 @@ def _alert(doc: Json) -> Iterator[Mention]:
     yield from _many("groups", doc, "groups")
     yield from _one("monitors", doc, "monitor_id")
     yield from _actions(doc, "actions")
+    for step in _objects(doc.get("escalations")):
+        yield from _actions(step, "actions")
+
+
+def _window(doc: Json) -> Iterator[Mention]:
+    yield from _many("groups", doc, "groups")
+    yield from _many("alerts", doc, "alerts")
+    yield from _many("events", doc, "events")
 
 
 def _channel(doc: Json) -> Iterator[Mention]:
@@ -197,6 +205,7 @@ _MENTIONS: Mapping[str, Callable[[Json], Iterable[Mention]]] = {
     "channels": _channel,
     "events": _event,
     "groups": lambda doc: _actions(doc, "alert_actions"),
+    "maintenance_windows": _window,
     "monitors": lambda doc: _many("groups", doc, "groups"),
     "plugins": _plugin,
     "roles": _holder,

@@ -37,7 +37,8 @@ class Inbox:
         common: dict[str, Callable[[Any], Any]] = {
             "monitor": self._monitor,
             "quickmon": self._quickmon,
-            "monitorPluginTestResult": self._plugin_test,
+            "monitorPluginTestResult": self._answer,
+            "sampleTaken": self._answer,
         }
         acknowledged = {
             "resume": self._resume,
@@ -115,8 +116,8 @@ class Inbox:
     def _quickmon(self, data: Any) -> None:
         self._samples.quick(self._server_id, _object(data))
 
-    def _plugin_test(self, data: Any) -> None:
-        self._roster.plugin_tests.answered(self._server_id, _object(data))
+    def _answer(self, data: Any) -> None:
+        self._roster.questions.answered(self._server_id, _object(data))
 
     def _notice(self, level: str, data: dict[str, Any]) -> None:
         self._signals.publish(

@@ -7,6 +7,7 @@ import msgspec
 
 from conductor.fleet.connection import Connection
 from conductor.fleet.plugin_tests import PluginTests
+from conductor.fleet.questions import Questions
 from shared import clock
 from shared.protocol.messages import LogAck, ResultAck, SendCopy
 
@@ -35,7 +36,8 @@ class Roster:
         self._recent: dict[str, Record] = {}
         self._expected: dict[str, Record] = {}
         self._expected_until = 0.0
-        self.plugin_tests = PluginTests(self.tell)
+        self.questions = Questions(self.tell)
+        self.plugin_tests = PluginTests(self.questions)
         self.before_launch: Callable[[], None] = _nothing
         """Called before each launch, to tell satellites what they must know by then."""
         self.signed: Callable[[Mapping[str, Any]], Mapping[str, Any]] = _unchanged

@@ -6,22 +6,24 @@ readers find it; a primary that is killed loses these seconds of samples and not
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol
 
 import msgspec
 import structlog
 
-from conductor.errors import Deposed, Unavailable
-from conductor.monitoring.buckets import HOUR, BadBlock, Key, OpenHour, bucket_of
+from conductor.errors import Unavailable
+from conductor.monitoring.buckets import HOUR, OpenHour, bucket_of
+from conductor.monitoring.first_samples import FirstSamples
 from conductor.monitoring.intake import BadSample, cut, encoded, fired, refresh
 from conductor.monitoring.monitors import Budget, Catalogue, Evaluation, Monitors, Number, Reading, evaluate
 from conductor.monitoring.once import Once
 from conductor.monitoring.quick import QuickMonitors, QuickObserver
-from conductor.monitoring.timelines import Ask, Known, Timelines
+from conductor.monitoring.timelines import Ask, Timelines
+from conductor.monitoring.unwritten import Unwritten
 from conductor.records import tables
 from conductor.records.documents import Documents
-from conductor.records.store import Records, Write, upsert
+from conductor.records.store import Records
 from shared import clock
 from shared.clock import Seconds
 
@@ -29,15 +31,7 @@ Record = dict[str, Any]
 
 WRITE_SECONDS: Seconds = 5.0
 """Between two writes: a minute of a fleet is a dozen transactions."""
-_FULL = 500
-"""Samples that do not wait for that."""
-_TOGETHER = 250
-"""Servers of one transaction."""
-_LOAD_SECONDS = 0.05
-"""First samples gather this long, so that a fleet that comes back is read in a few queries."""
-_SETTLE_SECONDS = 10.0
 _FINISH_SECONDS = 5.0
-_UPSERT = upsert(tables.samples)
 
 log = structlog.get_logger(__name__)
 
@@ -49,13 +43,6 @@ class SampleObserver(Protocol):
         """`sample`: the host record (contract structures/server_monitor_data.yaml), `data` with `monitors` and
         `deltas`. May set `new_alerts` on it, {definition: true}; these are stored with it and marked in the
         timelines. Called on the event loop and must not wait."""
-
-
-class _Text(NamedTuple):
-    """A host record on its way to SQL."""
-
-    date: int
-    doc: bytes
 
 
 class _Server:
@@ -91,25 +78,15 @@ class Samples:
         self.quick_monitors = quick
         self._observers = tuple(observers)
         self._quick_observers = tuple(quick_observers)
-        self._write_seconds = write_seconds
         self._stored = Documents(records, tables.samples)
         self._servers: dict[str, _Server] = {}
-        self._first: dict[str, tuple[Record, Record]] = {}
-        """First samples, by server, that wait for what SQL knows of it."""
-        self._first_came = asyncio.Event()
-        self._settled = asyncio.Event()
-        self._unwritten: dict[str, _Text] = {}
-        self._closed: dict[tuple[str, Key], bytes] = {}
-        """Hours that have ended and are not written yet."""
-        self._changed: set[str] = set()
-        self._writing: dict[str, _Text] = {}
-        self._writing_lock = asyncio.Lock()
-        self._any_unwritten = asyncio.Event()
-        self._many_unwritten = asyncio.Event()
+        self._unwritten = Unwritten(
+            records, self.timelines, self._open_hour, self._was_written, write_seconds
+        )
+        self._first = FirstSamples(self.timelines, self._unwritten, self._take_first)
         self._offline: set[str] = set()
         self._once = Once(log)
         self._budget = Budget()
-        self._term = 0
         self.taken = 0
         """Minute samples accepted since the start."""
 
@@ -135,9 +112,8 @@ class Samples:
         state = self._servers.get(server_id)
         if state is not None and state.hour.number <= date // HOUR:
             self._take(server, sample, state)
-        else:  # unknown, or the clock was set back into an hour that is closed
-            self._first.setdefault(server_id, (server, sample))
-            self._first_came.set()
+        else:
+            self._first.add(server, sample)
 
     def quick(self, server_id: str, data: Mapping[str, Any]) -> None:
         """Take a quick sample: only its row of numbers is kept."""
@@ -151,23 +127,22 @@ class Samples:
         state = self._servers.get(server_id)
         if state is not None and state.reading is not None:
             state.hour.mark(state.reading.date, alerts)
-            self._changed.add(server_id)
-            self._any_unwritten.set()
+            self._unwritten.changed(server_id)
 
     # Out
 
     async def latest(self, server_id: str) -> Record | None:
         """The server's last host record, or None when it never sent a sample. Raises Unavailable."""
-        await self._first_settled(server_id)
-        kept = self._unwritten.get(server_id) or self._writing.get(server_id)
+        await self._first.settled(server_id)
+        kept = self._unwritten.latest(server_id)
         if kept is not None:
-            return dict(msgspec.json.decode(kept.doc))
+            return dict(msgspec.json.decode(kept))
         return await self._stored.get(server_id)
 
     async def rows(self, server_id: str, ask: Ask) -> msgspec.Raw:
         """Rows of a timeline as JSON. Raises Unavailable."""
-        await self._first_settled(server_id)
-        return await self.timelines.rows(server_id, ask, self._unwritten_rows(server_id))
+        await self._first.settled(server_id)
+        return await self.timelines.rows(server_id, ask, self._unwritten.rows(server_id))
 
     def recent(self, server_id: str) -> list[dict[str, Number | None]]:
         """The rows of its quick monitors, oldest first."""
@@ -182,28 +157,24 @@ class Samples:
     def forget(self, server_id: str) -> None:
         """The server is offline: its last sample is in SQL, or will be, and the rest is of no use."""
         self.quick_monitors.forget(server_id)
-        if server_id in self._unwritten or server_id in self._changed or server_id in self._first:
+        if self._unwritten.has(server_id) or server_id in self._first:
             self._offline.add(server_id)
         else:
             self._servers.pop(server_id, None)
 
     async def delete(self, server_id: str) -> None:
         """Forget a deleted server's history as well. Raises Unavailable."""
-        async with self._writing_lock:
+        async with self._unwritten.lock:
             self.quick_monitors.forget(server_id)
-            self._first.pop(server_id, None)
+            self._first.drop(server_id)
             self._drop(server_id)
             await self.timelines.delete(server_id)
 
     def forget_all(self) -> None:
         """The term has ended: the next primary has the newer samples, and ours must not go over them."""
-        self._term += 1
         self._servers.clear()
-        self._first.clear()
-        self._unwritten.clear()
-        self._writing.clear()
-        self._closed.clear()
-        self._changed.clear()
+        self._first.forget()
+        self._unwritten.forget()
         self._offline.clear()
         self._once.clear()
         self.quick_monitors.clear()
@@ -213,27 +184,30 @@ class Samples:
     async def run(self) -> None:
         """Load what first samples need and write what was taken, until cancelled."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._load_first(), name="first samples")
-            group.create_task(self._write_on(), name="writing of samples")
+            group.create_task(self._first.run(), name="first samples")
+            group.create_task(self._unwritten.run(), name="writing of samples")
 
     async def finish(self) -> None:
         """The end of a term in office: write all that came, with as much patience as a stop has."""
         try:
             async with asyncio.timeout(_FINISH_SECONDS):
-                await self._load()
+                await self._first.load()
         except (Unavailable, TimeoutError):
             log.warning("first samples are lost", samples=len(self._first))
         await self.flush()
 
     async def flush(self) -> None:
         """Write what waits now; what cannot be written waits on."""
-        async with self._writing_lock:
-            self._any_unwritten.clear()
-            self._many_unwritten.clear()
-            servers = [*dict.fromkeys((*self._unwritten, *self._changed, *(id for id, _ in self._closed)))]
-            for at in range(0, len(servers), _TOGETHER):
-                if not await self._write(servers[at : at + _TOGETHER]):
-                    break
+        await self._unwritten.flush()
+
+    # A sample
+
+    def _take_first(self, server: Record, sample: Record, hour: OpenHour, before: Reading | None) -> None:
+        server_id = str(sample["server"])
+        state = self._servers[server_id] = _Server(hour, before)
+        self._take(server, sample, state)
+        if server_id in self._offline and not self._unwritten.has(server_id):
+            self._drop(server_id)
 
     def _take(self, server: Record, sample: Record, state: _Server) -> None:
         """Everything that follows from one sample, but for writing it down. Never raises."""
@@ -274,10 +248,7 @@ class Samples:
                 self._tell(server_id, observer, server, sample, float(date))
             self._add(server_id, state, sample, evaluation)
         doc = msgspec.json.encode({**sample, "data": msgspec.Raw(text)})
-        self._unwritten[server_id] = _Text(date, doc)
-        self._any_unwritten.set()
-        if len(self._unwritten) >= _FULL:
-            self._many_unwritten.set()
+        self._unwritten.sample(server_id, date, doc)
         self.taken += 1
         refresh(server, data)
 
@@ -286,140 +257,27 @@ class Samples:
         date = sample["date"]
         if date // HOUR != state.hour.number:
             if not state.hour.empty:
-                for key, doc in state.hour.documents(close=True).items():
-                    self._closed[server_id, key] = doc
+                self._unwritten.closed(server_id, state.hour.documents(close=True))
             state.hour = OpenHour(date // HOUR)
         bucket = bucket_of(evaluation.values, evaluation.increases)
         state.hour.add(date, bucket, evaluation.values, fired(sample.get("new_alerts")))
         state.reading = Reading(date, evaluation.values)
-        self._changed.add(server_id)
+        self._unwritten.changed(server_id)
 
-    async def _load_first(self) -> None:
-        while True:
-            await self._first_came.wait()
-            await asyncio.sleep(_LOAD_SECONDS)
-            try:
-                await self._load()
-            except Unavailable as error:
-                log.warning("first samples wait for the database", error=error.description)
-                await asyncio.sleep(1)
-
-    async def _load(self) -> None:
-        """Take the first samples that wait. Raises Unavailable; then they wait on."""
-        term, first = self._term, dict(self._first)
-        if not first:
-            self._first_came.clear()
-            return
-        unwritten = self._changed | {id for id, _ in self._closed}
-        if first.keys() & unwritten or self._writing_lock.locked():
-            await self.flush()  # the clock was set back: what is read next must be in SQL
-        hours: dict[int, list[str]] = {}
-        for server_id, (_, sample) in first.items():
-            hours.setdefault(sample["date"] // HOUR, []).append(server_id)
-        known: dict[str, Known] = {}
-        for hour, servers in hours.items():
-            known |= await self.timelines.known(servers, hour)
-        if term == self._term:
-            await self._take_first(first, known, term)
-
-    async def _take_first(
-        self, first: Mapping[str, tuple[Record, Record]], known: Mapping[str, Known], term: int
-    ) -> None:
-        for number, (server_id, (server, sample)) in enumerate(first.items()):
-            if self._first.pop(server_id, None) is None:
-                continue  # deleted meanwhile
-            found = known[server_id]
-            hour = sample["date"] // HOUR
-            try:
-                open_hour = OpenHour(hour, found.documents)
-            except BadBlock as error:
-                log.warning(
-                    "an hour of a timeline cannot be read, it begins anew", server=server_id, error=str(error)
-                )
-                open_hour = OpenHour(hour)
-            state = self._servers[server_id] = _Server(open_hour, found.reading)
-            self._take(server, sample, state)
-            if server_id in self._offline and server_id not in self._unwritten:
-                self._drop(server_id)
-            if number % 20 == 19:
-                await asyncio.sleep(0)
-                if term != self._term:
-                    return
-        self._settled.set()
-        self._settled = asyncio.Event()
-
-    async def _first_settled(self, server_id: str) -> None:
-        """Return when the server's first sample, if one waits, is taken."""
-        if server_id not in self._first:
-            return
-        try:
-            async with asyncio.timeout(_SETTLE_SECONDS):
-                while server_id in self._first:
-                    await self._settled.wait()
-        except TimeoutError:
-            raise Unavailable("The database did not answer") from None
-
-    async def _write_on(self) -> None:
-        while True:
-            await self._any_unwritten.wait()
-            try:
-                async with asyncio.timeout(self._write_seconds):
-                    await self._many_unwritten.wait()
-            except TimeoutError:
-                pass
-            await self.flush()
-            if self._any_unwritten.is_set():
-                await asyncio.sleep(self._write_seconds / 10)
-
-    async def _write(self, servers: Sequence[str]) -> bool:
-        """One transaction; False when it must be tried again later."""
-        term = self._term
-        texts = {id: text for id in servers if (text := self._unwritten.pop(id, None)) is not None}
-        self._writing = texts
-        wanted = set(servers)
-        closed = {place: doc for place, doc in self._closed.items() if place[0] in wanted}
-        rows = [(server, key, doc) for (server, key), doc in closed.items()]
-        changed = wanted & self._changed
-        self._changed -= changed
-        for id in changed:
-            if (state := self._servers.get(id)) is not None and not state.hour.empty:
-                rows += [(id, key, doc) for key, doc in state.hour.documents().items()]
-        samples = [{"server": id, "date": text.date, "doc": text.doc} for id, text in texts.items()]
-        try:
-            await self._records.write(Write(_UPSERT, samples), self.timelines.write(rows))
-        except Deposed:
-            log.info("samples of an earlier term are dropped", samples=len(texts))
-        except Unavailable as error:
-            log.warning("samples wait for the database", error=error.description)
-            if term == self._term:
-                self._unwritten = {**texts, **self._unwritten}
-                self._changed |= changed
-                self._any_unwritten.set()
-            return False
-        finally:
-            self._writing = {}
-        if term == self._term:
-            for place, doc in closed.items():
-                if self._closed.get(place) is doc:
-                    del self._closed[place]
-            for id in self._offline & wanted:
-                if id not in self._unwritten and id not in self._changed and id not in self._first:
-                    self._drop(id)
-        return True
-
-    def _unwritten_rows(self, server_id: str) -> dict[Key, bytes]:
-        """The rows that SQL may not have yet."""
-        rows = {key: doc for (server, key), doc in self._closed.items() if server == server_id}
+    def _open_hour(self, server_id: str) -> OpenHour | None:
         state = self._servers.get(server_id)
-        return rows if state is None or state.hour.empty else rows | state.hour.documents()
+        return state.hour if state else None
+
+    def _was_written(self, servers: Iterable[str]) -> None:
+        """Nothing more is needed of those that are offline."""
+        for server_id in self._offline.intersection(servers):
+            if not self._unwritten.has(server_id) and server_id not in self._first:
+                self._drop(server_id)
 
     def _drop(self, server_id: str) -> None:
         self._servers.pop(server_id, None)
-        self._unwritten.pop(server_id, None)
-        self._changed.discard(server_id)
+        self._unwritten.drop(server_id)
         self._offline.discard(server_id)
-        for place in [place for place in self._closed if place[0] == server_id]:
-            del self._closed[place]
 
     def _tell(self, server_id: str, observer: Callable[..., None], *arguments: Any) -> None:
         try:

@@ -1,8 +1,8 @@
 """Snapshots: the last known full state of a server or a group, kept (contract snapshots.md).
 
-Nothing is asked of the satellite: the server's last minute sample is copied, with its processes and
-connections, beside its quick samples of the last minute, its active alerts and its jobs. `date` is the time of
-the copied sample, `taken` that of the snapshot.
+The server's last minute sample is copied, with its processes and connections; for a person who asks, a satellite of
+ours measures anew, if it does so within seconds. Its quick samples of the last minute, its active alerts and its jobs
+are kept beside it. `date` is the time of the sample, `taken` that of the snapshot.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,16 @@ import msgspec
 from conductor.definitions.repository import Definitions
 from conductor.errors import Refusal
 from conductor.monitoring.alerts.active import ActiveAlerts
-from conductor.monitoring.alerts.ports import NoSamples, Samples, ServerJobs, Servers, with_parents
+from conductor.monitoring.alerts.ports import (
+    Fresh,
+    NoFresh,
+    NoSamples,
+    Samples,
+    ServerJobs,
+    Servers,
+    with_parents,
+)
+from conductor.monitoring.redaction import Redaction
 from conductor.records.searchable import SearchableDocuments
 from conductor.signals import SYSTEM, Actor, Signals, SnapshotTaken
 from shared import clock, ids
@@ -44,6 +53,7 @@ class Snapshots:
         jobs: ServerJobs,
         definitions: Definitions,
         signals: Signals,
+        redaction: Redaction | None = None,
     ) -> None:
         self._stored = stored
         self._servers = servers
@@ -51,7 +61,10 @@ class Snapshots:
         self._jobs = jobs
         self._definitions = definitions
         self._signals = signals
+        self._redaction = redaction or Redaction(())
         self.samples: Samples = NoSamples()
+        self.fresh: Fresh = NoFresh()
+        """Asks servers for a sample of this moment."""
         self._last: dict[str, tuple[int, str]] = {}
         """Of each server, the sample of its last unattended snapshot, and that snapshot."""
 
@@ -88,6 +101,8 @@ class Snapshots:
             raise Refusal("snapshot", f"No monitoring data of server: {server_id}")
         if sample.get("data", {}).get("dummy"):
             raise Refusal("snapshot", f"Monitoring is disabled on server: {server_id}")
+        if source == "user" and (fresh := await self.fresh.take(server)) is not None:
+            sample = _renewed(sample, fresh)
         own: Mapping[str, Any] = {"username": username, **(about or {})} if source == "user" else {}
         if source in _UNATTENDED:
             if known := await self._same(server_id, sample, job_id, alert_id, key):
@@ -109,7 +124,7 @@ class Snapshots:
         server_id, snapshot_id = str(server["id"]), ids.short_id("sn")
         jobs = with_parents(self._jobs.all_on((server_id,)))
         snapshot = {
-            **sample,
+            **self._redaction.of(sample),
             "id": snapshot_id,
             "type": "server",
             "server": server_id,
@@ -149,7 +164,7 @@ class Snapshots:
         for number, member in enumerate(members):
             server_id = str(member["id"])
             sample = await self.samples.latest(server_id) or {}
-            samples.append(_lightened(sample) if number >= MOST_WHOLE else sample)
+            samples.append(_lightened(sample) if number >= MOST_WHOLE else self._redaction.of(sample))
             quick.append([] if member["offline"] else self.samples.recent(server_id))
         snapshot_id = ids.short_id("sn")
         snapshot: Json = {
@@ -172,6 +187,9 @@ class Snapshots:
         await self._stored.add(snapshot_id, snapshot, events=self._signals.events(told))
         self._signals.publish_logged(told)
         return snapshot_id
+
+    async def get(self, snapshot_id: str) -> Json | None:
+        return await self._stored.get(snapshot_id)
 
     async def delete(self, snapshot_id: str) -> bool:
         """False if there is none."""
@@ -247,6 +265,13 @@ class Snapshots:
             groups=tuple(map(str, snapshot.get("groups") or ())),
             actor=actor,
         )
+
+
+def _renewed(sample: Mapping[str, Any], fresh: Json) -> Json:
+    """The last sample with what the server measures now. What takes long, and what follows from the minute, stays."""
+    last = sample.get("data") or {}
+    kept = {key: last[key] for key in ("monitors", "deltas", "commands", "docker") if key in last}
+    return {**sample, "date": int(clock.now()), "data": {**fresh, **kept}, "fresh": True}
 
 
 def _date(sample: Mapping[str, Any]) -> int:

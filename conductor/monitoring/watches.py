@@ -43,6 +43,11 @@ class Watches:
             await self._state.discard(key, resource_id)
         self.changed()
 
+    def all(self, kind: str, now: float) -> dict[str, int]:
+        """Those that last, with their ends."""
+        ends = {id: self.until(kind, id) for id in self._state.get(f"watches/{kind}")}
+        return {id: end for id, end in ends.items() if end > now}
+
     def until(self, kind: str, resource_id: str) -> int:
         """When the watch ends; 0 without one."""
         end = self._state.get(f"watches/{kind}").get(resource_id)

@@ -7,6 +7,7 @@ go on without it; one that is healthy and fails all the same is asked a few time
 import asyncio
 import hashlib
 import os
+import ssl
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,6 +19,7 @@ import structlog
 from satellite.handshake import call_credentials
 from satellite.jobs.inputs import InputFile
 from satellite.settings import Config
+from satellite.tls import Tls, TlsError
 from shared.clock import Seconds
 
 T = TypeVar("T")
@@ -64,9 +66,10 @@ class _Arrived:
 class ConductorFiles:
     """One satellite's HTTP client for files. `open` it before use, in the loop that uses it."""
 
-    def __init__(self, config: Config, base_url: Callable[[], str]) -> None:
+    def __init__(self, config: Config, base_url: Callable[[], str], tls: Tls) -> None:
         self._config = config
         self._base_url = base_url
+        self._tls = tls
         self._session: aiohttp.ClientSession | None = None
 
     async def open(self) -> None:
@@ -164,8 +167,11 @@ class ConductorFiles:
             raise TransferError("the satellite is stopping")
         return self._session
 
-    def _verify(self) -> bool:
-        return bool(self._config.settings.socket_opts.get("rejectUnauthorized", True))
+    def _verify(self) -> ssl.SSLContext | bool:
+        try:
+            return self._tls.check()
+        except TlsError as error:
+            raise TransferError(str(error)) from None
 
 
 async def _closed(content: Any) -> None:

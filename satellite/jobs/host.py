@@ -12,6 +12,7 @@ from satellite.jobs.journal import Journal
 from satellite.jobs.transfers import Transfers
 from satellite.plugins.scripts import PluginScripts
 from satellite.settings import Config
+from satellite.tls import Tls
 
 
 class Host:
@@ -24,6 +25,7 @@ class Host:
         journal: Journal,
         scripts: PluginScripts,
         base_url: Callable[[], str],
+        tls: Tls,
     ) -> None:
         self.data = data
         self.jobs = data / "jobs"
@@ -32,7 +34,7 @@ class Host:
         self.scripts = scripts
         self.base_url = base_url
         """`http://host:port` of the conductor we are, or were last, connected to."""
-        self.transfers = Transfers(config, base_url)
+        self.transfers = Transfers(config, base_url, tls)
         self.own_environment = own_environment(os.environ, str(data / "bin"))
         self.loop = asyncio.get_running_loop()
         self.encoder = msgspec.json.Encoder()

@@ -8,6 +8,7 @@ import structlog
 
 from satellite.jobs.conductor_files import ConductorFiles
 from satellite.settings import Config
+from satellite.tls import Tls
 
 _AT_ONCE = 8
 """Jobs whose files travel at the same time; within a job one after the other."""
@@ -35,8 +36,8 @@ class Transfer:
 class Transfers:
     """Begun at any time, under way while `run` runs."""
 
-    def __init__(self, config: Config, base_url: Callable[[], str]) -> None:
-        self._conductor = ConductorFiles(config, base_url)
+    def __init__(self, config: Config, base_url: Callable[[], str], tls: Tls) -> None:
+        self._conductor = ConductorFiles(config, base_url, tls)
         self._waiting: asyncio.Queue[Transfer] = asyncio.Queue()
 
     def begin(self, work: Work) -> Transfer:

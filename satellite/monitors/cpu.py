@@ -1,9 +1,9 @@
-"""CPU load (contract monitor_data.md §3.4). Percent of the time since the last reading."""
+"""CPU load (contract monitor_data.md §3.4; `steal` is ours). Percent of the time since the last reading."""
 
 import os
 from typing import Any
 
-_COLUMNS = ("user", "nice", "system", "idle", "iowait", "irq", "softirq")
+_COLUMNS = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
 Times = list[int]
 
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from shared.clock import monotonic
@@ -89,7 +90,7 @@ def mounts() -> dict[str, dict[str, Any]]:
         available = status.f_bavail * status.f_frsize
         if not size:
             continue
-        found[_NOT_WORD.sub("_", path.lstrip("/")) or "root"] = {
+        found[_key(path, found)] = {
             "fs": device,
             "type": kind,
             "size": size,
@@ -98,8 +99,21 @@ def mounts() -> dict[str, dict[str, Any]]:
             "use": round(100 * used / (used + available), 2) if used + available else 0,
             "mount": path,
             "rw": "rw" in options.split(","),
+            "inodes": status.f_files,
+            "inodesUse": round(100 * (1 - status.f_favail / status.f_files), 2) if status.f_files else 0,
         }
     return found
+
+
+def _key(path: str, found: Mapping[str, Mapping[str, Any]]) -> str:
+    """The contract's name of a mount; a second path of the same name (`/a-b`, `/a_b`) gets a number."""
+    name = _NOT_WORD.sub("_", path.lstrip("/")) or "root"
+    if name not in found or found[name]["mount"] == path:
+        return name
+    number = 2
+    while f"{name}_{number}" in found and found[f"{name}_{number}"]["mount"] != path:
+        number += 1
+    return f"{name}_{number}"
 
 
 def _rate(deltas: Counters, kind: str, name: str, elapsed: float) -> float:

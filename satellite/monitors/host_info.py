@@ -32,7 +32,7 @@ class HostInfo:
             "platform": system.platform_name(),
             "release": platform.release(),
             "quickmon": settings.quickmon_enabled and settings.monitoring_enabled,
-            "features": {"testMonitorPlugin": True, "dockerStats": docker.installed()},
+            "features": {"testMonitorPlugin": True, "takeSample": True, "dockerStats": docker.installed()},
             "os": system.operating_system(),
             "memory": memory,
             "cpu": system.processor(),

@@ -4,11 +4,15 @@ import os
 import socket
 from typing import Any
 
+import msgspec
+
+from satellite import processes
+from satellite.connections import Table
+from satellite.monitors.interfaces import interfaces, is_virtual
 from shared.clock import monotonic
 
 _COUNTERS = ("rx_bytes", "rx_errors", "rx_dropped", "tx_bytes", "tx_errors", "tx_dropped")
 _COLUMNS = (0, 2, 3, 8, 10, 11)
-_VIRTUAL = ("docker", "br-", "veth", "virbr", "vmnet", "vboxnet", "cni", "flannel", "tap", "tun")
 _MOST_CONNECTIONS = 2000
 _STATES = {
     "NONE": "UNCONNECTED",
@@ -18,6 +22,19 @@ _STATES = {
 }
 
 Counters = dict[str, int]
+
+
+class Connection(msgspec.Struct, gc=False):
+    """One of `conns`. A struct and no dict: a busy host has thousands, and each sample would leave its mark on what
+    an idle satellite holds."""
+
+    type: str
+    state: str
+    local_addr: str
+    remote_addr: str
+    pid: int
+    bytes_out: int = 0
+    bytes_in: int = 0
 
 
 def traffic() -> dict[str, Counters]:
@@ -42,7 +59,7 @@ def totals() -> dict[str, int]:
     """Bytes received and sent since boot, for the quick sample."""
     sums = {"rx": 0, "tx": 0}
     for name, counters in traffic().items():
-        if not name.startswith(_VIRTUAL):
+        if not is_virtual(name):
             sums["rx"] += counters["rx_bytes"]
             sums["tx"] += counters["tx_bytes"]
     return sums
@@ -55,13 +72,13 @@ class Network:
         self._before: dict[str, Counters] = {}
         self._at = 0.0
 
-    def sample(self, connections: list[dict[str, Any]]) -> tuple[dict[str, Any], dict[str, Any]]:
+    def sample(self, connections: list[Connection]) -> tuple[dict[str, Any], dict[str, Any]]:
         at = monotonic()
         elapsed, self._at = at - self._at, at
         counters = traffic()
         before, self._before = self._before, counters
-        interfaces = _interfaces()
-        for name, interface in interfaces.items():
+        found = interfaces()
+        for name, interface in found.items():
             now = counters.get(name, {})
             old = before.get(name)
             interface |= now
@@ -69,11 +86,29 @@ class Network:
                 delta = now.get(f"{way}_bytes", 0) - old[f"{way}_bytes"] if old else None
                 interface[f"{way}_sec"] = None if delta is None else round(max(delta, 0) / elapsed, 2)
             interface["ms"] = int(elapsed * 1000) if old else 0
-        return interfaces, _summary(interfaces, connections)
+        return found, _summary(found, connections)
 
 
-def connections() -> list[dict[str, Any]]:
-    """Internet sockets with their owner, capped. Byte counts would need a netlink query and are 0."""
+def connections() -> list[Connection]:
+    """Internet sockets with their owner and their bytes, capped; those without an owner last."""
+    found = Table().all(processes.pids(), _MOST_CONNECTIONS)
+    if found is None:
+        return _connections_of_psutil()
+    return [
+        Connection(
+            one.type,
+            _STATES.get(one.state, one.state.replace("_", "-")),
+            one.local,
+            f"{one.remote[:-2]}:*" if one.remote.endswith(":0") else one.remote,
+            one.pid,
+            one.sent,
+            one.received,
+        )
+        for one in found
+    ]
+
+
+def _connections_of_psutil() -> list[Connection]:
     import psutil
 
     try:
@@ -81,24 +116,22 @@ def connections() -> list[dict[str, Any]]:
     except (psutil.Error, OSError):
         return []
     return [
-        {
-            "type": "tcp" if entry.type == socket.SOCK_STREAM else "udp",
-            "state": _STATES.get(entry.status, entry.status.replace("_", "-")),
-            "local_addr": _address(entry.laddr),
-            "remote_addr": _address(entry.raddr),
-            "pid": entry.pid or 0,
-            "bytes_out": 0,
-            "bytes_in": 0,
-        }
+        Connection(
+            "tcp" if entry.type == socket.SOCK_STREAM else "udp",
+            _STATES.get(entry.status, entry.status.replace("_", "-")),
+            _address(entry.laddr),
+            _address(entry.raddr),
+            entry.pid or 0,
+        )
         for entry in sockets[:_MOST_CONNECTIONS]
     ]
 
 
-def _summary(interfaces: dict[str, Any], connections: list[dict[str, Any]]) -> dict[str, Any]:
+def _summary(interfaces: dict[str, Any], connections: list[Connection]) -> dict[str, Any]:
     external = [name for name, interface in interfaces.items() if not interface["internal"]]
     states: dict[str, int] = {"established": 0}
     for connection in connections:
-        state = connection["state"].lower()
+        state = connection.state.lower()
         states[state] = states.get(state, 0) + 1
     summary: dict[str, Any] = {"conns": len(connections), "states": states}
     if external:
@@ -112,53 +145,9 @@ def _summary(interfaces: dict[str, Any], connections: list[dict[str, Any]]) -> d
     return summary
 
 
-def _interfaces() -> dict[str, Any]:
-    import psutil
-
-    addresses, states = psutil.net_if_addrs(), psutil.net_if_stats()
-    default = _default_interface()
-    found: dict[str, Any] = {}
-    for name, entries in addresses.items():
-        interface: dict[str, Any] = {"ip4": "", "ip4subnet": "", "ip6": "", "ip6subnet": "", "mac": ""}
-        for entry in entries:
-            if entry.family == socket.AF_INET and not interface["ip4"]:
-                interface |= {"ip4": entry.address, "ip4subnet": entry.netmask or ""}
-            elif entry.family == socket.AF_INET6 and not interface["ip6"]:
-                interface |= {"ip6": entry.address.partition("%")[0], "ip6subnet": entry.netmask or ""}
-            elif entry.family == psutil.AF_LINK:
-                interface["mac"] = entry.address
-        if not interface["ip4"] and not interface["ip6"]:
-            continue
-        state = states.get(name)
-        internal = name == "lo" or interface["ip4"].startswith("127.") or interface["ip6"] == "::1"
-        virtual = name.startswith(_VIRTUAL)
-        found[name] = interface | {
-            "iface": name,
-            "ifaceName": name,
-            "default": name == default,
-            "internal": internal,
-            "virtual": virtual,
-            "operstate": "up" if state and state.isup else "down",
-            "type": "virtual" if virtual else "wireless" if name.startswith("wl") else "wired",
-            "duplex": {2: "full", 1: "half"}.get(int(state.duplex), "unknown") if state else "unknown",
-            "mtu": state.mtu if state else None,
-            "speed": state.speed or None if state else None,
-        }
-    return found
-
-
-def _default_interface() -> str:
-    try:
-        with open("/proc/net/route") as file:
-            rows = [line.split() for line in file.read().splitlines()[1:]]
-    except OSError:
-        return ""
-    return next((row[0] for row in rows if len(row) > 1 and row[1] == "00000000"), "")
-
-
 def external_address() -> str:
     """The first address others could reach, or empty."""
-    for interface in _interfaces().values():
+    for interface in interfaces().values():
         address = str(interface["ip4"] or interface["ip6"])
         if not interface["internal"] and not address.startswith("169.254."):
             return address

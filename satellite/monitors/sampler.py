@@ -24,6 +24,7 @@ from shared.clock import Seconds, now
 _AFTER_JOIN: Seconds = 1.0
 _SPREAD = 29
 _MOST_SERVERS = 1000
+_MOST_ASKED = 4
 
 log = structlog.get_logger(__name__)
 
@@ -44,6 +45,7 @@ class Sampler:
         self._plugins = MonitorPluginRuns(config)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="samples")
         self._mounts = Mounts()
+        self._asked: asyncio.Queue[dict[str, Any]] = asyncio.Queue(_MOST_ASKED)
         self._servers = 0
         self._hash = int(hashlib.md5(hostname().encode(), usedforsecurity=False).hexdigest()[:8], 16)
 
@@ -55,6 +57,13 @@ class Sampler:
 
     def request_test(self, request: dict[str, Any]) -> None:
         self._plugins.request_test(request)
+
+    def request_sample(self, request: dict[str, Any]) -> None:
+        """A sample of this moment, for whoever asked with `request_id`."""
+        if self._asked.full():
+            log.warning("too many samples are asked for at once")
+        else:
+            self._asked.put_nowait(request)
 
     async def test(self, request: dict[str, Any]) -> None:
         """Run one monitor plugin now and send what came of it."""
@@ -68,6 +77,7 @@ class Sampler:
                 group.create_task(self._every_second())
                 group.create_task(self._every_minute())
                 group.create_task(self._plugins.run(self.test))
+                group.create_task(self._on_request())
         finally:
             self._thread.shutdown(wait=False, cancel_futures=True)
 
@@ -104,6 +114,22 @@ class Sampler:
                 delay = 1 + self._hash % (self._width() * _SPREAD) / 1000
                 await asyncio.sleep(delay)
                 await self._minute(date, delay)
+
+    async def _on_request(self) -> None:
+        """Rates and shares are since the last minute sample, whose own are left as they are. Plugins do not run."""
+        loop = asyncio.get_running_loop()
+        while True:
+            request = await self._asked.get()
+            held = {attempt.pid: attempt.key.id for attempt in self._jobs}
+            data: dict[str, Any] = {}
+            try:
+                if self._config.settings.monitoring_enabled:
+                    mounts = await self._mounts.read()
+                    data = await loop.run_in_executor(self._thread, self._samples.aside, held, mounts)
+                    data["jobs"] = len(self._jobs)
+            except Exception:
+                log.exception("a sample that was asked for failed")
+            self._link.send("sampleTaken", {"request_id": request.get("request_id"), "data": data})
 
     async def _minute(self, date: float | None = None, slept: float = 0) -> None:
         loop = asyncio.get_running_loop()

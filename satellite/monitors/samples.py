@@ -1,5 +1,6 @@
 """Putting samples together (contract monitor_data.md §3, §4). Called in a thread."""
 
+import copy
 import os
 import platform
 import time
@@ -8,6 +9,7 @@ from typing import Any
 from satellite import processes
 from satellite.monitors import disks, network, system
 from satellite.monitors.cpu import CpuLoad
+from satellite.monitors.kernel import kernel
 from satellite.monitors.memory import read_memory
 from satellite.monitors.process_list import ProcessList
 from shared.clock import monotonic
@@ -57,6 +59,8 @@ class Samples:
             "processes": self._processes.sample(uptime, now, memory.get("total", 0), jobs),
             "stats": {"io": io, "fs": fs, "network": traffic},
         }
+        if told := kernel():
+            sample["kernel"] = told
         if commands is not None:
             sample["commands"] = commands
         if mounts is None:
@@ -67,6 +71,10 @@ class Samples:
             "counters": {},
         }
         return sample
+
+    def aside(self, jobs: dict[int, str], mounts: dict[str, dict[str, Any]] | None) -> dict[str, Any]:
+        """As `minute`, and the next minute sample does not notice."""
+        return copy.deepcopy(self).minute(jobs, None, mounts)
 
     def dummy(self, jobs: dict[int, str]) -> dict[str, Any]:
         """§3.12: monitoring is switched off."""

@@ -62,7 +62,7 @@ def names_of(text: str) -> frozenset[str]:
     compile_expression(text)
     from .parser import parse
 
-    return frozenset(node.name for node in _every(parse(text)) if isinstance(node, syntax.Name))
+    return frozenset(node.name for node in every(parse(text)) if isinstance(node, syntax.Name))
 
 
 def written(node: syntax.Node) -> str:
@@ -140,7 +140,8 @@ def _told(node: syntax.Node, context: Mapping[str, Any], allowance: Allowance) -
                 yield from _told(one, context, allowance)
 
 
-def _every(node: syntax.Node) -> Iterator[syntax.Node]:
+def every(node: syntax.Node) -> Iterator[syntax.Node]:
+    """The node and all below it."""
     pending: list[Any] = [node]
     while pending:
         current = pending.pop()

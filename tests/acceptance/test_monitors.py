@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Any
 
 import aiohttp
@@ -256,6 +256,32 @@ async def test_monitors_of_a_real_satellite(deployment: Deployment, client: Clie
         return len(rows) > 1 and all(row["_qm_mem_used"] > 0 for row in rows)
 
     await eventually(quick, "quick monitors")
+
+
+async def test_a_snapshot_that_is_asked_for_shows_the_host_as_it_is_now(
+    deployment: Deployment, client: Client
+) -> None:
+    """snapshots.md, "Where to be better" 4: collected on demand, and the monitors' minute does not notice."""
+    id = deployment.server_id
+
+    async def sampled() -> Any:
+        with suppress(ApiError):
+            return (await client.call("get_server", id=id))["data"]
+
+    last = await eventually(sampled, "it has sampled")
+    began = time.time()
+    snapshot = (await client.call("create_snapshot", server=id))["id"]
+    assert time.time() - began < 3, "it did not wait for a satellite that cannot"
+    (row,) = (await client.call("search_snapshots", query=f"#id:{snapshot}", verbose=1))["rows"]
+    assert row["fresh"] is True
+    assert int(began) <= row["date"] <= time.time()
+    data = row["data"]
+    assert data["monitors"] == last["data"]["monitors"]
+    assert data["uptime_sec"] > last["data"]["uptime_sec"]
+    assert data["processes"]["list"]
+    assert "commands" in data
+    after = (await client.call("get_server", id=id))["data"]
+    assert after["date"] == last["date"] or after["date"] > row["date"]
 
 
 async def test_monitors_samples_are_spread_over_the_fleet_as_it_is_now(alone: Station) -> None:

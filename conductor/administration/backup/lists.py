@@ -28,6 +28,7 @@ NAMES = (
     "channels",
     "events",
     "groups",
+    "maintenance_windows",
     "monitors",
     "plugins",
     "secrets",

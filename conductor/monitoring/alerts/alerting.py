@@ -8,6 +8,7 @@ invocation.
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -17,19 +18,24 @@ from conductor.definitions.repository import Definitions
 from conductor.errors import Unavailable
 from conductor.monitoring.alerts.active import ActiveAlerts
 from conductor.monitoring.alerts.board import Board
+from conductor.monitoring.alerts.context import NAMES, Contexts, Recent
 from conductor.monitoring.alerts.evaluation import AlertState, Outcome, evaluate
+from conductor.monitoring.alerts.follow_ups import FollowUps
 from conductor.monitoring.alerts.history import History
 from conductor.monitoring.alerts.owing import Owing
 from conductor.monitoring.alerts.ports import NoSamples, Samples, ServerJobs, Servers
+from conductor.monitoring.alerts.presence import Presence
+from conductor.monitoring.alerts.related import Related
 from conductor.monitoring.alerts.resumption import resumed
 from conductor.monitoring.alerts.rules import OFFLINE, Rule, Rules
-from conductor.monitoring.alerts.store import MOST_JOBS, AlertStore
-from conductor.monitoring.alerts.transitions import Transition, Transitions, Turn
+from conductor.monitoring.alerts.silences import Silences
+from conductor.monitoring.alerts.store import AlertStore
+from conductor.monitoring.alerts.transitions import Transition, Transitions, Turn, measured_of
 from conductor.monitoring.alerts.turns import Turns
 from conductor.signals import DefinitionChanged, JobStarted, ServerRemoved, Signal, Signals, TicketChanged
 from shared import clock, ids
 from shared.expressions import ExpressionError
-from shared.expressions.explain import explain
+from shared.expressions.explain import explain, names_of
 
 Json = dict[str, Any]
 
@@ -65,7 +71,14 @@ class Alerting:
         self.rules = Rules(definitions)
         self.history = History()
         self.owing = Owing(store, active, self._enabled, servers.record, signals.events)
-        self._turns = Turns(Transitions(store, active, signals, jobs, definitions.state, self.owing.add))
+        self.silences = Silences(store, definitions)
+        self._related = Related(store, active)
+        self._follow_ups = FollowUps(store, active, signals, self.silences, self.owing.add)
+        self._turns = Turns(
+            Transitions(store, active, signals, jobs, self.silences, self._follow_ups, self.owing.add)
+        )
+        self._due: set[str] = set()
+        """Invocations of which something is under way."""
         self._store = store
         self._definitions = definitions
         self._servers = servers
@@ -74,12 +87,12 @@ class Alerting:
         self._open = False
         self._full = False
         self._board = Board()
-        self._known: dict[str, Json] = {}
-        """The last record of each server that was heard of."""
-        self._seen: dict[str, tuple[float, float]] = {}
-        """When each server sent its last sample: monotonic, wall."""
+        self._recent = Recent()
+        self._contexts = Contexts(
+            self._recent, lambda: servers.online, lambda server_id: self.samples.recent(server_id)
+        )
+        self._presence = Presence()
         self._version = -1
-        self._loaded = 0.0
 
     # A term
 
@@ -92,23 +105,19 @@ class Alerting:
         self._board.load(found.states, found.unsaved)
         for invocation in found.active:
             self.active.put(invocation)
-        now = clock.monotonic()
-        self._loaded = now
-        for record in servers:
-            server_id = str(record["id"])
-            self._known[server_id] = record
-            self._seen[server_id] = (now, float(record.get("modified") or 0))
-        for server_id in self._board.servers:
-            self._seen.setdefault(server_id, (now, clock.now()))
+        self._presence.load(servers, self._board.servers)
         await self.owing.load()
+        await self.silences.load(clock.now())
         self._open = True
 
     def forget(self) -> None:
         """The term has ended."""
         self._open = False
+        self._due.clear()
+        self._contexts.forget()
+        self.silences.forget()
         self._board.clear()
-        self._known.clear()
-        self._seen.clear()
+        self._presence.clear()
         self._turns.clear()
         self._version = -1
         self.active.clear()
@@ -138,11 +147,11 @@ class Alerting:
             return
         self._follow_definitions()
         server_id, data = str(server["id"]), sample["data"]
-        self._known[server_id] = dict(server)
-        self._seen[server_id] = (clock.monotonic(), now)
+        self._presence.heard(server, now)
         rules = self.rules.of(server.get("groups") or ())
-        if any(rule.reads_offline for rule in rules):
-            data = {**data, OFFLINE: 0}
+        if self.rules.reads:
+            self._recent.add(server_id, int(now), data.get("monitors") or {})
+        data = self._beside(server_id, rules, data, now)
         fired = self._evaluate(rules, self._board.of_server(server_id), server, data, int(now))
         if fired:
             sample["new_alerts"] = {**(sample.get("new_alerts") or {}), **dict.fromkeys(fired, True)}
@@ -177,6 +186,8 @@ class Alerting:
         for state in outcome.states.values():
             if state.notified and (invocation := self.active.at(state.server, state.alert)):
                 invocation.update(message=state.message, modified=now, count=state.count)
+                if measured := measured_of(state, self._definitions.get("alerts", state.alert) or {}):
+                    invocation["monitor"] = measured
 
     def _transition(
         self,
@@ -192,7 +203,23 @@ class Alerting:
         definition = self._definitions.get("alerts", state.alert) or {"id": state.alert}
         return Transition(turn, state, dict(server), definition, now, why, acts, despite_snooze)
 
+    def _beside(
+        self, server_id: str, rules: Iterable[Rule], data: Json, now: float, *, offline: int = 0
+    ) -> Json:
+        """The sample with what rules read beside it."""
+        names: set[str] = set()
+        for rule in rules:
+            names |= rule.reads
+            if rule.reads_offline:
+                data = {**data, OFFLINE: offline}
+        return {**data, **self._contexts.of(server_id, names, now)} if names else data
+
     # What others ask for
+
+    def context(self, server_id: str, expression: str, data: Json) -> Json:
+        """What an expression would read of this sample now. Raises ExpressionError."""
+        beside = self._contexts.of(server_id, names_of(expression) & NAMES, clock.now())
+        return {**data, OFFLINE: 0, **beside}
 
     async def clear(self, alert_id: str, *, job_id: str = "") -> None:
         """Clear an active invocation early (alerts.md §4): its server online, its definition there; else nothing.
@@ -221,42 +248,25 @@ class Alerting:
         for state in list(self._board.of_server(server_id).values()):
             self._board.drop(state)
             if state.notified:
-                server = self._known.get(server_id) or {"id": server_id}
+                server = self._presence.record(server_id)
                 self._turns.put(self._transition(Turn.CLEARED, state, server, int(clock.now()), acts=False))
-        self._known.pop(server_id, None)
-        self._seen.pop(server_id, None)
+        self._recent.forget(server_id)
+        self._presence.forget(server_id)
         self.history.forget(server_id)
 
     async def observe(self, signal: Signal) -> None:
         """Jobs that start on a server join its active alerts; deleted tickets leave them."""
         match signal:
             case JobStarted():
-                for invocation in self.active.of_server(signal.server_id):
-                    await self._add_job(str(invocation["id"]), signal.job_id)
+                await self._related.job_started(signal.server_id, signal.job_id)
             case ServerRemoved():
-                server_id = str(signal.server.get("id", ""))
-                if server_id in self._known:
-                    self._known[server_id] = dict(signal.server)
+                self._presence.changed(signal.server)
             case TicketChanged(verb="delete"):
-                gone = signal.ticket.get("id")
-                for invocation in self.active:
-                    if gone in (invocation.get("tickets") or ()):
-                        invocation["tickets"] = [one for one in invocation["tickets"] if one != gone]
+                self._related.ticket_deleted(signal.ticket)
             case DefinitionChanged(kind="alerts"):
                 self._follow_definitions()
-
-    async def _add_job(self, invocation_id: str, job_id: str) -> None:
-        def added(doc: Json) -> Json | None:
-            jobs = doc.get("jobs") or []
-            return None if job_id in jobs else {**doc, "jobs": [*jobs, job_id][-MOST_JOBS:]}
-
-        try:
-            changed = await self._store.change(invocation_id, added)
-        except Unavailable as error:
-            log.warning("a job was not added to its alert", alert=invocation_id, error=str(error))
-            return
-        if changed and (kept := self.active.get(invocation_id)) is not None:
-            kept["jobs"] = changed["jobs"]
+            case DefinitionChanged(kind="maintenance_windows"):
+                self.follow_up()
 
     def _enabled(self, alert_id: str) -> bool:
         return bool((self._definitions.get("alerts", alert_id) or {}).get("enabled"))
@@ -280,6 +290,7 @@ class Alerting:
             if clock.monotonic() - swept >= self._sweep_seconds:
                 swept = clock.monotonic()
                 self.sweep()
+                self.follow_up()
                 await self.look_at_silent()
 
     def _follow_definitions(self) -> None:
@@ -295,7 +306,7 @@ class Alerting:
             self._board.drop(state)
             if not state.notified:
                 continue
-            server = self._known.get(state.server) or {"id": state.server}
+            server = self._presence.record(state.server)
             gone = self._definitions.get("alerts", state.alert) is None
             self._turns.put(
                 self._transition(Turn.GONE if gone else Turn.CLEARED, state, server, now, acts=False)
@@ -303,11 +314,10 @@ class Alerting:
 
     def sweep(self) -> None:
         """Alerts of servers that sent nothing lately go stale; what was only warming up is forgotten."""
-        now = clock.monotonic()
         for server_id in self._board.servers:
-            if now - self._seen.get(server_id, (0.0, 0.0))[0] < self._stale_seconds:
+            if self._presence.silence(server_id) < self._stale_seconds:
                 continue
-            server = self._known.get(server_id) or {"id": server_id}
+            server = self._presence.record(server_id)
             for state in list(self._board.of_server(server_id).values()):
                 rule = self.rules.get(state.alert)
                 if state.stale or (rule is not None and rule.reads_offline):
@@ -319,17 +329,41 @@ class Alerting:
                 self._board.exchange(server_id, {state.alert: state}, {state.alert: silent})
                 self._turns.put(self._transition(Turn.SILENT, silent, server, int(clock.now())))
 
+    def follow_up(self) -> None:
+        """What is due of alerts that stay active: told after a silence, escalated, repeated."""
+        now = clock.now()
+        self.silences.sweep(now)
+        for invocation in self.active:
+            id, server_id, alert_id = (str(invocation[key]) for key in ("id", "server", "alert"))
+            definition = self._definitions.get("alerts", alert_id)
+            state = self._board.get(server_id, alert_id)
+            server = self._presence.record(server_id)
+            if definition is None or state is None or id in self._due:
+                continue
+            if not self._follow_ups.is_due(invocation, definition, server, now):
+                continue
+            if not self._turns.has_room():
+                return
+            self._due.add(id)
+            done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            done.add_done_callback(partial(self._followed, id))
+            self._turns.put(self._transition(Turn.DUE, state, server, int(now)), done)
+
+    def _followed(self, id: str, done: "asyncio.Future[None]") -> None:
+        self._due.discard(id)
+        if not done.cancelled():
+            done.exception()  # the term has ended: the next one looks again
+
     async def look_at_silent(self) -> None:
         """Evaluate the rules that read `offline` on servers that are gone, each at most once a minute.
 
         Their context is the server's last sample. For a while after a take-over nobody counts as gone.
         """
-        moment, now = clock.monotonic(), clock.now()
-        if not self.rules.reading_offline() or moment - self._loaded < self._stale_seconds:
+        now = clock.now()
+        if not self.rules.reading_offline() or self._presence.lasts < self._stale_seconds:
             return
-        for server_id, server in list(self._known.items()):
-            seen, since = self._seen.get(server_id, (moment, now))
-            if moment - seen < self._stale_seconds or server_id in self._servers.online:
+        for server_id, server in self._presence.records():
+            if self._presence.silence(server_id) < self._stale_seconds or server_id in self._servers.online:
                 continue
             rules = tuple(rule for rule in self.rules.of(server.get("groups") or ()) if rule.reads_offline)
             if not rules or now - self.history.last(server_id) < _MINUTE or not self._turns.has_room():
@@ -340,7 +374,8 @@ class Alerting:
                 return
             own = self._board.of_server(server_id)
             states = {rule.id: own[rule.id] for rule in rules if rule.id in own}
-            data = {**(sample.get("data") or {}), OFFLINE: int(now - since)}
+            offline = int(now - self._presence.last_sample(server_id))
+            data = self._beside(server_id, rules, sample.get("data") or {}, now, offline=offline)
             self._evaluate(rules, states, server, data, int(now))
 
     # Inside

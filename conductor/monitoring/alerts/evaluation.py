@@ -16,6 +16,18 @@ NOT_EVALUATED, FALSE, TRUE, FAILED = range(4)
 """What one evaluation gave; `history` keeps them as two bits each. A failed one counts as false."""
 
 
+class Values(msgspec.Struct, frozen=True, array_like=True):
+    """A monitor over the time of an invocation."""
+
+    first: float
+    last: float
+    least: float
+    most: float
+
+    def then(self, value: float) -> "Values":
+        return Values(self.first, value, min(self.least, value), max(self.most, value))
+
+
 class AlertState(msgspec.Struct, frozen=True, kw_only=True):
     """How far an alert has counted on a server. `id` is that of the invocation it makes or has made."""
 
@@ -32,6 +44,8 @@ class AlertState(msgspec.Struct, frozen=True, kw_only=True):
     """It has fired."""
     stale: bool = False
     """It had fired when its server fell silent: neither active nor cleared."""
+    values: Values | None = None
+    """What the monitor of its definition has been since the first true sample."""
 
 
 class Outcome(NamedTuple):
@@ -80,6 +94,8 @@ def evaluate(
             message = expand(rule.message, data)
             if message != state.message:
                 state = msgspec.structs.replace(state, message=message)
+        if rule.monitor:
+            state = _measured(state, data, rule.monitor)
         if state.count >= rule.samples and not state.notified:
             state = msgspec.structs.replace(state, notified=True, count=_top(rule, fired=True))
             fired.append(state)
@@ -104,6 +120,15 @@ def counted(state: AlertState, rule: Rule, *, true: bool) -> AlertState:
         count = top if true else 0
     count = max(0, min(count, top))
     return state if count == state.count else msgspec.structs.replace(state, count=count)
+
+
+def _measured(state: AlertState, data: Mapping[str, Any], monitor: str) -> AlertState:
+    monitors = data.get("monitors")
+    value = monitors.get(monitor) if isinstance(monitors, dict) else None
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return state
+    values = state.values.then(value) if state.values else Values(value, value, value, value)
+    return state if values == state.values else msgspec.structs.replace(state, values=values)
 
 
 def _top(rule: Rule, *, fired: bool) -> int:

@@ -110,11 +110,13 @@ class Owing:
         invocation = await self._store.get(owed.invocation)
         if invocation is None or not self._enabled(str(invocation.get("alert"))):
             return [], []
+        if owed.stage and not invocation.get("active"):
+            return [], []  # it has cleared since: nobody needs to be told again
         before = list(invocation.get("tickets") or ())
         server: Mapping[str, Any] = self._server(str(owed.server.get("id", ""))) or owed.server
         try:
             results = await self.actions.run_for_alert(
-                invocation, owed.definition, server, owed.condition, again=again
+                invocation, owed.definition, server, owed.condition, again=again, stage=owed.stage
             )
         except (Deposed, Unavailable):
             raise
@@ -136,7 +138,7 @@ def _ran(owed: Owed, results: Sequence[Json]) -> list[ActionRun]:
             description=str(action.get("description") or ""),
             elapsed_ms=int(action.get("elapsed_ms") or 0),
             alert_id=owed.invocation,
-            key=f"{owed.invocation}-{owed.condition}-{number}",
+            key=f"{owed.id}-{number}",
             correlation_id=causes.alerted(owed.invocation),
             groups=tuple(map(str, owed.server.get("groups") or ())),
         )

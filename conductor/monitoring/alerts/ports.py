@@ -15,10 +15,12 @@ class AlertActions(Protocol):
         condition: str,
         *,
         again: bool = False,
+        stage: str = "",
     ) -> list[Json]:
         """Run what an alert's condition fires; answers the executed actions.
 
-        `again`: it may have been done before, by a conductor that has ended since.
+        `again`: it may have been done before, by a conductor that has ended since. `stage` is empty,
+        `escalation-N`, or `repeat-N`, for which only what tells people runs.
 
         IDs of new tickets are added to `invocation["tickets"]`.
         """
@@ -34,6 +36,7 @@ class NoActions:
         condition: str,
         *,
         again: bool = False,
+        stage: str = "",
     ) -> list[Json]:
         return []
 
@@ -102,6 +105,17 @@ class NoSamples:
 
     def recent(self, server_id: str) -> list[Json]:
         return []
+
+
+class Fresh(Protocol):
+    async def take(self, server: Mapping[str, Any]) -> Json | None:
+        """What the server measures now, as `data` of a sample; None where it cannot be had soon."""
+        ...
+
+
+class NoFresh:
+    async def take(self, server: Mapping[str, Any]) -> Json | None:
+        return None
 
 
 def with_parents(jobs: Iterable[Mapping[str, Any]]) -> list[str]:

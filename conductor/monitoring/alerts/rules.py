@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 import structlog
 
+from conductor.monitoring.alerts.context import NAMES
 from shared.expressions import Expression, ExpressionError, compile_expression
 from shared.expressions.explain import names_of
 
@@ -35,8 +36,12 @@ class Rule:
     """One sample the other way starts the count anew (of ours; else the contract's up and down)."""
     reads_offline: bool
     """It can be true of a server that sends nothing."""
+    reads: frozenset[str]
+    """What it reads beside the sample, of `context.NAMES`."""
     groups: frozenset[str]
     """Empty: every server."""
+    monitor: str
+    """Whose values an active invocation carries; empty for none."""
     source: Mapping[str, Any]
 
 
@@ -57,6 +62,13 @@ class Rules:
         self._rules: tuple[Rule, ...] = ()
         self._by_groups: dict[tuple[str, ...], tuple[Rule, ...]] = {}
         self._by_id: dict[str, Rule] = {}
+        self._reads: frozenset[str] = frozenset()
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """What any of them reads beside the sample."""
+        self._refresh()
+        return self._reads
 
     @property
     def version(self) -> int:
@@ -93,6 +105,7 @@ class Rules:
         made = (compiled(definition) for definition in self._definitions.all("alerts"))
         self._rules = tuple(rule for rule in made if rule is not None)
         self._by_id = {rule.id: rule for rule in self._rules}
+        self._reads = frozenset[str]().union(*(rule.reads for rule in self._rules))
         self._by_groups = {}
 
 
@@ -116,7 +129,9 @@ def compiled(definition: Mapping[str, Any]) -> Rule | None:
         clear_samples=_height(definition.get("clear_samples"), samples),
         consecutive=definition.get("consecutive") is True,
         reads_offline=OFFLINE in names,
+        reads=names & NAMES,
         groups=frozenset(map(str, groups)) if isinstance(groups, list) else frozenset(),
+        monitor=str(definition.get("monitor_id") or ""),
         source=definition,
     )
 

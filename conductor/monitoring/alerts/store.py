@@ -29,6 +29,8 @@ _DROP_STATE = sa.delete(tables.alert_states).where(
 )
 _OWE = insert_new(tables.alert_actions)
 _PAGE = 500
+_MOST_RECENT = 10_000
+"""Invocations of one alert that are looked at for how often it fired lately."""
 
 Events = Callable[[Mapping[str, Any]], Sequence[EventRow]]
 """What the event log says of an invocation as it is stored."""
@@ -45,10 +47,12 @@ class Owed(msgspec.Struct, frozen=True, kw_only=True):
     condition: str
     server: Json
     definition: Json
+    stage: str = ""
+    """`escalation-N` or `repeat-N`: what is told again, or to others."""
 
     @property
     def id(self) -> str:
-        return f"{self.invocation}-{self.condition}"
+        return "-".join(part for part in (self.invocation, self.condition, self.stage) if part)
 
 
 class AlertStore:
@@ -112,13 +116,24 @@ class AlertStore:
         return ended
 
     async def change(
-        self, id: str, change: Callable[[Json], Json | None], events: Events = _none
+        self,
+        id: str,
+        change: Callable[[Json], Json | None],
+        events: Events = _none,
+        *,
+        owed: Owed | None = None,
     ) -> Json | None:
-        """Store what `change` makes of the invocation with this ID; None where there is none."""
-        return await self._invocations.change(id, change, events=events)
+        """Store what `change` makes of the invocation with this ID; None where there is none, and nothing is owed."""
+        return await self._invocations.change(id, change, *self._owing(owed), events=events)
 
     async def delete(self, id: str, events: Sequence[EventRow] = ()) -> bool:
         return await self._invocations.delete(id, events=events)
+
+    async def fired_since(self, alert_id: str, date: float) -> list[Json]:
+        """The last invocations of an alert that began at this time or later, oldest first."""
+        query = f"alert:{alert_id} start:>={int(date)}"
+        page = await self._invocations.search(query, limit=_MOST_RECENT, sort_by="_id", sort_dir=-1)
+        return [msgspec.json.decode(row) for row in page.rows][::-1]
 
     async def matching(self, query: str, *, offset: int = 0) -> list[Json]:
         """One page of the invocations that match, oldest first; empty behind the last."""

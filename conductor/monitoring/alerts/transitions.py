@@ -8,12 +8,14 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from conductor.audit import causes
-from conductor.definitions.state import GlobalState
 from conductor.monitoring.alerts.active import ActiveAlerts
 from conductor.monitoring.alerts.evaluation import AlertState
+from conductor.monitoring.alerts.follow_ups import FollowUps
 from conductor.monitoring.alerts.ports import ServerJobs, with_parents
+from conductor.monitoring.alerts.silence import kept_from
+from conductor.monitoring.alerts.silences import Silences
 from conductor.monitoring.alerts.store import MOST_JOBS, AlertStore, Owed
-from conductor.signals import AlertCleared, AlertFired, AlertsShifted, Signals
+from conductor.signals import Activity, AlertCleared, AlertFired, AlertsShifted, Signals
 from shared import clock, faults
 
 Json = dict[str, Any]
@@ -26,6 +28,8 @@ class Turn(StrEnum):
     BACK = "back"
     GONE = "gone"
     """The definition is deleted: nobody is told but browsers."""
+    DUE = "due"
+    """It stays active, and something is due of it."""
 
 
 class Transition(NamedTuple):
@@ -49,15 +53,17 @@ class Transitions:
         active: ActiveAlerts,
         signals: Signals,
         jobs: ServerJobs,
-        state: GlobalState,
+        silences: Silences,
+        follow_ups: FollowUps,
         owe: Callable[[Owed], None],
     ) -> None:
         self._store = store
         self._active = active
         self._signals = signals
         self._jobs = jobs
-        self._state = state
+        self._silences = silences
         self._owe = owe
+        self._follow_ups = follow_ups
 
     async def carry_out(self, one: Transition) -> None:
         match one.turn:
@@ -69,6 +75,8 @@ class Transitions:
                 await self._fall_silent(one)
             case Turn.BACK:
                 await self._come_back(one)
+            case Turn.DUE:
+                await self._follow_ups.carry_out(one.state.id, one.definition, one.server)
             case Turn.GONE:
                 await self._store.save((), [(one.state.server, one.state.alert)])
                 self._active.drop(one.state.server, one.state.alert)
@@ -96,9 +104,15 @@ class Transitions:
             "actions": [],
             "why": list(one.why),
         }
+        invocation["fired"] = one.date
         if one.definition.get("severity"):
             invocation["severity"] = one.definition["severity"]
-        owed = self._owed(one)
+        if measured := measured_of(state, one.definition):
+            invocation["monitor"] = measured
+        self._silences.fired(state.server, one.definition, one.date)
+        silence = self._silence(one)
+        invocation |= {"silenced": silence} if silence else {"told": one.date}
+        owed = None if silence else self._owed(one)
         fired = AlertFired(invocation=dict(invocation), definition=one.definition, server=one.server)
         await self._store.fire(invocation, state, owed, self._signals.events(fired))
         faults.reach("conductor.alert_fired")
@@ -111,8 +125,20 @@ class Transitions:
             self._owe(owed)
 
     async def _clear(self, one: Transition) -> None:
-        state, owed = one.state, self._owed(one)
-        changes = {"active": False, "stale": None, "modified": one.date, "last_message": state.message}
+        state = one.state
+        before = self._active.get(state.id) or await self._store.get(state.id) or {}
+        silence = self._silence(one)
+        owed = None if silence or kept_from(before) else self._owed(one)
+        changes: Json = {
+            "active": False,
+            "stale": None,
+            "modified": one.date,
+            "last_message": state.message,
+        }
+        if measured := measured_of(state, one.definition):
+            changes["monitor"] = measured
+        if silence and not before.get("silenced"):
+            changes["silenced"] = silence
         drop = self._store.drop_state(state.server, state.alert)
 
         def cleared(stored: Mapping[str, Any]) -> AlertCleared:
@@ -137,9 +163,10 @@ class Transitions:
     async def _fall_silent(self, one: Transition) -> None:
         state = one.state
         changes = {"active": False, "stale": True, "modified": one.date}
-        await self._store.end(state.id, changes, (self._store.put_state(state),), None)
+        invocation = await self._store.end(state.id, changes, (self._store.put_state(state),), None)
         self._active.drop(state.server, state.alert)
         self._signals.publish(AlertsShifted(server_id=state.server))
+        self._note("alert_stale", "Lost contact, alert is stale", one, invocation)
 
     async def _come_back(self, one: Transition) -> None:
         state = one.state
@@ -148,19 +175,38 @@ class Transitions:
         if invocation is not None:
             self._active.put(invocation)
             self._signals.publish(AlertsShifted(server_id=state.server))
+            self._note("alert_resume", "Alert goes on", one, invocation)
+
+    def _note(self, action: str, words: str, one: Transition, invocation: Json | None) -> None:
+        """For the activity log alone: neither fires nor clears."""
+        if invocation is None:
+            return
+        name = one.server.get("title") or one.server.get("hostname") or one.state.server
+        self._signals.publish(
+            Activity(
+                action=action,
+                description=f"{words}: {name}: {one.definition.get('title') or one.state.alert}",
+                payload={"alert": invocation, "server": one.state.server},
+                keywords=(one.state.id, one.state.alert, one.state.server),
+                resource=("alert_invocation", one.state.id),
+            )
+        )
 
     def _parents(self, jobs: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
         own = {str(job["id"]) for job in jobs}
         found = (self._jobs.get(id) for id in with_parents(jobs) if id not in own)
         return [job for job in found if job is not None]
 
+    def _silence(self, one: Transition) -> Json | None:
+        """Why nobody is told of it now; what comes of the definition itself is told to nobody anyway."""
+        if not one.acts:
+            return None
+        now = clock.now()
+        snooze = None if one.despite_snooze else self._silences.snoozed(one.definition, now)
+        return self._silences.of(one.definition, {**one.server, "id": one.state.server}, now) or snooze
+
     def _owed(self, one: Transition) -> Owed | None:
         if not one.acts or not one.definition.get("enabled"):
-            return None
-        snoozes = (self._state.get("global").get("alert_snooze"), one.definition.get("snooze_until"))
-        now = clock.now()
-        snoozed = any(isinstance(until, int | float) and until > now for until in snoozes)
-        if snoozed and not one.despite_snooze:
             return None
         kept = ("id", "hostname", "title", "ip", "groups")
         return Owed(
@@ -169,3 +215,17 @@ class Transitions:
             server={key: one.server[key] for key in kept if key in one.server},
             definition=dict(one.definition),
         )
+
+
+def measured_of(state: AlertState, definition: Mapping[str, Any]) -> Json | None:
+    """What the alert's monitor has been since the first true sample."""
+    if state.values is None:
+        return None
+    values = state.values
+    return {
+        "id": definition.get("monitor_id", ""),
+        "first": values.first,
+        "last": values.last,
+        "min": values.least,
+        "max": values.most,
+    }

@@ -1,5 +1,6 @@
 """What follows a job's end: every type, its record, and who hears of it (contract actions.md)."""
 
+import time
 from typing import Any
 
 import pytest
@@ -325,3 +326,26 @@ async def test_each_action_is_announced(stage: Stage) -> None:
 async def test_a_job_clears_the_alert_it_was_launched_for(stage: Stage) -> None:
     record = await run(stage, [], clear_alert="a1")
     assert stage.edges.alerts.cleared == [("a1", record["id"])]
+
+
+async def test_jobs_of_an_event_in_maintenance_tell_nobody_and_do_the_rest(stage: Stage) -> None:
+    """alerts.md, "Where to be better" 7: maintenance windows, of events as well."""
+    async with stage.house.term() as term:
+        event = await stage.house.event()
+        moment = int(time.time())
+        window = {"title": "Move", "start": moment - 60, "end": moment + 600, "events": [event["id"]]}
+        definitions = stage.house.definitions
+        await definitions.create("maintenance_windows", window, actor=SYSTEM, by=writer.House("test"))
+        actions = [
+            action("email", "complete", users=["ann"]),
+            action("web_hook", web_hook="hook"),
+            action("label", label="x"),
+        ]
+        job_id = await term.launch(event, actions=actions)
+        term.result(await term.launched(job_id))
+        record = await term.ended(job_id)
+    mail, hook, label = record["actions"]
+    assert mail["description"] == hook["description"] == "Nobody was told: maintenance window Move."
+    assert (mail["code"], hook["code"], label["code"]) == (0, 0, 0)
+    assert (stage.edges.mailer.sent, stage.edges.web_hooks.fired) == ([], [])
+    assert record["label"] == "x"

@@ -77,6 +77,7 @@ class Deeds:
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, str]] = []
+        self.stages: list[tuple[str, list[str]]] = []
         self.hold = asyncio.Event()
         self.hold.set()
 
@@ -88,12 +89,16 @@ class Deeds:
         condition: str,
         *,
         again: bool = False,
+        stage: str = "",
     ) -> list[Json]:
         self.asked.append((invocation["id"], condition))
+        if stage:
+            self.stages.append((stage, [str(one.get("type")) for one in definition.get("actions") or ()]))
         await self.hold.wait()
         if condition == "alert_new":
             invocation["tickets"].append("t7")
-        return [{"type": "email", "condition": condition, "code": 0, "server": server["hostname"]}]
+        ran = {"type": "email", "condition": condition, "code": 0, "server": server["hostname"]}
+        return [{**ran, "stage": stage} if stage else ran]
 
 
 class _Samples:

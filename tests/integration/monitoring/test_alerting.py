@@ -8,7 +8,7 @@ import pytest
 from conductor.definitions.writer import House
 from conductor.monitoring.alerts import alerting as alerting_module
 from conductor.records.store import Records
-from conductor.signals import SYSTEM, AlertCleared, AlertFired, JobStarted
+from conductor.signals import SYSTEM, Activity, AlertCleared, AlertFired, JobStarted
 from shared import clock
 from tests.integration.monitoring.alert_room import Deeds, Fleet, JobList, Room, term
 from tests.processes import eventually
@@ -166,6 +166,8 @@ async def test_a_silent_server_makes_an_alert_stale_not_cleared(
     (again,) = await room.fired()
     assert (again["id"], again["active"], "stale" in again) == (invocation["id"], True, False)
     assert room.told(AlertFired) == [invocation["id"]], "nobody is told twice"
+    noted = [one.action for one in room.seen if isinstance(one, Activity)]
+    assert noted == ["alert_stale", "alert_resume"], "but the activity log says it"
     later(monkeypatch, 100)
     room.alerting.sweep()
     await room.until(lambda: not len(room.active), "it is stale again")
@@ -199,7 +201,7 @@ async def test_a_host_that_is_down_fires_an_alert_that_reads_offline(
     await room.define("down", expression="offline >= 120", message="{{degrees}}, silent {{offline}} s")
     room.sample(server, True)
     assert len(room.active) == 0
-    room.alerting._seen["s1"] = (clock.monotonic(), time.time() - 155)
+    room.alerting._presence._heard["s1"] = (clock.monotonic(), time.time() - 155)
     later(monkeypatch, 200)
     await room.alerting.look_at_silent()
     assert len(room.active) == 0, "it is connected: its monitoring may be switched off"

@@ -211,8 +211,6 @@ async def test_of_servers_that_left_no_monitor_stays_in_memory(records: Records,
                     samples._first,
                     samples._unwritten,
                     samples._offline,
-                    samples._changed,
-                    samples._closed,
                 )
             )
 

@@ -18,7 +18,7 @@ class Books:
         self.kinds: dict[str, dict[str, Json]] = {
             kind: {doc["id"]: doc for doc in docs} for kind, docs in contents(NOW).items()
         }
-        for kind in ("api_keys", "buckets", "events", "secrets"):
+        for kind in ("api_keys", "buckets", "events", "maintenance_windows", "secrets"):
             self.kinds[kind] = {}
         self.add("plugins", id="sched", title="Sched", type="scheduler", command="x", params=[LEVEL])
         self.add("plugins", id="act", title="Act", type="action", command="x", params=[LEVEL])

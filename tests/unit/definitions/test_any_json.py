@@ -83,7 +83,8 @@ SAMPLES: dict[str, list[Json]] = {
     "tags": [{"title": "A", "icon": "x", "notes": "<b>"}],
     "alerts": [
         {"title": "A", "expression": "a > 1", "message": "<b>{{ a < 1 }}", "groups": ["main"], "samples": 2,
-         "actions": RICH_EVENT["actions"], "monitor_id": "m"}
+         "actions": RICH_EVENT["actions"], "monitor_id": "m", "flap_limit": 3, "repeat_minutes": 5,
+         "escalations": [{"after": 5, "actions": RICH_EVENT["actions"]}]}
     ],
     "buckets": [{"title": "A", "enabled": True, "data": {"a": 1}, "files": []}],
     "channels": [
@@ -98,6 +99,9 @@ SAMPLES: dict[str, list[Json]] = {
     "secrets": [
         {"title": "A", "fields": [{"name": "N", "value": "v"}], "events": ["e1"], "categories": ["general"],
          "plugins": ["plain"], "web_hooks": ["example_hook"]}
+    ],
+    "maintenance_windows": [
+        {"title": "A", "start": 1, "end": 2, "servers": ["s1"], "groups": ["main"], "alerts": ["a1"]},
     ],
     "web_hooks": [
         {"title": "A", "url": "https://x/{{ a }}", "method": "POST", "headers": [{"name": "X", "value": "{{ b }}"}],

@@ -11,6 +11,7 @@ from conductor.errors import AccessDenied, Refusal
 from tests.unit.definitions.samples import ADMIN, EVENT, NOW, Books, Caller, context
 
 ALERT = {"title": "A", "expression": "cpu.load > 1", "message": "Load is {{ cpu.load }}"}
+WINDOW = {"title": "Move", "start": 100, "end": 200, "servers": ["s1"]}
 MONITOR = {"title": "M", "source": "cpu.load", "data_type": "float"}
 HOOK = {"title": "W", "url": "https://example.org/", "method": "POST"}
 ROLE = {"title": "R"}
@@ -36,6 +37,20 @@ BAD = [
     ("alerts", ALERT, {"groups": [5]}, "api", "groups"),
     ("alerts", ALERT, {"enabled": "yes"}, "api", "enabled"),
     ("alerts", ALERT, {"actions": [{"type": "email"}]}, "api", "action entry #1"),
+    ("alerts", ALERT, {"flap_limit": -1}, "api", "flap_limit"),
+    ("alerts", ALERT, {"flap_minutes": 0}, "api", "flap_minutes"),
+    ("alerts", ALERT, {"repeat_minutes": "often"}, "api", "repeat_minutes"),
+    ("alerts", ALERT, {"escalations": {"after": 5}}, "api", "escalations"),
+    ("alerts", ALERT, {"escalations": [{"after": 0, "actions": []}]}, "api", "escalation #1: after"),
+    ("alerts", ALERT, {"escalations": [{"after": True, "actions": []}]}, "api", "escalation #1: after"),
+    ("alerts", ALERT, {"escalations": [{"after": 5}]}, "api", "escalation #1"),
+    ("alerts", ALERT, {"escalations": [{"after": 5, "actions": [{"type": "email"}]}]}, "api", "action entry #1"),
+    ("alerts", ALERT, {"escalations": [{"after": 5, "actions": []}] * 21}, "api", "at most 20"),
+    ("maintenance_windows", WINDOW, {"end": 100}, "api", "end"),
+    ("maintenance_windows", WINDOW, {"start": "soon"}, "api", "start"),
+    ("maintenance_windows", WINDOW, {"servers": "s1"}, "api", "servers"),
+    ("maintenance_windows", WINDOW, {"servers": []}, "api", "everywhere"),
+    ("maintenance_windows", WINDOW, {"title": " "}, "api", "title"),
     ("monitors", MONITOR, {"source": "(("}, "monitor", "Invalid source"),
     ("monitors", MONITOR, {"data_match": "("}, "monitor", "Invalid data_match"),
     ("monitors", MONITOR, {"min_vert_scale": "1"}, "api", "min_vert_scale"),
@@ -148,6 +163,26 @@ def test_defaults(kind: str, doc: Json, defaults: Json) -> None:
     stored = new(kind, doc)
     automatic = {"id": stored["id"], "username": "admin", "created": NOW, "modified": NOW, "revision": 1}
     assert stored == sent | defaults | automatic
+
+
+def test_the_actions_of_an_escalation_need_no_condition() -> None:
+    email = {"enabled": True, "type": "email", "email": "boss@example.org"}
+    steps = [{"after": 30, "actions": [email]}]
+    assert new("alerts", ALERT | {"escalations": steps})["escalations"] == steps
+
+
+def test_a_window_that_is_given_nothing_to_mute_is_refused_and_everywhere_is_not() -> None:
+    """alerts.md, "Where to be better" 7: maintenance windows; a forgotten list must not mute the fleet."""
+    stored = new("maintenance_windows", WINDOW | {"servers": None, "everywhere": True})
+    assert (stored["enabled"], stored["servers"], stored["username"]) == (True, [], "admin")
+    assert change("maintenance_windows", stored, {"end": 300})["end"] == 300
+    with pytest.raises(Refusal):
+        change("maintenance_windows", stored, {"everywhere": False})
+    with pytest.raises(Refusal):
+        change("maintenance_windows", stored, {"start": 200})
+    with pytest.raises(Refusal) as refused:
+        new("maintenance_windows", WINDOW, Caller(groups=["main"]))
+    assert refused.value.code == "alert"
 
 
 @pytest.mark.parametrize("kind", ["alerts", "monitors"])
