@@ -1,4 +1,4 @@
-"""What the driver of workflows asks of the house. `term.py` fills these ports."""
+"""What the driver of workflows asks of the house. `composition/term.py` fills these ports."""
 
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Protocol

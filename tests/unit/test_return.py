@@ -1,6 +1,6 @@
 """How long a new primary waits for satellites, and how long they hold on to the old one."""
 
-from conductor.term import RETURN_SECONDS
+from conductor.composition.term import RETURN_SECONDS
 from satellite.settings import Settings
 
 
