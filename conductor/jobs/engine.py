@@ -19,6 +19,7 @@ from conductor.jobs.dispatcher import Dispatcher
 from conductor.jobs.finisher import Finisher
 from conductor.jobs.followers import Followers
 from conductor.jobs.late import LateResults
+from conductor.jobs.late_logs import LateLogs
 from conductor.jobs.launcher import Launcher
 from conductor.jobs.livelog import LiveLogs
 from conductor.jobs.multiplex import TEMPLATE
@@ -121,6 +122,7 @@ class JobEngine:
         self.reports = Reports(
             book, archive, self.logs, agents, self._finisher, self.followers,
             LateResults(archive, host, settings.base_app_url),
+            LateLogs(self.logs, files, agents, settings.max_inline_job_log_size),
             host=host, spawn=self._spawn, unheard_of=self._dispatcher.holds,
             actions=ports.actions, base_url=settings.base_app_url,
         )  # fmt: skip

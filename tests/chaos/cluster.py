@@ -5,7 +5,7 @@ import itertools
 import os
 import re
 import signal
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -163,9 +163,13 @@ class Cluster:
 
 @asynccontextmanager
 async def cluster(
-    folder: Path, *, conductor_fault: str = "", satellite_fault: str = ""
+    folder: Path,
+    *,
+    conductor_fault: str = "",
+    satellite_fault: str = "",
+    environment: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Cluster]:
-    """A running cluster; each fault kills its process once, at a named point."""
+    """A running cluster; each fault kills its process once, at a named point. `environment`: the conductor's."""
     password = "chaos"
     conductor = Conductor(
         folder / "c",
@@ -173,6 +177,7 @@ async def cluster(
             "OPSORBIT_ADMIN_PASSWORD": password,
             "OPSORBIT_LEASE_SECONDS": "5",
             **_fault(conductor_fault, folder / "conductor-died"),
+            **(environment or {}),
         },
     )
     ledger = folder / "ledger"

@@ -17,9 +17,9 @@ pytestmark = pytest.mark.timeout(180)
 
 
 @asynccontextmanager
-async def wired(folder: Path) -> AsyncIterator[tuple[Cluster, Wire]]:
-    """A cluster whose satellite reaches its conductor by a wire alone."""
-    async with cluster(folder) as running, Wire(running.conductor.port) as wire:
+async def wired(folder: Path, **environment: str) -> AsyncIterator[tuple[Cluster, Wire]]:
+    """A cluster whose satellite reaches its conductor by a wire alone; `environment` is the conductor's."""
+    async with cluster(folder, environment=environment) as running, Wire(running.conductor.port) as wire:
         satellite = running.satellite
         await satellite.stop()
         config = msgspec.json.decode(satellite.config.read_bytes())
@@ -83,6 +83,41 @@ async def test_fifty_jobs_end_while_the_network_is_cut(tmp_path: Path) -> None:
             return not [path for path in jobs.iterdir() if path.is_dir()]
 
         await eventually(forgotten, "every result was acknowledged")
+
+
+async def test_results_and_logs_of_jobs_given_up_as_dead_arrive_after_an_hours_cut(tmp_path: Path) -> None:
+    """The cut outlasts `dead_job_timeout`, as an hour does: what was aborted meanwhile is told as it was, once."""
+    async with wired(tmp_path, OPSORBIT_DEAD_JOB_TIMEOUT="2") as (running, wire):
+        await running.create_event(lines=10, pause=0.1)
+        await running.promise_many(50)
+        await running.running(50)
+        wire.cut()
+        client, jobs = running.client, running.satellite.data / "jobs"
+
+        async def given_up() -> bool:
+            found = (await client.call("search_jobs", query="*", limit=100))["rows"]
+            return len(found) == 50 and len(list(jobs.glob("*/exit"))) == 50
+
+        await eventually(given_up, "all jobs have ended, and all are given up", 60)
+        wire.heal()
+
+        async def forgotten() -> bool:
+            return not [path for path in jobs.iterdir() if path.is_dir()]
+
+        await eventually(forgotten, "every result was acknowledged", 60)
+        for job_id, number in running.promised.items():
+            job = (await client.call("get_job", id=job_id))["job"]
+            assert (job["code"], job["description"]) == (
+                "warning",
+                "Job was aborted, but received late update after completion.",
+            )
+            assert sum("post-completion" in row["msg"] for row in job["activity"]) == 1
+            log = (await client.fetch("/api/app/get_job_log/v1", id=job_id)).decode()
+            assert log == running.expected_log(number), f"log of job {job_id}"
+            assert job["log_file_size"] == len(log)
+            assert (running.ledger / number).read_text().split() == [job_id], f"runs of job {job_id}"
+        rows = (await client.call("search_jobs", query="*", limit=100))["rows"]
+        assert sorted(row["id"] for row in rows) == sorted(running.promised)
 
 
 async def test_a_log_of_any_bytes_arrives_as_it_was_written(tmp_path: Path) -> None:
