@@ -21,7 +21,8 @@ from conductor.composition.data_dir import locked, own_word
 from conductor.errors import Refusal
 from conductor.live.embedded import RedisMissing
 from conductor.records.store import SchemaError
-from conductor.settings import Settings, SettingsError, load
+from conductor.settings import Settings, SettingsError
+from conductor.settings_reading import load
 
 log = structlog.get_logger("conductor")
 

@@ -1,172 +1,24 @@
-"""Every setting of the conductor: default, unit, meaning.
+"""Every setting of the conductor: default, unit, meaning. `settings_reading.py` says where they come from."""
 
-Sources, later wins: the defaults here, a TOML or JSON file, `OPSORBIT_…` variables. Keys have the
-original's names where the meaning is the same (contract platform.md §1). A variable names a key in upper
-case, with `__` between levels: `OPSORBIT_WEBSERVER__PORT=80`, `OPSORBIT_TTL=60`. Keys of the original that
-are not listed here are accepted and have no effect.
-"""
-
-import os
 import socket
-import tomllib
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 
-from shared.environment import value_of
-
-ENV_PREFIX = "OPSORBIT_"
+from conductor.settings_sections import (
+    Plugin,
+    SsoSettings,
+    TicketSettings,
+    UserSettings,
+    WebServerSettings,
+    quick_monitors,
+)
 
 Json = dict[str, Any]
 
 
 class SettingsError(Exception):
     """The settings cannot be read; the text names the file or variable and the key."""
-
-
-class WebServerSettings(msgspec.Struct, kw_only=True):
-    port: Annotated[int, msgspec.Meta(ge=1, le=65535)] = 5522
-    bind: str = "0.0.0.0"  # noqa: S104 - satellites on other hosts dial in
-    max_upload_size: int = 1024**3
-    """Bytes of a request body."""
-    max_json_size: int = 32 * 1024**2
-    """Bytes of a JSON or form body without files."""
-    timeout: float = 30.0
-    """Seconds a client may take for a request."""
-    https: bool = False
-    """Listen on `https_port` too; needs `https_cert_file` and `https_key_file`."""
-    https_port: Annotated[int, msgspec.Meta(ge=1, le=65535)] = 5523
-    https_cert_file: str = ""
-    """PEM: the certificate, then those that lead to its authority."""
-    https_key_file: str = ""
-    https_ca_file: str = ""
-    """PEM of the authority, given to new satellites to pin; empty: none is given."""
-    max_connections: int = 2048
-    public_ip_offset: int | None = None
-    whitelist: list[str] = []
-    """Addresses or networks that may connect; empty: all."""
-    blacklist: list[str] = []
-    allow_hosts: list[str] = []
-    """Names that a request may ask for in its Host header; empty: any."""
-    hsts_seconds: int = 0
-    """Browsers that came by HTTPS are told to do so for this long; 0: they are not told."""
-
-
-class UserSettings(msgspec.Struct, kw_only=True):
-    session_expire_days: int = 365
-    session_idle_days: int = 0
-    """A session that nobody used for so long is over; 0: it lasts until it expires."""
-    max_failed_logins_per_hour: int = 5
-    """Of one account; beyond them it is locked for all but the addresses it was used from."""
-    max_failed_logins_per_address: int = 200
-    """An hour, on any account."""
-    max_failed_keys_per_address: int = 1_000
-    """Wrong API keys a minute."""
-    max_forgot_passwords_per_hour: int = 3
-    use_csrf: bool = True
-    free_accounts: bool = False
-    """Anybody may make an account for himself."""
-    self_delete: bool = True
-    sort_global_users: bool = False
-    default_privileges: Json = {}
-    """Privileges of new accounts that are given none."""
-    password_min_length: int = 1
-    """Characters of a new password."""
-    valid_username_match: str = r"^[\w\-\.]+$"
-    block_username_match: str = (
-        r"^(self|system|abuse|admin|administrator|localhost|127\.0\.0\.1|nobody|noreply|root|support|sysadmin"
-        r"|webmaster|www|god|staff|null|0|constructor|__defineGetter__|__defineSetter__|hasOwnProperty"
-        r"|__lookupGetter__|__lookupSetter__|isPrototypeOf|propertyIsEnumerable|toString|valueOf|__proto__"
-        r"|toLocaleString)$"
-    )
-    """Names that nobody may give himself, whatever their case."""
-
-
-class SsoSettings(msgspec.Struct, kw_only=True):
-    """Who a trusted proxy in front says that a caller is (contract access.md §9)."""
-
-    enabled: bool = False
-    hybrid: bool = False
-    """Without the headers the local login is offered."""
-    whitelist: list[str] | str | bool = msgspec.field(
-        default_factory=lambda: [
-            "127.0.0.0/8",
-            "10.0.0.0/8",
-            "172.16.0.0/12",
-            "192.168.0.0/16",
-            "::1",
-            "fc00::/7",
-        ]
-    )
-    """Addresses or networks of the proxy's own socket; false: any, for a `command` that vouches itself."""
-    header_map: dict[str, str] = msgspec.field(
-        default_factory=lambda: {
-            "username": "x-forwarded-user",
-            "full_name": "x-forwarded-user",
-            "email": "x-forwarded-email",
-            "groups": "x-forwarded-groups",
-        }
-    )
-    cleanup_username: bool = False
-    cleanup_full_name: bool = False
-    group_role_map: dict[str, str | list[str]] = {}
-    group_privilege_map: dict[str, str | list[str]] = {}
-    group_role_separator: str = ","
-    replace_roles: bool = False
-    replace_privileges: bool = False
-    admin_bootstrap: str = ""
-    """Exact username that becomes an administrator at login."""
-    logout_url: str = ""
-    command: str = ""
-    preset: str = ""
-    ts_cap_id: str = "xyops.io/cap/ts"
-    oidc: Json = {}
-    """Passed on to the command."""
-
-
-class Plugin(msgspec.Struct, kw_only=True):
-    """Run-as defaults of one plugin type; empty means the agent's own user."""
-
-    uid: str | int = ""
-    gid: str | int = ""
-
-
-class TicketSettings(msgspec.Struct, kw_only=True):
-    email_enabled: bool = True
-    email_debounce_sec: float = 30.0
-    """Seconds without a further change after which a ticket's changes are mailed."""
-    overdue_schedule: str = "04:30"
-    """Local HH:MM of the daily reminder of overdue tickets."""
-    overdue_query: str = "status:open due:<today"
-    due_date_format: str = "[dddd], [mmmm] [mday], [yyyy]"
-    date_time_format: str = "[dddd], [mmmm] [mday], [yyyy] [hour12]:[mi] [ampm]"
-
-
-def quick_monitors() -> list[Json]:
-    """The stock quick monitors."""
-    rate = {
-        "suffix": "/sec",
-        "min_vert_scale": 1024,
-        "delta": True,
-        "delta_min_value": 0,
-        "divide_by_delta": True,
-    }
-    rows: tuple[tuple[str, str, str, str, Json], ...] = (
-        ("_qm_cpu_load", "CPU Load Average", "cpu.avgLoad", "float", {"suffix": "", "min_vert_scale": 1.0}),
-        ("_qm_cpu_usage", "CPU Usage %", "cpu.currentLoad", "float", {"suffix": "%", "min_vert_scale": 100}),
-        ("_qm_mem_used", "Memory in Use", "mem.used", "bytes", {"suffix": ""}),
-        ("_qm_mem_avail", "Memory Available", "mem.available", "bytes", {"suffix": ""}),
-        ("_qm_disk_read_sec", "Disk Read (Bytes)", "fs.rx", "bytes", rate),
-        ("_qm_disk_write_sec", "Disk Write (Bytes)", "fs.wx", "bytes", rate),
-        ("_qm_net_in_sec", "Network In (Bytes)", "net.rx", "bytes", rate),
-        ("_qm_net_out_sec", "Network Out (Bytes)", "net.tx", "bytes", rate),
-    )
-    return [
-        {"id": id, "title": title, "source": source, "type": kind, **more}
-        for id, title, source, kind, more in rows
-    ]
 
 
 class Settings(msgspec.Struct, kw_only=True):
@@ -346,85 +198,3 @@ class Settings(msgspec.Struct, kw_only=True):
 
     def host_id(self) -> str:
         return (self.hostname or socket.gethostname()).lower()
-
-
-_DURABILITIES = ("standard", "strict")
-_FILE_ACCESS = ("path", "browsers", "signed")
-_LONGEST_LEASE = 3600.0
-
-
-def load(
-    file: Path | None = None,
-    environment: Mapping[str, str] | None = None,
-    *,
-    port: int | None = None,
-    overrides: Path | None = None,
-) -> Settings:
-    """The settings from `file` (TOML, or JSON by its ending), the environment, `port` where it is given, and
-    the file of `overrides` that administrators have made.
-
-    Raises SettingsError.
-    """
-    document = _read(file) if file else {}
-    variables = dict(os.environ if environment is None else environment)
-    if port is not None:
-        variables[f"{ENV_PREFIX}WEBSERVER__PORT"] = str(port)
-    _overlay(document, variables)
-    for path, value in read_overrides(overrides).items() if overrides else ():
-        place = document
-        *steps, last = path.split(".")
-        for step in steps:
-            inner = place.get(step)
-            place[step] = inner = inner if isinstance(inner, dict) else {}
-            place = inner
-        place[last] = value
-    try:
-        settings = msgspec.convert(document, Settings, strict=False)
-    except msgspec.ValidationError as error:
-        raise SettingsError(f"Settings: {error}") from None
-    if settings.durability not in _DURABILITIES:
-        raise SettingsError(f"Settings: durability must be one of {', '.join(_DURABILITIES)}")
-    if settings.file_access not in _FILE_ACCESS:
-        raise SettingsError(f"Settings: file_access must be one of {', '.join(_FILE_ACCESS)}")
-    if not 0 <= 2 * settings.lease_margin_seconds < settings.lease_seconds <= _LONGEST_LEASE:
-        raise SettingsError(
-            "Settings: lease_seconds must be more than twice lease_margin_seconds "
-            f"and at most {_LONGEST_LEASE:g}"
-        )
-    return settings
-
-
-def read_overrides(file: Path) -> Json:
-    """The overrides by dotted path; none without a file. Raises SettingsError."""
-    return _read(file) if file.exists() else {}
-
-
-def _read(file: Path) -> Json:
-    try:
-        text = file.read_text()
-        document = msgspec.json.decode(text) if file.suffix == ".json" else tomllib.loads(text)
-    except OSError as error:
-        raise SettingsError(f"Cannot read {file}: {error.strerror}") from None
-    except (msgspec.DecodeError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"Cannot read {file}: {error}") from None
-    if not isinstance(document, dict):
-        raise SettingsError(f"Cannot read {file}: not an object")
-    return document
-
-
-def _overlay(document: Json, environment: Mapping[str, str]) -> None:
-    names = {field.name.upper(): field.name for field in msgspec.structs.fields(Settings)}
-    for variable, text in environment.items():
-        if not variable.startswith(ENV_PREFIX):
-            continue
-        first, *rest = variable.removeprefix(ENV_PREFIX).split("__")
-        name = names.get(first.upper())
-        if name is None:
-            continue
-        place, key = document, name
-        for step in rest:
-            deeper = place.setdefault(key, {})
-            if not isinstance(deeper, dict):
-                raise SettingsError(f"{variable}: {key} has no parts")
-            place, key = deeper, step.lower()
-        place[key] = value_of(text) if rest else text

@@ -2,7 +2,8 @@
 
 import ssl
 
-from conductor.settings import SettingsError, WebServerSettings
+from conductor.settings import SettingsError
+from conductor.settings_sections import WebServerSettings
 
 
 def server_context(settings: WebServerSettings) -> ssl.SSLContext:

@@ -13,7 +13,7 @@ import msgspec
 from conductor.access.account_rules import EMAIL
 from conductor.access.privileges import ADMIN, granted
 from conductor.errors import Refusal
-from conductor.settings import SsoSettings
+from conductor.settings_sections import SsoSettings
 
 Json = dict[str, Any]
 

@@ -14,7 +14,8 @@ import msgspec
 
 from conductor.administration import config_paths
 from conductor.errors import Unavailable
-from conductor.settings import Settings, read_overrides
+from conductor.settings import Settings
+from conductor.settings_reading import read_overrides
 
 Json = dict[str, Any]
 

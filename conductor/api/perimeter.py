@@ -6,7 +6,8 @@ Asked of the socket's own address: what a header claims opens no door.
 import ipaddress
 from collections.abc import Sequence
 
-from conductor.settings import SettingsError, WebServerSettings
+from conductor.settings import SettingsError
+from conductor.settings_sections import WebServerSettings
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 

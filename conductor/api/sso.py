@@ -27,7 +27,8 @@ from conductor.api.perimeter import Network, networks, within
 from conductor.api.sessions import SessionCalls
 from conductor.api.sso_command import SsoCommand
 from conductor.errors import NoSession, Refusal
-from conductor.settings import Settings, SsoSettings
+from conductor.settings import Settings
+from conductor.settings_sections import SsoSettings
 from conductor.signals import Actor, Notice, Signals
 
 _PAGES = ("/", "/index.html")

@@ -9,7 +9,8 @@ from conductor.definitions.key_file import KeyFile
 from conductor.definitions.vault import Vault
 from conductor.errors import Refusal
 from conductor.records.store import Records, SchemaError
-from conductor.settings import Settings, SettingsError, load
+from conductor.settings import Settings, SettingsError
+from conductor.settings_reading import load
 
 
 class RotationError(Exception):

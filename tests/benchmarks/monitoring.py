@@ -22,7 +22,7 @@ from conductor.monitoring.rows import SYSTEMS
 from conductor.monitoring.samples import Samples
 from conductor.monitoring.timelines import Ask
 from conductor.records.store import Records
-from conductor.settings import quick_monitors
+from conductor.settings_sections import quick_monitors
 from shared.protocol.frames import MsgpackEncoding
 from tests.benchmarks.report import Figure
 from tests.benchmarks.target import Size

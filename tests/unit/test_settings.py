@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from conductor.settings import SettingsError, load
+from conductor.settings import SettingsError
+from conductor.settings_reading import load
 
 
 @pytest.mark.parametrize(

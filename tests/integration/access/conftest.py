@@ -20,7 +20,8 @@ from conductor.access.users import Users
 from conductor.definitions.repository import Definitions
 from conductor.records.files import Files
 from conductor.records.store import Records
-from conductor.settings import Settings, UserSettings
+from conductor.settings import Settings
+from conductor.settings_sections import UserSettings
 from conductor.signals import Actor, Signal, Signals
 from tests.databases import database_url, postgres
 from tests.databases import records as any_records

@@ -7,7 +7,8 @@ import pytest
 from conductor.access import sessions as module
 from conductor.access.sessions import Sessions, key_of
 from conductor.records.store import Records
-from conductor.settings import Settings, UserSettings
+from conductor.settings import Settings
+from conductor.settings_sections import UserSettings
 from conductor.signals import SessionsEnded
 from tests.integration.access.conftest import House
 

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from conductor.access.sessions import Sessions
-from conductor.settings import Settings, UserSettings
+from conductor.settings import Settings
+from conductor.settings_sections import UserSettings
 from tests.integration.api.conftest import PASSWORD, Served
 
 

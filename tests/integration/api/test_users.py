@@ -10,7 +10,8 @@ import aiohttp
 import pytest
 from PIL import Image
 
-from conductor.settings import Settings, SsoSettings, UserSettings
+from conductor.settings import Settings
+from conductor.settings_sections import SsoSettings, UserSettings
 from conductor.signals import SYSTEM
 from tests.integration.api.conftest import PASSWORD, Served, serving
 

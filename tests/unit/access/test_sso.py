@@ -6,7 +6,7 @@ import pytest
 
 from conductor.access.sso import Identity, applied, identity, mapped_headers, provisioned
 from conductor.errors import Refusal
-from conductor.settings import SsoSettings
+from conductor.settings_sections import SsoSettings
 
 HEADERS = {
     "x-forwarded-user": "Ann.Lee@Example.com",

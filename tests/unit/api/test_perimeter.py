@@ -3,7 +3,8 @@
 import pytest
 
 from conductor.api.perimeter import Perimeter
-from conductor.settings import SettingsError, WebServerSettings
+from conductor.settings import SettingsError
+from conductor.settings_sections import WebServerSettings
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from conductor.monitoring.intake import (
 )
 from conductor.monitoring.monitors import Reading, monitor_of
 from conductor.monitoring.quick import QuickMonitors, quick_value
-from conductor.settings import quick_monitors
+from conductor.settings_sections import quick_monitors
 
 DATA: dict[str, Any] = {
     "mem": {"used": 10.7, "available": 20},

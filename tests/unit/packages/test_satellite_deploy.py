@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from conductor.settings import load
+from conductor.settings_reading import load
 
 DEPLOY = Path(__file__).parents[3] / "deploy"
 
