@@ -14,6 +14,7 @@ from conductor.jobs import timelines
 from conductor.jobs.aborting import Aborting
 from conductor.jobs.agents import Agents
 from conductor.jobs.census import Census
+from conductor.jobs.clock_steps import ClockSteps, move
 from conductor.jobs.compose import Order
 from conductor.jobs.dispatcher import Dispatcher
 from conductor.jobs.finisher import Finisher
@@ -317,8 +318,12 @@ class JobEngine:
         self.abort(job_id, reason, retry_ok=retry_ok)
 
     async def _tick(self) -> None:
+        steps = ClockSteps()
         while True:
             await asyncio.sleep(self._tick_seconds)
+            if step := steps.step():
+                for job in move(list(self.book), step):
+                    self.book.mark(job)
             for number, job in enumerate(list(self.book), 1):
                 if number % _LOOKED_AT_TOGETHER == 0:
                     await asyncio.sleep(0)

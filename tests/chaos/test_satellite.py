@@ -120,6 +120,23 @@ async def test_results_and_logs_of_jobs_given_up_as_dead_arrive_after_an_hours_c
         assert sorted(row["id"] for row in rows) == sorted(running.promised)
 
 
+async def test_a_conductors_clock_that_jumps_ends_no_job(tmp_path: Path) -> None:
+    """Time limits and the dead-job rule count seconds that passed, not what the clock says."""
+    clock = tmp_path / "clock"
+    async with cluster(tmp_path, environment={"OPSORBIT_CLOCK_STEP": str(clock)}) as running:
+        limits = [{"type": "time", "enabled": True, "abort": True, "duration": 600}]
+        await running.create_event(lines=60, pause=0.1, limits=limits)
+        await running.promise_many(5)
+        await running.running(5)
+        for step in (7200, -7200):
+            clock.write_text(str(step))
+            await asyncio.sleep(2)  # time for the conductor to look at its jobs, and to act
+        clock.write_text("0")
+        await running.settled()
+        for job_id in running.promised:
+            assert 0 < (await running.client.call("get_job", id=job_id))["job"]["elapsed"] < 60
+
+
 async def test_a_log_of_any_bytes_arrives_as_it_was_written(tmp_path: Path) -> None:
     async with wired(tmp_path) as (running, wire):
         copy = tmp_path / "copy"
