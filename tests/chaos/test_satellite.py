@@ -120,6 +120,40 @@ async def test_results_and_logs_of_jobs_given_up_as_dead_arrive_after_an_hours_c
         assert sorted(row["id"] for row in rows) == sorted(running.promised)
 
 
+async def test_a_job_that_still_runs_after_a_long_cut_runs_to_its_end(tmp_path: Path) -> None:
+    """It was given up and nothing took its place: it is not ended for the network's sake."""
+    async with wired(tmp_path, OPSORBIT_DEAD_JOB_TIMEOUT="1.5") as (running, wire):
+        gate = tmp_path / "gate"
+        script = f'#!/bin/sh\necho one\nwhile [ ! -e "{gate}" ]; do sleep 0.05; done\necho two\n'
+        await running.create_event(lines=0, pause=0, params={"script": script})
+        job_id = await running.promise()
+        client = running.client
+
+        async def log() -> bool:
+            return b"one" in await client.fetch("/api/app/tail_live_job_log/v1", id=job_id)
+
+        async def code() -> object:
+            return (await client.call("get_job", id=job_id))["job"].get("code")
+
+        await eventually(log, "it runs")
+        wire.cut()
+
+        async def given_up() -> bool:
+            return await code() == "abort"
+
+        await eventually(given_up, "it is given up")
+        before = wire.connections
+        wire.heal()
+        await eventually(lambda: _again(wire, before), "the satellite is back")
+        gate.touch()
+
+        async def late() -> bool:
+            return await code() == "warning"
+
+        await eventually(late, "its result is in the record")
+        assert await client.fetch("/api/app/get_job_log/v1", id=job_id) == b"one\ntwo\n"
+
+
 async def test_a_conductors_clock_that_jumps_ends_no_job(tmp_path: Path) -> None:
     """Time limits and the dead-job rule count seconds that passed, not what the clock says."""
     clock = tmp_path / "clock"
