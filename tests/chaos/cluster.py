@@ -47,12 +47,18 @@ class Cluster:
         self._numbers = itertools.count(1)
         self._event = ""
 
-    async def create_event(self, *, lines: int, pause: float, **changes: Any) -> None:
-        """An event whose script leaves a mark in the ledger, prints numbered lines, and pauses between them."""
+    async def create_event(
+        self, *, lines: int, pause: float, gate: Path | None = None, **changes: Any
+    ) -> None:
+        """An event whose script leaves a mark in the ledger, prints numbered lines, and pauses between them.
+
+        Before the lines it waits until there is the file `gate`.
+        """
         script = "\n".join(
             (
                 "#!/bin/sh",
                 f'echo "$JOB_ID" >> "{self.ledger}/$number"',
+                *((f'while [ ! -e "{gate}" ]; do sleep 0.1; done',) if gate else ()),
                 "i=0",
                 f"while [ $i -lt {lines} ]; do",
                 "  i=$((i + 1))",

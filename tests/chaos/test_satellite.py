@@ -65,10 +65,12 @@ async def _again(wire: Wire, before: int) -> bool:
 
 async def test_fifty_jobs_end_while_the_network_is_cut(tmp_path: Path) -> None:
     async with wired(tmp_path) as (running, wire):
-        await running.create_event(lines=10, pause=0.1)
+        gate = tmp_path / "gate"
+        await running.create_event(lines=10, pause=0.1, gate=gate)
         await running.promise_many(50)
         await running.running(50)
         wire.cut()
+        gate.touch()
         jobs = running.satellite.data / "jobs"
 
         async def ended() -> bool:
@@ -88,10 +90,12 @@ async def test_fifty_jobs_end_while_the_network_is_cut(tmp_path: Path) -> None:
 async def test_results_and_logs_of_jobs_given_up_as_dead_arrive_after_an_hours_cut(tmp_path: Path) -> None:
     """The cut outlasts `dead_job_timeout`, as an hour does: what was aborted meanwhile is told as it was, once."""
     async with wired(tmp_path, OPSORBIT_DEAD_JOB_TIMEOUT="2") as (running, wire):
-        await running.create_event(lines=10, pause=0.1)
+        gate = tmp_path / "gate"
+        await running.create_event(lines=10, pause=0.1, gate=gate)
         await running.promise_many(50)
         await running.running(50)
         wire.cut()
+        gate.touch()
         client, jobs = running.client, running.satellite.data / "jobs"
 
         async def given_up() -> bool:
