@@ -3,6 +3,7 @@
 opsorbit-conductor --data-dir DIR --port N --config FILE
 """
 
+import conductor.slim  # noqa: I001 - first, see there
 import argparse
 import asyncio
 import os
@@ -28,6 +29,7 @@ log = structlog.get_logger("conductor")
 
 def main() -> None:
     """Entry point of `opsorbit-conductor`. Exit status 0 after a clean stop, 1 when it could not start."""
+    conductor.slim.imported()
     parser = argparse.ArgumentParser(prog="opsorbit-conductor", description="The OpsOrbit conductor.")
     parser.add_argument("--data-dir", type=Path, default=Path("opsorbit-data"), help="everything it keeps")
     parser.add_argument("--port", type=int, help="HTTP port (default 5522)")

@@ -9,6 +9,8 @@ from pathlib import Path
 from satellite.service.instance import running
 
 DRAIN_SIGNAL = signal.SIGUSR1
+DRAINED = 10
+"""Exit status of a satellite that was drained. Service managers must not start it again (its systemd unit says so)."""
 NOT_RUNNING, NOT_YET = 3, 4
 _POLL = 0.1
 

@@ -1,6 +1,7 @@
 """Who we are and where the conductor is (contract satellite_protocol.md §1.1, §2). Pure."""
 
 import random
+from collections.abc import Collection
 from typing import Any
 
 from satellite.settings import Settings
@@ -24,11 +25,17 @@ class NoCredentialsError(Exception):
     """Neither an `auth_token` nor a `secret_key` is configured."""
 
 
-def choose_host(settings: Settings, redirect: str, failed: str = "") -> str:
-    """The fixed host; else, once, where we were sent; else any conductor but the one that has just failed us."""
+def choose_host(settings: Settings, redirect: str, failed: Collection[str] = (), admitted: str = "") -> str:
+    """The fixed host; else, once, where we were sent; else any conductor that has not just failed us.
+
+    `admitted`: the last host at which we joined. It is asked when every one of the list has failed: a list of
+    names that nobody can resolve must not lose us for good.
+    """
     hosts = settings.hosts or ["localhost"]
-    others = [host for host in hosts if host != failed]
-    return settings.host or redirect or random.choice(others or hosts)  # noqa: S311
+    left = [host for host in hosts if host not in failed]
+    if not left and admitted and admitted not in failed:
+        left = [admitted]
+    return settings.host or redirect or random.choice(left or hosts)  # noqa: S311
 
 
 def hello(settings: Settings, hostname: str, info: dict[str, Any]) -> dict[str, Any]:

@@ -27,6 +27,8 @@ class Link:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._host = choose_host(config.settings, "")
+        self._admitted = ""
+        """The last host at which we joined."""
         self._outbox: Outbox | None = None
         self.servers = 1
         """Servers connected to the conductor, ours included: spreads the samples of many."""
@@ -47,11 +49,14 @@ class Link:
         settings = self._config.settings
         backoff = Backoff(settings.socket_reconnect_delay_sec, settings.socket_reconnect_delay_max)
         refusals = Backoff.after_refusal(settings.auth_retry_delay_sec)
-        redirect = failed = ""
+        redirect = ""
+        failed: set[str] = set()
         async with aiohttp.ClientSession() as session:
             while True:
-                self._host = choose_host(self._config.settings, redirect, failed)
-                redirect = failed = ""
+                if failed.issuperset({*self._config.settings.hosts, self._admitted} - {""}):
+                    failed.clear()
+                self._host = choose_host(self._config.settings, redirect, failed, self._admitted)
+                redirect = ""
                 wait = backoff
                 try:
                     await self._connect(parts, session, backoff)
@@ -61,8 +66,9 @@ class Link:
                 except ReconnectError as error:
                     log.info("sent away by the conductor", host=self._host, to=error.host)
                     redirect = error.host
+                    failed.clear()
                 else:
-                    failed = self._host
+                    failed.add(self._host)
                     refusals.opened()
                 delay = wait.delay()
                 if wait is refusals:
@@ -103,5 +109,6 @@ class Link:
 
     def _attach(self, outbox: Outbox, servers: int) -> None:
         self._outbox = outbox
+        self._admitted = self._host
         self.servers = servers
         self.joined.set()

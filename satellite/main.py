@@ -15,7 +15,7 @@ import structlog
 import satellite
 from satellite import logs
 from satellite.connection import Parts
-from satellite.drain import DRAIN_SIGNAL, drain
+from satellite.drain import DRAIN_SIGNAL, DRAINED, drain
 from satellite.handshake import NoCredentialsError
 from satellite.jobs.held import HeldJobs
 from satellite.jobs.host import Host
@@ -33,11 +33,13 @@ from satellite.settings import Config, SettingsError
 from satellite.tls import Tls
 from satellite.upgrade import Upkeep
 
+DRAIN_TASK = "drain"
+
 log = structlog.get_logger(__name__)
 
 
 def main() -> None:
-    """Entry point of `opsorbit-satellite`. Exit status 0 after a signal, 1 when it cannot start."""
+    """Entry point of `opsorbit-satellite`. Exit status 0 after a signal, 10 drained, 1 when it cannot start."""
     arguments = _arguments()
     data = arguments.data_dir.absolute()
     if arguments.command == "plugin":
@@ -64,7 +66,7 @@ def main() -> None:
 
 
 async def run(data: Path, config: Config, home: Path | None = None) -> int:
-    """Serve until a signal. Jobs go on when it returns; a second signal exits at once."""
+    """Serve until a signal or drained; returns the exit status. Jobs go on; a second signal exits at once."""
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -86,7 +88,7 @@ async def run(data: Path, config: Config, home: Path | None = None) -> int:
         asyncio.create_task(link.run(parts), name="link"),
         asyncio.create_task(jobs.run(), name="jobs"),
         asyncio.create_task(sampler.run(), name="samples"),
-        asyncio.create_task(jobs.drained(), name="drain"),
+        asyncio.create_task(jobs.drained(), name=DRAIN_TASK),
         asyncio.create_task(upkeep.run(), name="upkeep"),
     ]
     try:
@@ -103,6 +105,8 @@ async def run(data: Path, config: Config, home: Path | None = None) -> int:
 
 
 def _outcome(done: Iterable[asyncio.Task[Any]]) -> int:
+    """0 after a signal, DRAINED after `drain`, 1 after an error."""
+    status = 0
     for task in done:
         error = task.exception()
         if isinstance(error, NoCredentialsError):
@@ -111,7 +115,9 @@ def _outcome(done: Iterable[asyncio.Task[Any]]) -> int:
         if error is not None:
             log.error("stopped by an error", part=task.get_name(), exc_info=error)
             return 1
-    return 0
+        if task.get_name() == DRAIN_TASK:
+            status = DRAINED
+    return status
 
 
 def _stop(stopping: asyncio.Event) -> None:

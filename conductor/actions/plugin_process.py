@@ -19,6 +19,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from conductor.actions.process_end import ProcessEnd, reap
+
 _KEPT = 64 * 1024
 """Bytes kept of the beginning, and of the end, of each stream."""
 _KILL_SECONDS = 3.0
@@ -237,19 +239,20 @@ class _Stream:
 async def _watched(started: _Started, timeout: float) -> Ended:
     process = started.process
     streams = [_Stream(started.stdout), _Stream(started.stderr)]
-    waiting = asyncio.ensure_future(asyncio.to_thread(process.wait))
+    end = ProcessEnd(process)
     try:
-        timed_out = not await _ended(waiting, timeout)
+        timed_out = not await _ended(end, timeout)
         if timed_out:
             _signal(process.pid, signal.SIGTERM)
-            if not await _ended(waiting, _KILL_SECONDS):
+            if not await _ended(end, _KILL_SECONDS):
                 _signal(process.pid, signal.SIGKILL)
-                await waiting
+                await end.ended
         await asyncio.wait([stream.ended for stream in streams], timeout=_EOF_SECONDS)
     except asyncio.CancelledError:
-        _signal(process.pid, signal.SIGKILL)  # or the thread that waits would not end
+        _given_up(process)
         raise
     finally:
+        end.close()
         for stream in streams:
             stream.close()
     status = process.returncode
@@ -262,8 +265,8 @@ async def _watched(started: _Started, timeout: float) -> Ended:
     )
 
 
-async def _ended(waiting: "asyncio.Future[int]", seconds: float) -> bool:
-    done, _ = await asyncio.wait({waiting}, timeout=seconds)
+async def _ended(end: ProcessEnd, seconds: float) -> bool:
+    done, _ = await asyncio.wait({end.ended}, timeout=seconds)
     return bool(done)
 
 
@@ -271,9 +274,14 @@ def _stillborn(starting: "asyncio.Future[_Started]") -> None:
     """Its action was cancelled while it was being started: nobody will watch it."""
     if not starting.cancelled() and starting.exception() is None:
         started = starting.result()
-        _signal(started.process.pid, signal.SIGKILL)
+        _given_up(started.process)
         os.close(started.stdout)
         os.close(started.stderr)
+
+
+def _given_up(process: "subprocess.Popen[bytes]") -> None:
+    _signal(process.pid, signal.SIGKILL)
+    reap(process)
 
 
 def _signal(pid: int, number: signal.Signals) -> None:

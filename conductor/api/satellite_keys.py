@@ -55,6 +55,7 @@ def endpoints(
             "ip": server.get("ip", ""),
             "version": str((server.get("info") or {}).get("satellite", "")),
             "online": connection is not None,
+            "draining": connection is not None and bool(server.get("draining")),
             "protocol": "" if connection is None else ("opsorbit.v1" if connection.acknowledges else "base"),
             "proven": connection is not None and connection.proven,
             "generation": credential.generation,

@@ -15,7 +15,7 @@ from conductor.api.endpoint import Auth, Endpoint, Takes, WordId
 from conductor.api.office import Office
 from conductor.errors import Refusal
 from conductor.fleet.credentials import Credentials, require_known
-from conductor.fleet.enrolment import DEFAULT_SECONDS, Enrolment, Offer
+from conductor.fleet.enrolment import DEFAULT_SECONDS, IMAGE, Enrolment, Offer
 from conductor.fleet.roster import Roster
 from conductor.records.searchable import SearchableDocuments
 from conductor.settings import Settings
@@ -87,9 +87,9 @@ def endpoints(
         offer = Offer(initial=initial, uses=uses, server_id=params.server_id)
         return {
             "token": await enrolment.token(offer, params.expires),
-            "base_url": settings.base_app_url,
-            "image": str(settings.satellite.get("image", "")),
-            "version": str(settings.satellite.get("version", "latest")),
+            "base_url": enrolment.base_url(),
+            "image": str(settings.satellite.get("image") or IMAGE),
+            "version": str(settings.satellite.get("version") or "latest"),
         }
 
     async def get_satellite_releases(call: Call, params: Releases) -> Mapping[str, Any]:

@@ -108,7 +108,7 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
         key = f"{row['generation']}, rotated {_day(row['rotated'])}{', not used yet' if waits else ''}"
     else:
         key = str(row["generation"])
-    online = "yes" if row["online"] else "no"
+    online = "draining" if row.get("draining") else "yes" if row["online"] else "no"
     return (str(row["id"]), str(row["hostname"]), str(row["version"]), online, joined, key)
 
 

@@ -28,6 +28,10 @@ log = structlog.get_logger(__name__)
 
 _TOKEN = re.compile(r"[0-9a-f]{64}")
 
+IMAGE = "opsorbit-satellite"
+"""The container image that deploy/container makes; `satellite.image` names another."""
+_NOBODYS_URL = Settings().base_app_url
+"""Good on the conductor's own host only."""
 _STOCK_CONFIG: dict[str, Any] = {
     "port": 5522,
     "secure": False,
@@ -127,6 +131,17 @@ class Enrolment:
         if initial:
             config["initial"] = dict(initial)
         return config
+
+    def base_url(self) -> str:
+        """Where hosts on the network find us, for the one line that installs a satellite (api/satellite.yaml)."""
+        settings = self._settings
+        config = settings.satellite.get("config", {})
+        if not config.get("host") and settings.base_app_url != _NOBODYS_URL:
+            return settings.base_app_url.rstrip("/")
+        secure = bool(config.get("secure"))
+        port = config.get("port") or (settings.WebServer.https_port if secure else settings.WebServer.port)
+        where = "" if port == (443 if secure else 80) else f":{port}"
+        return f"{'https' if secure else 'http'}://{config.get('host') or settings.host_id()}{where}"
 
     def authority(self) -> str:
         """PEM of the authority that satellites pin; empty where none is configured or it cannot be read."""

@@ -14,11 +14,13 @@ from conductor.jobs import timelines
 from conductor.jobs.aborting import Aborting
 from conductor.jobs.agents import Agents
 from conductor.jobs.census import Census
+from conductor.jobs.clock_steps import ClockSteps, move
 from conductor.jobs.compose import Order
 from conductor.jobs.dispatcher import Dispatcher
 from conductor.jobs.finisher import Finisher
 from conductor.jobs.followers import Followers
 from conductor.jobs.late import LateResults
+from conductor.jobs.late_logs import LateLogs
 from conductor.jobs.launcher import Launcher
 from conductor.jobs.livelog import LiveLogs
 from conductor.jobs.multiplex import TEMPLATE
@@ -129,6 +131,7 @@ class JobEngine:
         self.reports = Reports(
             book, archive, self.logs, agents, self._finisher, self.followers,
             LateResults(archive, host, settings.base_app_url),
+            LateLogs(self.logs, files, agents, settings.max_inline_job_log_size),
             host=host, spawn=self._spawn, unheard_of=self._dispatcher.holds,
             actions=ports.actions, base_url=settings.base_app_url,
         )  # fmt: skip
@@ -328,8 +331,12 @@ class JobEngine:
         self.abort(job_id, reason, retry_ok=retry_ok)
 
     async def _tick(self) -> None:
+        steps = ClockSteps()
         while True:
             await asyncio.sleep(self._tick_seconds)
+            if step := steps.step():
+                for job in move(list(self.book), step):
+                    self.book.mark(job)
             for number, job in enumerate(list(self.book), 1):
                 if number % _LOOKED_AT_TOGETHER == 0:
                     await asyncio.sleep(0)

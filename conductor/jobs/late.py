@@ -54,10 +54,20 @@ class LateResults:
         self._base_url = base_url
         self._first = Once()
 
-    async def take(self, server_id: str, job_id: str, result: Mapping[str, Any]) -> bool:
+    async def lacks_log(self, server_id: str, job_id: str, size: int) -> bool:
+        """Whether a job was archived as aborted with another log than the `size` bytes its satellite holds."""
+        record = await self._archive.get(job_id) if _ID.fullmatch(job_id) else None
+        if record is None or record.get("server") != server_id or record.get("code") != ABORT:
+            return False
+        return bool(size) and size != record.get("log_file_size")
+
+    async def take(
+        self, server_id: str, job_id: str, result: Mapping[str, Any], kept: Mapping[str, Any] | None = None
+    ) -> bool:
         """Merge a result into its archived job; whether the archive has such a job at all.
 
-        An empty `server_id` is a caller who may speak for any. Raises Unavailable.
+        An empty `server_id` is a caller who may speak for any. `kept`: what the record has to say of a log
+        that came with it. Raises Unavailable.
         """
         record = await self._archive.get(job_id) if _ID.fullmatch(job_id) else None
         if record is None:
@@ -68,8 +78,10 @@ class LateResults:
                     "a late result from a server that did not run the job", job=job_id, server=server_id
                 )
         elif is_late(record, result):
-            await self._archive.replace(self._merged(record, result))
+            await self._archive.replace(_with_log(self._merged(record, result), kept))
             log.warning("a job that was archived as aborted has ended after all", job=job_id)
+        elif kept:
+            await self._archive.replace(_with_log(record, kept))
         return True
 
     def _merged(self, record: Mapping[str, Any], result: Mapping[str, Any]) -> dict[str, Any]:
@@ -88,3 +100,11 @@ class LateResults:
             "description": DESCRIPTION,
             "activity": [*(record.get("activity") or ()), row],
         }
+
+
+def _with_log(record: Mapping[str, Any], kept: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The record with a log in place of what it had; a large one is in the object store."""
+    changed = {**record, **(kept or {})}
+    if changed.get("output") is None:
+        changed.pop("output", None)
+    return changed

@@ -5,6 +5,7 @@ counted and let go, so that a plugin that floods can fill neither memory nor dis
 """
 
 import asyncio
+from collections.abc import Callable
 
 from conductor.jobs.agents import Agents
 from conductor.jobs.finisher import Finisher
@@ -29,13 +30,16 @@ class LogIntake:
         followers: Followers,
         *,
         host: str,
+        written_late: Callable[[str, int], None],
     ) -> None:
+        """`written_late` is told of output that was written for a job which is not in the book."""
         self._book = book
         self._logs = logs
         self._agents = agents
         self._finisher = finisher
         self._followers = followers
         self._host = host
+        self._written_late = written_late
         self._gathered = asyncio.Event()
 
     def chunk(self, job: ActiveJob, offset: int, data: bytes) -> bool:
@@ -65,6 +69,10 @@ class LogIntake:
         """The satellite has more than we have: it goes on from our size."""
         self._agents.acknowledge_log(job.server, job.id, job.attempt, self.size(job), rewind=True)
 
+    def gathered(self) -> None:
+        """Output was appended that no chunk of a running job brought: it is to be written too."""
+        self._gathered.set()
+
     async def flush(self) -> None:
         """Hand gathered output to the operating system and acknowledge it, many times a second, until cancelled."""
         while True:
@@ -73,7 +81,9 @@ class LogIntake:
             self._gathered.clear()
             for job_id, size in self._logs.flush().items():
                 job = self._book.get(job_id)
-                if job is not None and not self._finisher.is_ending(job_id):
+                if job is None:
+                    self._written_late(job_id, size)
+                elif not self._finisher.is_ending(job_id):
                     job.set(log_file_size=size)
                     self._book.mark(job)
                     self._agents.acknowledge_log(job.server, job.id, job.attempt, size)

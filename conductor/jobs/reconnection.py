@@ -55,6 +55,7 @@ class Reconnection:
                 attempt=job.attempt if job else 0,
                 archived=one.id in archived,
                 aborted=archived.get(one.id, {}).get("code") == ABORT,
+                given_up=_given_up(archived.get(one.id, {}), server_id),
             )
             self._act(server_id, one, compare(known, one))
         listed = {(one.id, one.attempt) for one in held}
@@ -119,3 +120,9 @@ class Reconnection:
         )
         job.remove("until", "position", "queued")
         self._book.mark(job)
+
+
+def _given_up(record: Mapping[str, Any], server_id: str) -> bool:
+    """Whether a job was archived only because nothing was heard of this server, and nothing runs in its place."""
+    dead = record.get("code") == ABORT and record.get("given_up") is True
+    return dead and record.get("server") == server_id and not record.get("retried")

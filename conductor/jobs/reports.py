@@ -14,6 +14,7 @@ from conductor.jobs.agents import Agents
 from conductor.jobs.finisher import Finisher
 from conductor.jobs.followers import Followers
 from conductor.jobs.late import LateResults, is_late
+from conductor.jobs.late_logs import LateLogs
 from conductor.jobs.livelog import LiveLogs
 from conductor.jobs.log_intake import LogIntake
 from conductor.jobs.merging import Merging
@@ -40,6 +41,7 @@ class Reports:
         finisher: Finisher,
         followers: Followers,
         late: LateResults,
+        late_logs: LateLogs,
         *,
         host: str,
         spawn: Spawn,
@@ -53,9 +55,12 @@ class Reports:
         self._finisher = finisher
         self._followers = followers
         self._late = late
+        self._late_logs = late_logs
         self._spawn = spawn
         self._merging = Merging(book, finisher, followers, actions, host=host, base_url=base_url, spawn=spawn)
-        self._intake = LogIntake(book, logs, agents, finisher, followers, host=host)
+        self._intake = LogIntake(
+            book, logs, agents, finisher, followers, host=host, written_late=late_logs.written
+        )
         self._reconnection = Reconnection(
             book, archive, agents, finisher, self._intake, end=self._end, unheard_of=unheard_of
         )
@@ -72,7 +77,12 @@ class Reports:
     def output(self, server_id: str, message: JobLog) -> None:
         """Append a chunk at our own size, or ask for what is missing. Acknowledged when it is written."""
         job = self._merging.own(server_id, message.id, message.attempt)
-        if job is None or not self._intake.chunk(job, message.offset, message.data):
+        if job is None:
+            if late := self._late_logs.take(server_id, message):
+                self._spawn(self._not_in_book(server_id, late))
+            self._intake.gathered()
+            return
+        if not self._intake.chunk(job, message.offset, message.data):
             return
         waiting = self._waiting_results.get(job.id)
         # What is missing was asked for when the result came: asking again at each chunk would bring each of
@@ -180,7 +190,14 @@ class Reports:
             await self._late.take(job.server, job.id, result)
 
     async def _not_in_book(self, server_id: str, message: JobResult) -> None:
-        if await self._late.take(server_id, message.id, message.job):
+        late_log = await self._late.lacks_log(server_id, message.id, message.log_size)
+        if late_log and not self._late_logs.is_whole(message):
+            self._late_logs.ask(server_id, message)
+            return
+        kept = await self._late_logs.keep(message) if late_log else None
+        if await self._late.take(server_id, message.id, message.job, kept):
             self._agents.acknowledge_result(server_id, message.id, message.attempt)
+            if kept is not None:
+                self._late_logs.drop(message.id)
         elif message.id not in self._book:
             self._agents.ask_for_copy(server_id, message.id, message.attempt)

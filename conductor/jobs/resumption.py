@@ -17,6 +17,8 @@ class Known(NamedTuple):
     archived: bool = False
     aborted: bool = False
     """Archived as aborted: the result may tell of another end."""
+    given_up: bool = False
+    """Archived as dead, because nothing was heard of it, and not launched again."""
 
 
 class Step(Enum):
@@ -42,6 +44,8 @@ def compare(known: Known, held: HeldJob) -> Step:
         return Step.ACKNOWLEDGE if ended else Step.ABORT
     if known.archived:
         if known.aborted and held.state is HeldState.FINISHED:
+            return Step.NOTHING
+        if known.given_up and not ended:
             return Step.NOTHING
         return Step.ACKNOWLEDGE if ended else Step.ABORT
     return Step.ADOPT

@@ -58,7 +58,7 @@ class Watching:
             job.job["updated"] = now  # its satellite is here and would have said that it is lost
             return False
         text = f"No updates received in last {self._dead_after:g} seconds, assuming job is dead."
-        self._end(job, {"code": "abort", "description": text, "retry_ok": True})
+        self._end(job, {"code": "abort", "description": text, "retry_ok": True, "given_up": True})
         return True
 
     def _limits(self, job: ActiveJob, now: float) -> None:

@@ -13,6 +13,8 @@ _STATES = {
     "R": "Running", "S": "Sleeping", "D": "Sleeping", "I": "Idle", "Z": "Zombie", "T": "Stopped",
     "t": "Stopped", "W": "Paged", "X": "Dead",
 }  # fmt: skip
+_MOST_ROWS = 2000
+"""Beyond them the rows of what does and holds least are left out: a fork bomb must not be sent each minute."""
 _CLASSES = {0: "Other", 1: "FIFO", 2: "RR", 3: "Batch", 4: "ISO", 5: "Idle", 6: "Deadline"}
 
 
@@ -42,7 +44,17 @@ class ProcessList:
             rows.append(_row(process, state, age, now, percent, memory))
             if process.session in jobs:
                 rows[-1]["job"] = jobs[process.session]
-        return counts | {"list": rows}
+        kept = _most(rows, _MOST_ROWS)
+        return counts | {"list": kept} | ({"omitted": len(rows) - len(kept)} if len(kept) < len(rows) else {})
+
+
+def _most(rows: list[dict[str, Any]], most: int) -> list[dict[str, Any]]:
+    """Jobs' processes first, then what uses most CPU, then most memory; in the order of the table."""
+    if len(rows) <= most:
+        return rows
+    ranked = sorted(rows, key=lambda row: ("job" in row, row["cpu"], row["memRss"]), reverse=True)[:most]
+    wanted = {row["pid"] for row in ranked}
+    return [row for row in rows if row["pid"] in wanted]
 
 
 def _row(process: Process, state: str, age: float, now: float, percent: float, memory: int) -> dict[str, Any]:

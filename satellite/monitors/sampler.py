@@ -6,7 +6,6 @@ one: a hung network file system is missing in the samples and stops nothing.
 
 import asyncio
 import hashlib
-import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
@@ -87,7 +86,7 @@ class Sampler:
     async def _every_second(self) -> None:
         while True:
             await self._link.joined.wait()
-            await asyncio.sleep(1 - time.time() % 1)
+            await asyncio.sleep(1 - now() % 1)
             settings = self._config.settings
             if not (settings.monitoring_enabled and settings.quickmon_enabled):
                 continue
@@ -109,7 +108,7 @@ class Sampler:
                 await asyncio.sleep(_AFTER_JOIN)
                 await self._minute(slept=_AFTER_JOIN)
             while self._link.joined.is_set():
-                await asyncio.sleep(60 - time.time() % 60)
+                await asyncio.sleep(60 - now() % 60)
                 date = now()
                 delay = 1 + self._hash % (self._width() * _SPREAD) / 1000
                 await asyncio.sleep(delay)

@@ -12,7 +12,7 @@ from satellite.monitors.cpu import CpuLoad
 from satellite.monitors.kernel import kernel
 from satellite.monitors.memory import read_memory
 from satellite.monitors.process_list import ProcessList
-from shared.clock import monotonic
+from shared.clock import monotonic, now
 
 
 class Samples:
@@ -43,8 +43,8 @@ class Samples:
         """`jobs`: session leader → job ID; `commands`: results of monitor plugins, None without any; `mounts`:
         None when they could not be read in time; `slept`: seconds waited before, for the statistics."""
         began = monotonic()
-        now = time.time()
-        uptime = now - system.boot_time()
+        at = now()
+        uptime = at - system.boot_time()
         memory = read_memory()
         connections = network.connections()
         interfaces, traffic = self._network.sample(connections)
@@ -56,7 +56,7 @@ class Samples:
             "mounts": mounts or {},
             "interfaces": interfaces,
             "conns": connections,
-            "processes": self._processes.sample(uptime, now, memory.get("total", 0), jobs),
+            "processes": self._processes.sample(uptime, at, memory.get("total", 0), jobs),
             "stats": {"io": io, "fs": fs, "network": traffic},
         }
         if told := kernel():
@@ -88,7 +88,7 @@ class Samples:
 
     def _always(self, jobs: dict[int, str]) -> dict[str, Any]:
         return {
-            "uptime_sec": round(time.time() - system.boot_time(), 2),
+            "uptime_sec": round(now() - system.boot_time(), 2),
             "arch": system.architecture(),
             "platform": system.platform_name(),
             "release": platform.release(),
@@ -102,7 +102,7 @@ class _OwnUsage:
     """`process`: the satellite itself; CPU is percent of one core since the last sample."""
 
     def __init__(self) -> None:
-        self._started = time.time()
+        self._started = now()
         self._cpu = time.process_time()
         self._at = monotonic()
 

@@ -11,6 +11,7 @@ from xml.sax.saxutils import escape
 SYSTEMD_NAME = "opsorbit-satellite.service"
 LAUNCHD_NAME = "org.opsorbit.satellite"
 _SYSTEMD_FOLDER = Path("/etc/systemd/system")
+_SYSTEMD_RUNS = Path("/run/systemd/system")
 _LAUNCHD_FOLDER = Path("/Library/LaunchDaemons")
 _TEMPLATES = Path(__file__).parent / "templates"
 _TIMEOUT = 60.0
@@ -35,7 +36,7 @@ def install(command: Sequence[str], data: Path) -> str:
         raise NoServiceError("There is no systemd here; start the satellite by other means at boot.")
     path = _SYSTEMD_FOLDER / SYSTEMD_NAME
     path.write_text(systemd_unit(command))
-    if Path("/run/systemd/system").is_dir():
+    if _SYSTEMD_RUNS.is_dir():
         _run("systemctl", "daemon-reload")
     _run("systemctl", "enable", SYSTEMD_NAME)
     return f"installed {path}"
@@ -50,10 +51,37 @@ def remove() -> str:
     if path.exists():
         _run("systemctl", "disable", SYSTEMD_NAME)
         path.unlink()
-        if Path("/run/systemd/system").is_dir():
+        if _SYSTEMD_RUNS.is_dir():
             _run("systemctl", "daemon-reload")
         return f"removed {path}"
     return "there was no service"
+
+
+def starts(command: Sequence[str]) -> bool:
+    """Whether systemd is there and has exactly this command as the satellite's service."""
+    try:
+        return _SYSTEMD_RUNS.is_dir() and (_SYSTEMD_FOLDER / SYSTEMD_NAME).read_text() == systemd_unit(
+            command
+        )
+    except OSError:
+        return False
+
+
+def supervises(pid: int) -> bool:
+    """Whether systemd runs this process as the satellite's service, and would start it again."""
+    if shutil.which("systemctl") is None:
+        return False
+    asked = ["systemctl", "show", "--property", "MainPID", "--value", SYSTEMD_NAME]
+    try:
+        answer = subprocess.run(asked, check=False, capture_output=True, text=True, timeout=_TIMEOUT).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return answer.strip() == str(pid)
+
+
+def have(verb: str) -> None:
+    """`start` or `stop` the service. Raises CalledProcessError, TimeoutExpired or OSError."""
+    _run("systemctl", verb, SYSTEMD_NAME)
 
 
 def systemd_unit(command: Sequence[str]) -> str:

@@ -42,14 +42,22 @@ def control(command: str, data: Path, config: Path | None, home: Path | None) ->
 
 
 def start(data: Path, config: Path | None, home: Path | None) -> int:
-    """Start a satellite in the background; return once it holds its data directory."""
+    """Start a satellite in the background, by systemd where it is its service; return once it holds its data."""
     if pid := running(data):
         print(f"already running, process {pid}")
         return 0
+    command = _command(data, config, home)
+    if boot.starts(command):
+        failed = _told(lambda: boot.have("start"))
+        if not failed and _within(_START_SECONDS, lambda: running(data) is not None):
+            print(f"started, process {running(data)}")
+            return 0
+        print(f"it did not start; see journalctl -u {boot.SYSTEMD_NAME}", file=sys.stderr)
+        return CANNOT_START
     (data / "logs").mkdir(parents=True, exist_ok=True)
     with (data / "logs" / "satellite.log").open("ab") as output:
         child = subprocess.Popen(
-            _command(data, config, home),
+            command,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -70,7 +78,11 @@ def stop(data: Path) -> int:
     if pid is None:
         print("not running")
         return 0
-    os.kill(pid, signal.SIGTERM)
+    if boot.supervises(pid):
+        if _told(lambda: boot.have("stop")):  # a signal alone, and systemd would start it again
+            return CANNOT_STOP
+    else:
+        os.kill(pid, signal.SIGTERM)
     if _within(_STOP_SECONDS, lambda: running(data) != pid):
         print("stopped")
         return 0
@@ -85,10 +97,12 @@ def _command(data: Path, config: Path | None, home: Path | None) -> list[str]:
     return [sys.executable, "-m", "satellite.main", "--data-dir", str(data), *settings]
 
 
-def _told(step: Callable[[], str]) -> int:
+def _told(step: Callable[[], str | None]) -> int:
+    """Take a step and print what it says of itself; returns the exit status."""
     try:
-        print(step())
-    except (OSError, subprocess.CalledProcessError, boot.NoServiceError) as error:
+        if said := step():
+            print(said)
+    except (OSError, subprocess.SubprocessError, boot.NoServiceError) as error:
         print(str(error), file=sys.stderr)
         return 1
     return 0

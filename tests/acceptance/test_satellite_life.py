@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest_asyncio
 
+from satellite.drain import DRAINED
 from tests.acceptance.agent import Station, station
 from tests.acceptance.jobs import finished, get_job, start
 from tests.processes import Client, Satellite, enrol, eventually, joined
@@ -49,13 +50,15 @@ async def test_a_draining_satellite_is_seen_and_gets_nothing_new(
             return bool((await servers(client))[first_id].get("draining"))
 
         await eventually(seen, "the conductor shows that it drains")
+        listed = (await client.call("get_satellites"))["rows"]
+        assert {row["id"]: row["draining"] for row in listed} == {first_id: True, second_id: False}
         for _ in range(4):
             other = await finished(client, await start(client, "exit 0", targets=[first_id, second_id]))
             assert other["server"] == second_id
         gate.touch()
         assert (await finished(client, job_id))["code"] == 0
         assert await drain.wait() == 0
-        assert await first.exited(10) == 0
+        assert await first.exited(10) == DRAINED
         first.start()
         await joined(client, first, first_id)
         assert "draining" not in (await servers(client))[first_id]

@@ -5,7 +5,7 @@ import itertools
 import os
 import re
 import signal
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -47,12 +47,18 @@ class Cluster:
         self._numbers = itertools.count(1)
         self._event = ""
 
-    async def create_event(self, *, lines: int, pause: float, **changes: Any) -> None:
-        """An event whose script leaves a mark in the ledger, prints numbered lines, and pauses between them."""
+    async def create_event(
+        self, *, lines: int, pause: float, gate: Path | None = None, **changes: Any
+    ) -> None:
+        """An event whose script leaves a mark in the ledger, prints numbered lines, and pauses between them.
+
+        Before the lines it waits until there is the file `gate`.
+        """
         script = "\n".join(
             (
                 "#!/bin/sh",
                 f'echo "$JOB_ID" >> "{self.ledger}/$number"',
+                *((f'while [ ! -e "{gate}" ]; do sleep 0.1; done',) if gate else ()),
                 "i=0",
                 f"while [ $i -lt {lines} ]; do",
                 "  i=$((i + 1))",
@@ -163,17 +169,21 @@ class Cluster:
 
 @asynccontextmanager
 async def cluster(
-    folder: Path, *, conductor_fault: str = "", satellite_fault: str = "", **environment: str
+    folder: Path,
+    *,
+    conductor_fault: str = "",
+    satellite_fault: str = "",
+    environment: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Cluster]:
-    """A running cluster; each fault kills its process once, at a named point. `environment` is the conductor's."""
+    """A running cluster; each fault kills its process once, at a named point. `environment`: the conductor's."""
     password = "chaos"
     conductor = Conductor(
         folder / "c",
         environment={
             "OPSORBIT_ADMIN_PASSWORD": password,
             "OPSORBIT_LEASE_SECONDS": "5",
-            **environment,
             **_fault(conductor_fault, folder / "conductor-died"),
+            **(environment or {}),
         },
     )
     ledger = folder / "ledger"

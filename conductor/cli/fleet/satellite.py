@@ -6,7 +6,6 @@ make it.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -15,7 +14,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from conductor.cli.client import Client, Json
-from conductor.cli.fleet.keepalive import KeepAlive, request_bytes
+from conductor.cli.fleet.delivery import Delivery
 from conductor.cli.fleet.websocket import WebSocket, binary_frame, text_frame
 from shared.ids import hex_id
 from shared.protocol import proofs
@@ -23,7 +22,6 @@ from shared.protocol.frames import SUBPROTOCOL, JsonEncoding, MsgpackEncoding
 
 _JOIN_TIMEOUT = 15.0
 _RESULT = {"state": "complete", "complete": True, "code": 0, "description": "", "progress": 1}
-_DELIVERY_CONNECTIONS = 4
 NAME_PREFIX = "bench-"
 """First part of the simulated hosts' names."""
 
@@ -155,49 +153,6 @@ class SimulatedSatellite:
     def _frame(self, cmd: str, data: Any) -> bytes:
         payload = self._encoding.encode(cmd, data)
         return binary_frame(payload) if self._encoding.binary else text_frame(payload)
-
-
-class Delivery:
-    """A few kept-alive connections that carry the results of all satellites of the base protocol."""
-
-    def __init__(self, url: str) -> None:
-        parts = urlsplit(url)
-        self._host, self._port = parts.hostname or "127.0.0.1", parts.port or 80
-        self._idle: list[KeepAlive] = []
-        self._waiting: deque[bytes] = deque()
-        self.refused = 0
-
-    async def open(self) -> None:
-        loop = asyncio.get_running_loop()
-        for _ in range(_DELIVERY_CONNECTIONS):
-            _, connection = await loop.create_connection(
-                lambda: KeepAlive(self._answered, self._lost), self._host, self._port
-            )
-            self._idle.append(connection)
-
-    def post(self, path: str, body: bytes) -> None:
-        """Send now or as soon as a connection is idle. What waits is bounded by the jobs in flight."""
-        request = request_bytes("POST", path, "", f"{self._host}:{self._port}", body)
-        if self._idle:
-            self._idle.pop().send(request)
-        else:
-            self._waiting.append(request)
-
-    def close(self) -> None:
-        for connection in self._idle:
-            connection.close()
-
-    def _answered(self, connection: KeepAlive, status: int, body: bytes) -> None:
-        if status != 200 or b'"code":0' not in body:
-            self.refused += 1
-        if self._waiting:
-            connection.send(self._waiting.popleft())
-        else:
-            self._idle.append(connection)
-
-    def _lost(self, connection: KeepAlive) -> None:
-        if connection in self._idle:
-            self._idle.remove(connection)
 
 
 @asynccontextmanager

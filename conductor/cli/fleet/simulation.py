@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 import msgspec
 
 from conductor.cli.client import ApiError, Client, Json
+from conductor.cli.fleet.delivery import Delivery
 from conductor.cli.fleet.sample import minute_sample
-from conductor.cli.fleet.satellite import Delivery, FleetError, SimulatedSatellite
+from conductor.cli.fleet.satellite import FleetError, SimulatedSatellite
 from conductor.cli.fleet.websocket import UpgradeError
 from shared.backoff import Backoff
 

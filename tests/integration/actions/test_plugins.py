@@ -1,6 +1,5 @@
 """Action plugins are processes on the conductor: what they get, what counts of what they say, how they end."""
 
-import asyncio
 import os
 from pathlib import Path
 from typing import Any
@@ -8,9 +7,7 @@ from typing import Any
 import msgspec
 import psutil
 import pytest
-import uvloop
 
-from conductor.actions.plugin_process import Ended, PluginProcesses, Start
 from conductor.definitions import writer
 from conductor.signals import SYSTEM
 from tests.integration.actions.conftest import Stage
@@ -151,25 +148,3 @@ async def test_a_plugin_of_a_conductor_that_ends_does_not_outlive_it(stage: Stag
         await until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text().strip(), "it runs")
     pid = int((tmp_path / "pid").read_text())
     await until(lambda: not alive(pid), "it has ended")
-
-
-def test_many_at_once_on_the_loop_that_the_conductor_runs_on(tmp_path: Path) -> None:
-    """Pipes that were closed twice took other plugins' descriptors with them."""
-    start = Start(
-        command="/bin/sh", script='echo "one $PWD"; echo two >&2', script_name="marks", cwd=str(tmp_path),
-        environment={"PATH": os.environ["PATH"]}, stdin=b"x" * 100_000, timeout=20.0,
-    )  # fmt: skip
-
-    async def all_of_them() -> list[Ended]:
-        processes = PluginProcesses(16)
-        try:
-            return [
-                one
-                for _ in range(4)
-                for one in await asyncio.gather(*(processes.run(start) for _ in range(24)))
-            ]
-        finally:
-            processes.close()
-
-    ended = uvloop.run(all_of_them())
-    assert {(one.code, one.stdout, one.stderr) for one in ended} == {(0, f"one {tmp_path}\n", "two\n")}

@@ -102,6 +102,12 @@ async def test_a_store_that_fails_is_unavailable(files: Files) -> None:
         Files.open("gopher://x/y")
 
 
+def test_a_folder_that_cannot_be_made_is_refused_at_once(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(Unavailable, match="Cannot open the file store"):
+        Files.open((tmp_path / "file" / "below").as_uri())
+
+
 @pytest.fixture(params=["folder", "memory"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Files:
     """A store on our own file system, and one that is not."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from satellite.drain import DRAINED
 from tests.integration.satellite.conductor_peer import PATIENCE, Peer
 from tests.integration.satellite.conftest import ROOT, Satellite
 
@@ -48,7 +49,7 @@ async def test_a_drained_satellite_finishes_its_jobs_and_ends(
     assert not draining.done()
     await asyncio.to_thread((tmp_path / "gate").write_text, "go\n")
     assert (await peer.result(job_id))["code"] == 0
-    assert await satellite.ended() == 0
+    assert await satellite.ended() == DRAINED
     status, text = await draining
     assert status == 0
     assert text.endswith("drained\n")
@@ -69,7 +70,7 @@ async def test_draining_goes_on_over_a_broken_connection(
     await peer.send("draining", {})
     await asyncio.to_thread((tmp_path / "gate").write_text, "go\n")
     assert (await peer.result(job_id))["code"] == 0
-    assert await satellite.ended() == 0
+    assert await satellite.ended() == DRAINED
 
 
 async def test_an_original_conductor_gets_refusals_as_results(
@@ -97,7 +98,7 @@ async def test_an_idle_satellite_drains_at_once_also_without_a_conductor(satelli
     async with asyncio.timeout(PATIENCE):
         while (await command(satellite, "drain"))[0] != 0:
             await asyncio.sleep(0.05)
-    assert await satellite.ended() == 0
+    assert await satellite.ended() == DRAINED
 
 
 async def test_a_second_satellite_on_one_data_directory_does_not_start(

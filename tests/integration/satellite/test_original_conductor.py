@@ -17,6 +17,8 @@ async def test_a_job_from_the_join_to_the_result(
     await satellite.start()
     await base_peer.joined()
     assert base_peer.protocols == [None]
+    # The first sample comes while no job runs; the one after it up to a minute later.
+    await base_peer.until(lambda: base_peer.of("monitor"))
     job_id = await base_peer.launch(
         '#!/bin/sh\necho \'{"xy":1,"progress":0.5,"push":{"tags":["t"]},"data":{"a":1}}\'\necho text\n'
         f'while [ ! -e "{gate}" ]; do sleep 0.05; done\n',

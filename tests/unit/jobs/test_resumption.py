@@ -10,6 +10,7 @@ ELSEWHERE = Known(in_book=True, here=False, attempt=1)
 LATER = Known(in_book=True, here=True, attempt=2)
 ARCHIVED = Known(in_book=False, archived=True)
 ABORTED = Known(in_book=False, archived=True, aborted=True)
+GIVEN_UP = Known(in_book=False, archived=True, aborted=True, given_up=True)
 FORGOTTEN = Known(in_book=True, here=False, attempt=0)
 UNKNOWN = Known(in_book=False)
 
@@ -27,6 +28,10 @@ UNKNOWN = Known(in_book=False)
         (ABORTED, HeldState.FINISHED, Step.NOTHING),  # its result is on its way, and wanted
         (ABORTED, HeldState.LOST, Step.ACKNOWLEDGE),
         (ABORTED, HeldState.RUNNING, Step.ABORT),
+        (GIVEN_UP, HeldState.TAKEN, Step.NOTHING),
+        (GIVEN_UP, HeldState.RUNNING, Step.NOTHING),  # what runs after a long cut is not ended for it
+        (GIVEN_UP, HeldState.FINISHED, Step.NOTHING),
+        (GIVEN_UP, HeldState.LOST, Step.ACKNOWLEDGE),
         (UNKNOWN, HeldState.RUNNING, Step.ADOPT),
         (UNKNOWN, HeldState.FINISHED, Step.ADOPT),
         (ELSEWHERE, HeldState.RUNNING, Step.ABORT),

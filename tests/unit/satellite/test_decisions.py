@@ -160,6 +160,15 @@ def test_hosts() -> None:
     assert choose_host(Settings(host="fixed", hosts=["a"]), "elsewhere") == "fixed"
     assert choose_host(Settings(hosts=["a"]), "elsewhere") == "elsewhere"
     assert choose_host(Settings(hosts=["a"]), "") == "a"
+    for _ in range(20):
+        assert choose_host(Settings(hosts=["a", "b", "c"]), "", {"a", "b"}, "z") == "c"
+
+
+def test_the_host_that_admitted_us_is_asked_when_all_others_fail() -> None:
+    """A conductor that sent names which nobody can resolve would lose the satellite for good."""
+    assert choose_host(Settings(hosts=["a", "b"]), "", {"a", "b"}, "z") == "z"
+    assert choose_host(Settings(hosts=["a", "b"]), "", {"a", "b", "z"}, "z") in ("a", "b")
+    assert choose_host(Settings(host="fixed", hosts=["a"]), "", {"a"}, "z") == "fixed"
 
 
 def test_back_off_doubles_varies_and_ends() -> None:

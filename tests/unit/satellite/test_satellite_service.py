@@ -3,12 +3,16 @@
 import os
 import plistlib
 import shutil
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from satellite.drain import DRAINED
+from satellite.service import boot
 from satellite.service.boot import launchd_plist, systemd_unit
 from satellite.service.control import CANNOT_START, control
 from satellite.service.crash import note_crash
@@ -29,6 +33,7 @@ def test_jobs_outlive_the_units_restart() -> None:
     lines = systemd_unit(COMMAND).splitlines()
     assert "KillMode=process" in lines
     assert "Restart=always" in lines
+    assert {f"{name}ExitStatus={DRAINED}" for name in ("RestartPrevent", "Success")} <= set(lines)
     described = plistlib.loads(launchd_plist(COMMAND, Path("/d & d")).encode())
     assert described["AbandonProcessGroup"] is True
     assert described["ProgramArguments"] == COMMAND
@@ -84,3 +89,57 @@ def test_a_satellite_that_cannot_start_is_told_of(tmp_path: Path, capsys: pytest
     assert control("start", tmp_path, tmp_path / "config.json", None) == CANNOT_START
     assert "did not start" in capsys.readouterr().err
     assert "config.json" in (tmp_path / "logs" / "satellite.log").read_text()
+
+
+@pytest.fixture
+def systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A host whose systemd has the satellite of `tmp_path / "data"` as its service. What systemctl was told."""
+    told, data = tmp_path / "told", tmp_path / "data"
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import sys, time\nfrom pathlib import Path\nfrom satellite.service.instance import Instance\n"
+        "with Instance(Path(sys.argv[1])):\n    time.sleep(60)\n"
+    )
+    commands = tmp_path / "bin"
+    commands.mkdir()
+    (commands / "systemctl").write_text(
+        f"""#!/bin/sh
+echo "$1" >> {told}
+case $1 in
+    show) cat {data}/satellite.pid ;;
+    start) mkdir -p {data}; {sys.executable} {program} {data} >/dev/null 2>&1 & ;;
+    stop) kill "$(cat {data}/satellite.pid)" ;;
+esac
+"""
+    )
+    (commands / "systemctl").chmod(0o755)
+    monkeypatch.setenv("PYTHONPATH", str(DEPLOY.parent))
+    monkeypatch.setenv("PATH", f"{commands}:{os.environ['PATH']}")
+    units = tmp_path / "units"
+    units.mkdir()
+    monkeypatch.setattr(boot, "_SYSTEMD_FOLDER", units)
+    monkeypatch.setattr(boot, "_SYSTEMD_RUNS", units)
+    command = [sys.executable, "-m", "satellite.main", "--data-dir", str(data)]
+    (units / boot.SYSTEMD_NAME).write_text(systemd_unit(command))
+    yield told
+    if pid := running(data):
+        os.kill(pid, signal.SIGKILL)
+
+
+def test_a_service_is_started_and_stopped_by_its_manager(systemd: Path, tmp_path: Path) -> None:
+    """It starts again what ends by itself: `stop` by a signal alone stopped nothing."""
+    data = tmp_path / "data"
+    assert control("start", data, None, None) == 0
+    assert running(data)
+    assert control("restart", data, None, None) == 0
+    assert control("stop", data, None, None) == 0
+    assert running(data) is None
+    assert systemd.read_text().split() == ["start", "show", "stop", "start", "show", "stop"]
+
+
+def test_another_satellite_beside_the_service_is_its_own(systemd: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "config.json").write_text("{")
+    assert control("start", other, None, None) == CANNOT_START
+    assert not systemd.exists(), "systemd was not asked to start anything"
