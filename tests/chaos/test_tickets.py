@@ -45,7 +45,7 @@ async def test_a_jobs_ticket_is_made_once_and_mailed_whatever_dies(point: str, t
     await smtp.start()
     action = {"enabled": True, "condition": "complete", "type": "ticket", **ISSUE}
     try:
-        async with cluster(tmp_path, conductor_fault=f"{point}:1", **mailing(smtp)) as running:
+        async with cluster(tmp_path, conductor_fault=f"{point}:1", environment=mailing(smtp)) as running:
             account = {"username": "duty", "password": "limited horse", "full_name": "Duty", "email": TO}
             await running.client.call("create_user", **account)
             await running.create_event(lines=2, pause=0.02, actions=[action])
@@ -79,7 +79,9 @@ async def test_a_change_that_was_stored_is_mailed_though_its_caller_got_no_answe
     smtp = SmtpPeer()
     await smtp.start()
     try:
-        async with cluster(tmp_path, conductor_fault="conductor.ticket_stored:2", **mailing(smtp)) as running:
+        async with cluster(
+            tmp_path, conductor_fault="conductor.ticket_stored:2", environment=mailing(smtp)
+        ) as running:
             made = await running.client.call("create_ticket", subject="Broken", notify=[TO])
             ticket = made["ticket"]["id"]
             async with revived(running.conductor):
