@@ -6,13 +6,14 @@ from typing import Any
 from . import syntax
 from .explain import every, written
 from .expression import compile_expression
-from .parser import parse
 
 ALWAYS_TRUE = "The result is a list or an object, which is always true: count() tells how much is in a list."
 
 
 def hints(text: str) -> list[str]:
     """In words, each once; empty for most. Raises ExpressionError."""
+    from .parser import parse  # only those who write expressions need the grammar
+
     compile_expression(text)
     return list(dict.fromkeys(_found(parse(text))))
 

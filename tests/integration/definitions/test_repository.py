@@ -53,7 +53,7 @@ async def test_a_new_installation(records: Records, signals: Signals, seen: list
     assert {(signal.verb, signal.actor) for signal in seen} == {("create", SETUP)}
     assert len(seen) == 32
     assert {signal.kind for signal in seen} == set(definitions.kinds) - {
-        *("api_keys", "buckets", "events", "secrets"),
+        *("api_keys", "buckets", "events", "maintenance_windows", "secrets"),
         "roles",  # by contract the only first content without an activity row
     }
 

@@ -23,6 +23,7 @@ from conductor.signals import (
     AlertsShifted,
     DefinitionChanged,
     EventFired,
+    HookDelivered,
     JobAborted,
     JobAccepted,
     JobConditionMet,
@@ -50,8 +51,9 @@ from conductor.signals import (
 )
 
 MOMENT = 1_700_000_000.5
-NO_EVENTS = {AlertsShifted, JobConditionMet, ServerChanged, UserChanged}
-"""A condition is followed by its actions; changes of accounts, servers and alerts are told as what somebody did."""
+NO_EVENTS = {AlertsShifted, HookDelivered, JobConditionMet, ServerChanged, UserChanged}
+"""A condition is followed by its actions, deliveries have a log of their own; changes of accounts, servers and
+alerts are told as what somebody did."""
 
 ACTION = {"type": "email", "condition": "error", "description": "sent", "elapsed_ms": 5}
 WORKFLOW = {"type": "workflow", "description": ""}
