@@ -15,8 +15,9 @@ from conductor.access.second_factor import MfaRefusal
 from conductor.access.users import factor_place
 from conductor.administration.backup.kept import UserSection
 from conductor.administration.backup.sealed import SecretSection
-from conductor.errors import Refusal
+from conductor.errors import Deposed, Refusal
 from conductor.records.files import Files
+from conductor.records.store import Records, Write, upsert
 from conductor.records.tables import events, metadata, secret_values
 from conductor.settings import Settings
 from conductor.settings_sections import UserSettings
@@ -139,18 +140,28 @@ async def test_rest_a_code_is_good_once_also_for_two_at_a_time(house: House, clo
     assert await house.sessions.get(account.session_id) is not None
 
 
-async def test_rest_a_code_is_good_once_over_a_take_over(house: House, tmp_path: Path, clock: Clock) -> None:
-    """What was spent is in the database, and who has lost the office stores nothing more."""
+async def test_rest_a_code_is_good_once_over_a_take_over(
+    house: House, database_url: str, tmp_path: Path, clock: Clock
+) -> None:
+    """What was spent is in the database, and who has lost the office lets nobody in with what he remembers."""
     _, phone, codes = await turned_on(house, clock)
     await house.log_in("ann", code=phone.code())
     await house.log_in("ann", code=codes[0])
-    successor = House(house.records, tmp_path / "next", house.settings)
-    await successor.users.load()
-    for used in (phone.code(), codes[0]):
-        with pytest.raises(MfaRefusal):
-            await successor.log_in("ann", code=used)
-    clock.next_step()
-    assert (await successor.log_in("ann", code=phone.code())).name == "ann"
+    records = await Records.open(database_url, readers=1)
+    try:
+        await records.begin_term(7)
+        successor = House(records, tmp_path / "next", house.settings)
+        await successor.users.load()
+        for used in (phone.code(), codes[0]):
+            with pytest.raises(MfaRefusal):
+                await successor.log_in("ann", code=used)
+        clock.next_step()
+        assert (await successor.log_in("ann", code=phone.code())).name == "ann"
+        for unused_here in (phone.code(), codes[1]):
+            with pytest.raises(Deposed):
+                await house.log_in("ann", code=unused_here)
+    finally:
+        await records.close()
 
 
 async def test_rest_wrong_codes_lock_as_wrong_passwords_do(house: House, clock: Clock) -> None:
@@ -348,8 +359,6 @@ async def test_rest_where_it_is_required_others_log_in_to_set_it_up_alone(
             await strict.user("bob")
 
 
-def _garbled() -> Any:
-    from conductor.records.store import Write, upsert
-
+def _garbled() -> Write:
     place = {"id": factor_place("ann"), "doc": msgspec.json.encode({"v": 2, "alg": "aes-256-gcm"})}
     return Write(upsert(secret_values), place)
