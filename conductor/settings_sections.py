@@ -3,7 +3,7 @@
 Keys have the original's names where the meaning is the same (contract platform.md §1).
 """
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -56,6 +56,8 @@ class UserSettings(msgspec.Struct, kw_only=True):
     sort_global_users: bool = False
     default_privileges: Json = {}
     """Privileges of new accounts that are given none."""
+    require_mfa: bool | Literal["admins"] = False
+    """Who needs a second factor to log in with a password: nobody, administrators, or everybody."""
     password_min_length: int = 1
     """Characters of a new password."""
     valid_username_match: str = r"^[\w\-\.]+$"

@@ -12,6 +12,7 @@ import msgspec
 
 from conductor.access.privileges import ADMIN, granted
 from conductor.access.rights import effective
+from conductor.access.second_factor import KEY as FACTOR
 from conductor.errors import BadParameter
 
 Json = dict[str, Any]
@@ -56,6 +57,7 @@ _KEPT_BY_THE_HOUSE = frozenset(
         "old_password",
         "unlock",
         "send_email",
+        FACTOR,
     )
 )
 _LISTS = ("roles", "categories", "groups")

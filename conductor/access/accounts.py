@@ -5,8 +5,11 @@ from typing import NoReturn
 
 from conductor.access.account import Account
 from conductor.access.attempts import Attempts
+from conductor.access.factor_check import WRONG, FactorCheck
 from conductor.access.keys import ApiKeys
+from conductor.access.privileges import ADMIN
 from conductor.access.rights import Catalogue, Roles, effective
+from conductor.access.second_factor import MfaRefusal, active
 from conductor.access.sessions import Session, Sessions
 from conductor.access.users import Json, Users, normalised
 from conductor.errors import NoSession, Refusal
@@ -42,7 +45,9 @@ class Accounts:
         catalogue: Catalogue,
         settings: Settings,
         signals: Signals | None = None,
+        factors: FactorCheck | None = None,
     ) -> None:
+        """Without `factors` nobody who has a second factor can log in."""
         self.users = users
         self.sessions = sessions
         self.keys = ApiKeys(catalogue)
@@ -53,16 +58,21 @@ class Accounts:
             limits.max_failed_keys_per_address, limits.max_failed_keys_per_address, 60
         )
         self._signals = signals
+        self._factors = factors
+        self._require_factor = limits.require_mfa
         self._max_failed_logins = settings.User.max_failed_logins_per_hour
         self._use_csrf = settings.User.use_csrf
         self._accounts: dict[str, Account] = {}
         self._versions = (-1, -1)
 
-    async def authenticate(self, credentials: Credentials, *, safe_method: bool) -> Account:
+    async def authenticate(
+        self, credentials: Credentials, *, safe_method: bool, enrolling: bool = False
+    ) -> Account:
         """The account behind `credentials`, alive and within its rate.
 
         Raises NoSession (none, unknown, expired, wrong CSRF token of a request that is not a GET or HEAD,
-        or a disabled user), Refusal `user` (the session's user is gone) or `rate`.
+        or a disabled user), Refusal `user` (the session's user is gone), `rate`, or `mfa_setup` for a session
+        that is good for setting up a second factor alone, unless that is what it is for (`enrolling`).
         """
         if credentials.session_id:
             session = await self.sessions.get(credentials.session_id)
@@ -70,7 +80,7 @@ class Accounts:
                 raise NoSession("Session has expired or is invalid.")
             if not safe_method:
                 self.check_csrf(session, credentials.csrf_token)
-            return self.of_session(session, credentials.session_id)
+            return self.of_session(session, credentials.session_id, enrolling=enrolling)
         if credentials.api_key:
             return self.keys.account(credentials.api_key, credentials.address)
         raise NoSession
@@ -96,13 +106,15 @@ class Accounts:
         if self._use_csrf and session.csrf_token and not matches(token, session.csrf_token):
             raise NoSession("Invalid session")
 
-    def of_session(self, session: Session, session_id: str) -> Account:
-        """The account of a valid session's user, who must exist and be active."""
+    def of_session(self, session: Session, session_id: str, *, enrolling: bool = False) -> Account:
+        """The account of a valid session's user, who must exist and be active; `enrolling` as above."""
         user = self.users.get(session.username)
         if user is None:
             raise Refusal("user", f"User not found: {session.username}")
         if not user.get("active"):
             raise NoSession(f"User account is disabled: {session.username}")
+        if not enrolling and self.must_enrol(session, user):
+            raise Refusal("mfa_setup", "Your account needs a second factor: set it up, then go on.")
         versions = (self.users.version, self._roles.version)
         if versions != self._versions:
             self._accounts.clear()
@@ -127,10 +139,21 @@ class Accounts:
             session_id=session_id,
         )
 
+    def needs_factor(self, user: Json) -> bool:
+        """Whether the settings ask for a second factor of `user`, be it there or not."""
+        if self._require_factor == "admins":
+            return ADMIN in effective(user, self._roles.all())[0]
+        return bool(self._require_factor)
+
+    def must_enrol(self, session: Session, user: Json) -> bool:
+        """Whether `session` is good for nothing but setting up the second factor that `user` still lacks."""
+        return session.enrolling and active(user) is None and self.needs_factor(user)
+
     async def log_in(
-        self, username: str, password: str, ip: str, useragent: str
+        self, username: str, password: str, ip: str, useragent: str, code: str = ""
     ) -> tuple[str, Session, Json]:
-        """A new session's ID, the session and its user. Raises Refusal `login`.
+        """A new session's ID, the session and its user. Raises Refusal `login`, and MfaRefusal once the password
+        was right: without a `code` that the account needs, or with a wrong one.
 
         The password is always hashed first, whatever the account, so that timing tells nothing.
         """
@@ -144,8 +167,7 @@ class Accounts:
         if user is None:
             self._refuse(username, ip, useragent, "unknown user")
         elif self.locked(user, ip):
-            self._announce(username, ip, useragent, "locked")
-            raise Refusal("login", "Account is locked out. Please reset your password to unlock it.")
+            self._refuse_locked(username, ip, useragent)
         elif not right or user.get("password") != stored:
             await self.users.change(username, self._failed)
             self._refuse(username, ip, useragent, "wrong password")
@@ -153,10 +175,13 @@ class Accounts:
             self._announce(username, ip, useragent, "disabled")
             raise Refusal("login", f"User account is disabled: {user['username']}")
         assert user is not None  # noqa: S101 - _refuse raises
+        if active(user) is not None:
+            user = await self._prove(user, stored, code, ip, useragent)
         self.attempts.succeeded(ip, key)
         if self.users.passwords.outdated(stored):
             await self._renew_hash(username, password, stored)
-        session_id, session = await self.sessions.open(user["username"], ip, useragent)
+        enrolling = active(user) is None and self.needs_factor(user)
+        session_id, session = await self.sessions.open(user["username"], ip, useragent, enrolling=enrolling)
         return session_id, session, user
 
     def locked(self, user: Json, address: str) -> bool:
@@ -170,6 +195,36 @@ class Accounts:
         key = normalised(user["username"])
         spared = user.get("locked_by_failures") and self.attempts.knows(address, key)
         return not spared or self.attempts.exhausted(address, key)
+
+    async def _prove(self, user: Json, password_hash: str, code: str, ip: str, useragent: str) -> Json:
+        """The record of `user` after `code` of his second factor was used up; a wrong one counts as a password's."""
+        name = user["username"]
+        if not code:
+            self._announce(name, ip, useragent, "second factor missing")
+            raise MfaRefusal("A code of your second factor is needed.")
+        if self._factors is None:
+            raise MfaRefusal("Second factors cannot be checked here.")
+
+        def admit(present: Json) -> None:
+            if self.locked(present, ip):  # by guesses that were under way at the same time
+                self._refuse_locked(name, ip, useragent)
+            if present.get("password") != password_hash:
+                raise Refusal("login", _VAGUE)
+
+        def failed(present: Json) -> Json:
+            self.attempts.failed(ip, normalised(name))
+            return self._failed(present)
+
+        actor = Actor(kind="user", id=name, ips=(ip,), useragent=useragent)
+        proven = await self._factors.spend(user, code, actor, admit=admit, failed=failed)
+        if proven is None:
+            self._announce(name, ip, useragent, "wrong code")
+            raise MfaRefusal(WRONG)
+        return proven
+
+    def _refuse_locked(self, username: str, ip: str, useragent: str) -> NoReturn:
+        self._announce(username, ip, useragent, "locked")
+        raise Refusal("login", "Account is locked out. Please reset your password to unlock it.")
 
     async def _renew_hash(self, username: str, password: str, stored: str) -> None:
         renewed = await self.users.passwords.hash(password)

@@ -45,6 +45,8 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     """When it was last used, to the hour."""
     expires: int
     csrf_token: str = ""
+    enrolling: bool = False
+    """Opened by an account that had no second factor and needs one: good for setting it up until it has."""
 
 
 _decode = msgspec.json.Decoder(Session).decode
@@ -87,7 +89,9 @@ class Sessions:
         """Seconds that the cookie lives."""
         return self._expire_days * 86_400
 
-    async def open(self, username: str, ip: str, useragent: str) -> tuple[str, Session]:
+    async def open(
+        self, username: str, ip: str, useragent: str, *, enrolling: bool = False
+    ) -> tuple[str, Session]:
         """A stored session and its ID, which is known to the caller alone."""
         session_id = hex_id()
         moment = now()
@@ -99,6 +103,7 @@ class Sessions:
             modified=int(moment),
             expires=expiry(moment, self._expire_days),
             csrf_token=hex_id(),
+            enrolling=enrolling,
         )
         key = key_of(session_id)
         doc = msgspec.json.encode(session)

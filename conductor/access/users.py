@@ -14,14 +14,17 @@ import sqlalchemy as sa
 
 from conductor.access.passwords import Passwords
 from conductor.access.preferences import PREFERENCES
+from conductor.access.second_factor import KEY as FACTOR
+from conductor.access.second_factor import shown as factor_shown
 from conductor.errors import Refusal
 from conductor.records.store import Records, Write, upsert
+from conductor.records.tables import secret_values
 from conductor.records.tables import users as table
 from conductor.signals import EventRow
 from shared.clock import now
 from shared.ids import password as generated_password
 
-__all__ = ["PREFERENCES", "Json", "Users", "brief", "normalised", "public", "stub"]
+__all__ = ["PREFERENCES", "Json", "Users", "brief", "factor_place", "normalised", "public", "stub"]
 
 Json = dict[str, Any]
 
@@ -33,12 +36,13 @@ def _none(user: Json) -> Sequence[EventRow]:
     return ()
 
 
-_SECRETS = ("password", "salt")
+_SECRETS = ("password", "salt", FACTOR)
 _BRIEF = ("username", "full_name", "email", "active", "created", "modified")
 _PUNCTUATION = re.compile(r"[^a-z0-9_]")
 
 _REMOVE = sa.delete(table).where(table.c.id == sa.bindparam("key"))
 _SAVE = upsert(table)
+_FORGET_FACTOR = sa.delete(secret_values).where(secret_values.c.id == sa.bindparam("place"))
 
 
 def normalised(username: str) -> str:
@@ -47,8 +51,14 @@ def normalised(username: str) -> str:
 
 
 def public(user: Mapping[str, Any]) -> Json:
-    """The record without password and salt."""
-    return {key: value for key, value in user.items() if key not in _SECRETS}
+    """The record without password and salt; of a second factor what may be shown."""
+    rest = {key: value for key, value in user.items() if key not in _SECRETS}
+    return {**rest, **factor_shown(user)} if FACTOR in user else rest
+
+
+def factor_place(username: str) -> str:
+    """Under which ID the secret of an account's second factor is sealed; no secret of users can have it."""
+    return f"{FACTOR}/{normalised(username)}"
 
 
 def stub(user: Mapping[str, Any]) -> Json:
@@ -149,7 +159,8 @@ class Users:
             if user is not None:
                 check(user)
             key = normalised(username)
-            await self._records.write(Write(_REMOVE, {"key": key}), *also, events=events)
+            forget = Write(_FORGET_FACTOR, {"place": factor_place(key)})
+            await self._records.write(Write(_REMOVE, {"key": key}), forget, *also, events=events)
             self._by_key.pop(key, None)
             self.version += 1
 

@@ -92,6 +92,8 @@ class Endpoint(Generic[P]):
     """Limits of its file parts; a request is broken off as soon as it passes one."""
     admit: Callable[[Call, Mapping[str, Any]], Awaitable[None]] | None = None
     """Called before the first file part with the fields so far: refuses strangers before they fill the disk."""
+    enrolling: bool = False
+    """Open to sessions that are good for setting up a second factor alone (`User.require_mfa`)."""
     status_always: bool = False
     """Errors carry their status on unversioned URLs too (the family /api/app/satellite)."""
 

@@ -12,6 +12,8 @@ _STATUS = {
     "api": 400,
     "session": 401,
     "access": 403,
+    "mfa": 403,
+    "mfa_setup": 403,
     "rate": 429,
     "notfound": 404,
     "internal": 500,

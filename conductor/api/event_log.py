@@ -108,7 +108,7 @@ class EventLogCalls:
         except Unavailable as refusal:
             return _json(Problems([Problem(["server"], refusal.description, "unavailable")]), 503)
         except Refusal as refusal:
-            status = 429 if refusal.code == "rate" else 400
+            status = _STATUS.get(refusal.code, 400)
             return _json(Problems([Problem(["server"], refusal.description, str(refusal.code))]), status)
 
     def _check(self, request: web.BaseRequest) -> None:
@@ -202,6 +202,7 @@ def uris(log: EventLog, accounts: Accounts, leadership: Leadership) -> tuple[Raw
     return EventLogCalls(log, accounts, leadership).uris()
 
 
+_STATUS = {"rate": 429, "mfa_setup": 403}
 _PAGE = ("limit", "offset")
 _RANGE = ("from", "to")
 _FILTERS = ("event_type", "resource_type", "resource_id")

@@ -189,7 +189,7 @@ class Kernel:
             await self._receive(call, route)
         call.credentials = credentials.shown(call.request, call.body, call.query, call.trusted_address)
         if endpoint.auth not in _OPEN:
-            call.account = await self._authenticate(call)
+            call.account = await self._authenticate(call, enrolling=endpoint.enrolling)
             self._authorise(call.account, route)
             if endpoint.mutates and safe and call.credentials.by_cookie:
                 raise NoSession("This call changes something: send it as POST")
@@ -201,10 +201,12 @@ class Kernel:
         params = route.decode(call.params) if route.decode else endpoint.params()
         return await endpoint.handler(call, params)
 
-    async def _authenticate(self, call: Call) -> Account:
+    async def _authenticate(self, call: Call, *, enrolling: bool = False) -> Account:
         shown = call.credentials
         try:
-            return await self._accounts.authenticate(shown, safe_method=call.request.method in _SAFE)
+            return await self._accounts.authenticate(
+                shown, safe_method=call.request.method in _SAFE, enrolling=enrolling
+            )
         except NoSession:
             if shown.api_key and not shown.session_id:
                 self._accounts.key_refused(call.ip)
@@ -260,9 +262,12 @@ class Kernel:
 
         The CSRF token may still be in the body: it is checked with everything else afterwards.
         """
+        endpoint = route.endpoint
+        assert endpoint is not None  # noqa: S101 - as in `_run`
         early = credentials.shown(call.request, {}, {}, call.trusted_address)
         if early.session_id:
-            self._authorise(await self._accounts.authenticate(early, safe_method=True), route)
+            account = await self._accounts.authenticate(early, safe_method=True, enrolling=endpoint.enrolling)
+            self._authorise(account, route)
         elif early.api_key:
             try:
                 account = self._accounts.keys.check(early.api_key, early.address)

@@ -27,7 +27,7 @@ _SCHEMES = {
 _ERRORS = {
     "400": "A parameter is missing or malformed (code api), or the request is refused",
     "401": "No valid credentials (code session)",
-    "403": "A privilege or limit is in the way (code access)",
+    "403": "A privilege or limit is in the way (code access), or a second factor is needed (mfa, mfa_setup)",
     "404": "No such item (code notfound)",
     "429": "Too many calls of this key (code rate)",
     "500": "Not the primary (code master), or a failure of the server (code internal)",

@@ -31,6 +31,8 @@ Live = Callable[[Account], Mapping[str, Any]]
 class Login(msgspec.Struct, kw_only=True):
     username: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_\-.]+$(?!\n)")]
     password: Annotated[str, msgspec.Meta(min_length=1)]
+    code: Annotated[str, msgspec.Meta(max_length=64)] = ""
+    """Of a second factor, or one for recovery; asked for by a refusal with code `mfa`."""
 
 
 def endpoints(
@@ -90,10 +92,13 @@ class SessionCalls:
         )
 
     async def login(self, call: Call, params: Login) -> Json:
-        """Raises Refusal `login`; one text for an unknown user and a wrong password."""
+        """Raises Refusal `login`; one text for an unknown user and a wrong password. `mfa`: a code is needed.
+
+        Who may only set up a second factor is told so by `mfa_setup`, and nothing of the house.
+        """
         self._require_primary()
         session_id, session, user = await self._accounts.log_in(
-            params.username, params.password, call.ip, call.useragent
+            params.username, params.password, call.ip, call.useragent, params.code.strip()
         )
         await self.begun(call, session_id, user)
         return self._payload(session, user, session_id)
@@ -163,11 +168,16 @@ class SessionCalls:
 
     def _payload(self, session: Session, user: Json, session_id: str) -> Json:
         account = self._accounts.of_user(user, session_id)
-        return {
+        own: Json = {
             "username": session.username,
             "user": public(user),
             "csrf_token": session.csrf_token,
             "epoch": now(),
+        }
+        if self._accounts.must_enrol(session, user):
+            return {**own, "mfa_setup": True}
+        return {
+            **own,
             **self._lists(account),
             "users": self._accounts.users.stubs(),
             **self._live(account),

@@ -42,6 +42,7 @@ from conductor.api.avatars import AvatarCalls
 from conductor.api.call import Call
 from conductor.api.endpoint import Endpoint
 from conductor.api.job_texts import ActiveJobTexts
+from conductor.api.mfa import MfaCalls
 from conductor.api.satellite_files import SatelliteFiles
 from conductor.api.sessions import SessionCalls
 from conductor.api.snapshots import SnapshotCalls
@@ -96,6 +97,7 @@ def _of_users(rooms: Rooms) -> Endpoints:
             rooms.house.jobs,
         ).endpoints(),
         *UserAdminCalls(accounts, access.changes, sorted_by_name=settings.User.sort_global_users).endpoints(),
+        *MfaCalls(access.second_factors, access.changes).endpoints(),
         *AvatarCalls(access.avatars, accounts, access.changes, settings.ttl).endpoints(),
         *api_keys.endpoints(ground.definitions, accounts),
     )

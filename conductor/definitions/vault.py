@@ -6,7 +6,7 @@ job's launch waits for nothing. Values are in no document, list, log, activity r
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 import sqlalchemy as sa
@@ -28,6 +28,8 @@ _PUT = upsert(table)
 _DELETE = sa.delete(table).where(table.c.id == sa.bindparam("gone"))
 _MARK = "*"
 """ID of the row that tells which key everything is under; no secret can have it."""
+_FOREIGN_PLACE = "/"
+"""In the ID of what other rooms keep here: it is sealed and rotated as secrets are, and no secret."""
 
 log = structlog.get_logger(__name__)
 uses = structlog.get_logger("secrets")
@@ -59,7 +61,7 @@ class Vault:
             return
         seal = await self._key()
         opened, closed = await asyncio.to_thread(_open_all, seal, rows)
-        self._open = opened
+        self._open = _of_secrets(opened)
         mark = rows.get(_MARK)
         self._foreign = mark is not None and mark.get("kid") != seal.kid
         if closed or self._foreign:
@@ -106,7 +108,15 @@ class Vault:
 
     async def ids(self) -> list[str]:
         """Of the secrets that have values."""
-        return sorted(id for id in await self._rows() if id != _MARK)
+        return sorted(_of_secrets({id: id for id in await self._rows() if id != _MARK}))
+
+    async def sealed(self, id: str, fields: Fields) -> tuple[Write, ...]:
+        """Writes that keep `fields` for another room, under an ID with a slash; nothing of it stays in memory.
+
+        Hold `lock` from before this call until they are committed. Raises Refusal `secret` while stored values
+        are under another key.
+        """
+        return await self._writes(id, fields)
 
     async def drop(self, secret_ids: Sequence[str]) -> None:
         """Forget the values of these secrets."""
@@ -165,8 +175,9 @@ class Vault:
                 self._foreign = True  # perhaps: nothing is written until `load` has seen what happened
                 raise
             faults.reach("rotation.committed")
-            self._secret_key, self._seal, self._open, self._foreign = new_key, new, opened, False
-        return len(opened)
+            self._secret_key, self._seal, self._foreign = new_key, new, False
+            self._open = _of_secrets(opened)
+        return len(self._open)
 
     async def is_under(self, secret_key: str) -> bool | None:
         """Whether the stored values are under this key; None when nothing is stored."""
@@ -331,6 +342,14 @@ def _open_all(seal: Seal, rows: Mapping[str, Json]) -> tuple[dict[str, Fields], 
         except CannotOpenError:
             closed.append(id)
     return opened, closed
+
+
+T = TypeVar("T")
+
+
+def _of_secrets(by_id: Mapping[str, T]) -> dict[str, T]:
+    """Without what other rooms keep."""
+    return {id: one for id, one in by_id.items() if _FOREIGN_PLACE not in id}
 
 
 def _seal_all(seal: Seal, opened: Mapping[str, Fields]) -> dict[str, Json]:

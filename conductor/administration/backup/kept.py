@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import sqlalchemy as sa
 import structlog
 
+from conductor.access.second_factor import factor_of, with_factor
 from conductor.access.users import Users, normalised
 from conductor.administration.backup.lines import LONGEST, BadLine
 from conductor.definitions.state import GlobalState
@@ -91,7 +92,10 @@ class Sections:
 
 
 class UserSection:
-    """`users/NAME`: the accounts with their password hashes."""
+    """`users/NAME`: the accounts with their password hashes, without their second factors.
+
+    Those stay where the account is: an import neither brings one nor takes one from an account that is there.
+    """
 
     prefix = "users/"
 
@@ -101,7 +105,7 @@ class UserSection:
 
     async def all(self) -> AsyncIterator[tuple[str, Any]]:
         for user in list(self._users.all()):
-            yield f"users/{normalised(user['username'])}", user
+            yield f"users/{normalised(user['username'])}", with_factor(user, None)
 
     async def put(self, key: str, value: Any) -> None:
         if "." in key.rpartition("/")[2]:  # an avatar
@@ -113,11 +117,17 @@ class UserSection:
         for key_of, kind in (("privileges", dict), ("roles", list), ("categories", list), ("groups", list)):
             if not isinstance(value.get(key_of, kind()), kind):
                 raise BadLine(f"a user's {key_of} have the wrong type")
-        await self._users.save(value)
+        if self._users.get(name) is None:
+            await self._users.save(with_factor(value, None))
+        else:
+            await self._users.change(name, lambda present: with_factor(value, factor_of(present)))
 
     async def value(self, key: str) -> Any:
         name = key.removeprefix(self.prefix)
-        return await self._files.value(key) if "." in name.rpartition("/")[2] else self._users.get(name)
+        if "." in name.rpartition("/")[2]:
+            return await self._files.value(key)
+        user = self._users.get(name)
+        return with_factor(user, None) if user else None
 
     async def forget(self, key: str) -> None:
         name = key.removeprefix(self.prefix)

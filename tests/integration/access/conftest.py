@@ -12,12 +12,17 @@ from conductor.access.account import Account
 from conductor.access.accounts import Accounts
 from conductor.access.avatars import Avatars
 from conductor.access.changes import AccountChanges
+from conductor.access.factor_check import FactorCheck
+from conductor.access.factor_secrets import FactorSecrets
 from conductor.access.post import Post
 from conductor.access.recovery import Recovery
+from conductor.access.second_factors import SecondFactors
 from conductor.access.security_log import SecurityLog
 from conductor.access.sessions import Sessions
 from conductor.access.users import Users
+from conductor.audit.chronicle import described
 from conductor.definitions.repository import Definitions
+from conductor.definitions.vault import Vault
 from conductor.records.files import Files
 from conductor.records.store import Records
 from conductor.settings import Settings
@@ -30,6 +35,7 @@ __all__ = ["any_records", "database_url", "postgres"]
 
 ADMIN = Actor(kind="user", id="admin", ips=("192.0.2.1",))
 PASSWORD = "right horse"
+KEY = "the secret key of this house"
 
 
 @dataclass
@@ -54,13 +60,16 @@ class House:
 
     def __init__(self, records: Records, folder: Path, settings: Settings) -> None:
         self.records, self.settings = records, settings
-        self.signals, self.seen = Signals(), []
+        self.signals, self.seen = Signals(described), []
         self.signals.subscribe("test", self._saw)
         self.definitions = Definitions(records, self.signals)
         self.users = Users(records)
         self.sessions = Sessions(records, settings, self.signals)
-        self.accounts = Accounts(self.users, self.sessions, self.definitions, settings, self.signals)
         self.security = SecurityLog(records)
+        self.vault = Vault(records, KEY)
+        secrets = FactorSecrets(self.vault)
+        check = FactorCheck(self.users, secrets, self.security, self.signals)
+        self.accounts = Accounts(self.users, self.sessions, self.definitions, settings, self.signals, check)
         self.avatars = Avatars(Files.open((folder / "files").as_uri()))
         self.mailer = Outgoing()
         self.post = Post(self.mailer)
@@ -68,6 +77,7 @@ class House:
             self.users, self.sessions, self.accounts.roles, self.accounts.attempts, self.security, self.avatars,
             self.post, self.signals, settings,
         )  # fmt: skip
+        self.factors = SecondFactors(self.accounts, self.changes, secrets, check, self.security, self.signals)
         self.recovery = Recovery(records, self.users, self.changes, self.post, settings)
 
     seen: list[Signal]
@@ -81,8 +91,10 @@ class House:
         await self.changes.create(name, PASSWORD, given, ADMIN, welcome=False)
         return await self.log_in(name)
 
-    async def log_in(self, name: str, password: str = PASSWORD, address: str = "192.0.2.7") -> Account:
-        session_id, session, _ = await self.accounts.log_in(name, password, address, "curl/8")
+    async def log_in(
+        self, name: str, password: str = PASSWORD, address: str = "192.0.2.7", code: str = ""
+    ) -> Account:
+        session_id, session, _ = await self.accounts.log_in(name, password, address, "curl/8", code)
         return self.accounts.of_session(session, session_id)
 
     async def mailed(self) -> list[str]:
