@@ -24,6 +24,8 @@ class Actor(msgspec.Struct, frozen=True, kw_only=True):
     id: str = ""
     ips: tuple[str, ...] = ()
     useragent: str = ""
+    story: str = ""
+    """The story in which it acts, such as an API request's: of all that it causes and that has no other."""
 
 
 SYSTEM = Actor(kind="system")
@@ -143,6 +145,13 @@ class JobRetried(Signal, frozen=True, kw_only=True):
     next_id: str
     event_id: str
     delay: float
+
+
+class JobFlushed(Signal, frozen=True, kw_only=True):
+    """Somebody took the job out of a queue: it never ran, and there is no record of it."""
+
+    job_id: str
+    event_id: str
 
 
 class JobSuspended(Signal, frozen=True, kw_only=True):
@@ -381,17 +390,26 @@ class Signals:
         self.publish(signal)
         self._logged = None
 
+    def log_late(self, signal: Signal) -> None:
+        """Announce to those alone that are `unlogged` what was published as logged and could not be written."""
+        for name, _, queue, _, unlogged in self._who_hears(type(signal)):
+            if unlogged:
+                self._put(name, queue, signal)
+
     def publish(self, signal: Signal) -> None:
         """Announce what the event log does not have."""
         for name, _, queue, _, unlogged in self._who_hears(type(signal)):
             if unlogged and signal is self._logged:
                 continue
-            if queue.full():
-                queue.get_nowait()
-                queue.task_done()
-                self.dropped += 1
-                log.warning("observer is behind, signal dropped", observer=name)
-            queue.put_nowait(signal)
+            self._put(name, queue, signal)
+
+    def _put(self, name: str, queue: asyncio.Queue[Signal], signal: Signal) -> None:
+        if queue.full():
+            queue.get_nowait()
+            queue.task_done()
+            self.dropped += 1
+            log.warning("observer is behind, signal dropped", observer=name)
+        queue.put_nowait(signal)
 
     def _who_hears(self, kind: type[Signal]) -> list[_Subscription]:
         hearing = self._hearing.get(kind)

@@ -1,17 +1,19 @@
 """From credentials to an account, and from a password to a session. Contract access.md §2.1, §3.2-§3.6."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NoReturn
+
+from msgspec import structs
 
 from conductor.access.account import Account
 from conductor.access.attempts import Attempts
 from conductor.access.keys import ApiKeys
 from conductor.access.rights import Catalogue, Roles, effective
 from conductor.access.sessions import Session, Sessions
-from conductor.access.users import Json, Users, normalised
+from conductor.access.users import Json, Users, brief, normalised
 from conductor.errors import NoSession, Refusal
 from conductor.settings import Settings
-from conductor.signals import Actor, LoginRefused, Notice, Signals
+from conductor.signals import Actor, EventRow, LoginRefused, Notice, Signals, UserLoggedIn
 from shared.clock import now
 from shared.protocol.tokens import matches
 
@@ -128,36 +130,53 @@ class Accounts:
         )
 
     async def log_in(
-        self, username: str, password: str, ip: str, useragent: str
+        self, username: str, password: str, ip: str, useragent: str, actor: Actor | None = None
     ) -> tuple[str, Session, Json]:
         """A new session's ID, the session and its user. Raises Refusal `login`.
 
-        The password is always hashed first, whatever the account, so that timing tells nothing.
+        `actor` is whoever asks, whose name is not his before the password is right. That is always hashed
+        first, whatever the account, so that timing tells nothing.
         """
         if self.attempts.refused(ip):
             raise Refusal("login", "Too many failed logins. Please try again later.")
+        actor = actor or Actor(kind="user", ips=(ip,), useragent=useragent)
         user = self.users.get(username)
         stored = str(user.get("password", "")) if user else ""
         right = await self.users.passwords.verify(password, stored, str(user.get("salt", "")) if user else "")
         user = self.users.get(username)  # it may have changed meanwhile
         key = normalised(username)
         if user is None:
-            self._refuse(username, ip, useragent, "unknown user")
-        elif self.locked(user, ip):
-            self._announce(username, ip, useragent, "locked")
+            self.attempts.failed(ip, key)
+            self._announce(username, actor, "unknown user")
+            raise Refusal("login", _VAGUE)
+        if self.locked(user, ip):
+            self._announce(username, actor, "locked")
             raise Refusal("login", "Account is locked out. Please reset your password to unlock it.")
-        elif not right or user.get("password") != stored:
-            await self.users.change(username, self._failed)
-            self._refuse(username, ip, useragent, "wrong password")
-        elif not user.get("active"):
-            self._announce(username, ip, useragent, "disabled")
+        if not right or user.get("password") != stored:
+            refused = self._refused(username, actor, "wrong password")
+            await self.users.change(username, self._failed, events=lambda _: self._events(refused))
+            self.attempts.failed(ip, key)
+            if self._signals is not None:
+                self._signals.publish_logged(refused)
+            raise Refusal("login", _VAGUE)
+        if not user.get("active"):
+            self._announce(username, actor, "disabled")
             raise Refusal("login", f"User account is disabled: {user['username']}")
-        assert user is not None  # noqa: S101 - _refuse raises
         self.attempts.succeeded(ip, key)
         if self.users.passwords.outdated(stored):
             await self._renew_hash(username, password, stored)
-        session_id, session = await self.sessions.open(user["username"], ip, useragent)
+        who = structs.replace(actor, id=user["username"])
+        session_id, session = await self.open_session(user, ip, who)
         return session_id, session, user
+
+    async def open_session(self, user: Json, ip: str, actor: Actor) -> tuple[str, Session]:
+        """A session of a user who has shown who he is, stored and announced; its ID and itself."""
+        return await self.sessions.open(
+            user["username"],
+            ip,
+            actor.useragent,
+            lambda key: UserLoggedIn(actor=actor, username=user["username"], user=brief(user), session=key),
+        )
 
     def locked(self, user: Json, address: str) -> bool:
         """Whether `user` is kept out.
@@ -179,15 +198,16 @@ class Accounts:
 
         await self.users.change(username, revise)
 
-    def _refuse(self, username: str, ip: str, useragent: str, reason: str) -> NoReturn:
-        self.attempts.failed(ip, normalised(username))
-        self._announce(username, ip, useragent, reason)
-        raise Refusal("login", _VAGUE)
-
-    def _announce(self, username: str, ip: str, useragent: str, reason: str) -> None:
+    def _announce(self, username: str, actor: Actor, reason: str) -> None:
         if self._signals is not None:
-            actor = Actor(kind="user", id="", ips=(ip,), useragent=useragent)
-            self._signals.publish(LoginRefused(username=username, reason=reason, actor=actor))
+            self._signals.publish(self._refused(username, actor, reason))
+
+    @staticmethod
+    def _refused(username: str, actor: Actor, reason: str) -> LoginRefused:
+        return LoginRefused(username=username, reason=reason, actor=actor)
+
+    def _events(self, told: LoginRefused) -> Sequence[EventRow]:
+        return self._signals.events(told) if self._signals is not None else ()
 
     def _failed(self, user: Json) -> Json:
         """`user` with one more failed login in this clock hour; beyond the limit it is locked."""

@@ -83,7 +83,7 @@ class Ground:
             records, self.signals, active_jobs=self.office.count_of_event, apart={"secrets": vault}
         )
         self.secrets = Secrets(self.definitions, vault, self.signals)
-        self.secret_uses = SecretUses(records)
+        self.secret_uses = SecretUses(records, self.signals.describe)
         self.signals.subscribe("uses of secrets", self.secret_uses.observe, SecretUsed)
 
 

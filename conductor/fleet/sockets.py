@@ -222,11 +222,14 @@ class Sockets:
         log.info("satellite left", server=server_id, hostname=record["hostname"])
         self._samples.forget(server_id)
         record["modified"] = int(clock.now())
-        self._signals.publish(ServerRemoved(server=record, actor=Actor(kind="satellite", id=server_id)))
-        if self.term is not None:
+        lost = ServerRemoved(server=record, actor=Actor(kind="satellite", id=server_id))
+        if self.term is None:
+            self._signals.publish(lost)
+        else:
+            self._signals.publish_logged(lost)
             text = f"Lost connection to remote server: {record['hostname']} ({record.get('ip')})"
             self.term.engine.server_left(server_id, text)
-            self.term.engine.in_background(self.term.joining.save_left(record))
+            self.term.engine.in_background(self.term.joining.save_left(lost))
 
     # Heartbeat
 

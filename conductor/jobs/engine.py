@@ -115,7 +115,7 @@ class JobEngine:
             host=host, end=self._end, spawn=self._spawn, start_workflow=self._start_workflow,
         )  # fmt: skip
         self._watching = Watching(
-            book, agents, self.followers, self._telling, settings, signals,
+            book, agents, self.followers, self._telling, settings,
             abort=self._abort_by_limit, end=self._end,
         )  # fmt: skip
         self._aborting = Aborting(
