@@ -157,9 +157,10 @@ class Sessions:
         def ends(other: str, session: Session) -> bool:
             return other == key
 
-        session = self._cache.get(key) or await self._read(key)
+        session = self._cache.get(key)
         self._drop(ends)
-        over = SessionsEnded(username=session.username if session else "", keys=(key,), actor=actor)
+        username = session.username if session else await self._owner(key)
+        over = SessionsEnded(username=username, keys=(key,), actor=actor)
         await self._records.write_if(Write(_REMOVE, {"key": key}), events=self._events(over))
         self._drop(ends)
         self._announce(over)
@@ -196,6 +197,10 @@ class Sessions:
     async def purge(self) -> int:
         """Delete the expired ones; how many there were."""
         return await self._records.write(Write(_PURGE, {"moment": int(now())}))
+
+    async def _owner(self, key: str) -> str:
+        query = sa.select(table.c.username).where(table.c.id == key)
+        return str(await self._records.read(lambda sql: sql.execute(query).scalar()) or "")
 
     async def _read(self, key: str) -> Session | None:
         lookup = _Lookup(key)

@@ -265,7 +265,9 @@ def _activity(signal: Activity) -> _Event | None:
     )
 
 
-_OF_ACTIVITY: Mapping[str, str] = {"job": JOB, "server": "connection", "file": "artifact"}
+_OF_ACTIVITY: Mapping[str, str] = {
+    "job": JOB, "server": "connection", "file": "artifact", "snapshot": "artifact", "alert_invocation": "decision",
+}  # fmt: skip
 _SHOWN: Final = frozenset({"bucket"})
 
 _DESCRIBED: Mapping[type[Signal], Callable[[Any], _Event | None]] = {

@@ -160,7 +160,7 @@ class Credentials:
             action=f"satellite_{verb}",
             description=hostname,
             payload={"server": server_id, "hostname": hostname, "generation": credential.generation},
-            resource=("servers", server_id),
+            resource=("server", server_id),
         )
         await self._put(server_id, credential, self._signals.events(told))
         self._signals.publish_logged(told)

@@ -23,11 +23,13 @@ from conductor.signals import (
     AlertsShifted,
     DefinitionChanged,
     EventFired,
+    HookDelivered,
     JobAborted,
     JobAccepted,
     JobConditionMet,
     JobDeleted,
     JobFinished,
+    JobFlushed,
     JobQueued,
     JobResumed,
     JobRetried,
@@ -50,8 +52,9 @@ from conductor.signals import (
 )
 
 MOMENT = 1_700_000_000.5
-NO_EVENTS = {AlertsShifted, JobConditionMet, ServerChanged, UserChanged}
-"""A condition is followed by its actions; changes of accounts, servers and alerts are told as what somebody did."""
+NO_EVENTS = {AlertsShifted, HookDelivered, JobConditionMet, ServerChanged, UserChanged}
+"""A condition is followed by its actions; changes of accounts, servers and alerts are told as what somebody did;
+deliveries have a list of their own."""
 
 ACTION = {"type": "email", "condition": "error", "description": "sent", "elapsed_ms": 5}
 WORKFLOW = {"type": "workflow", "description": ""}
@@ -82,6 +85,7 @@ TOLD: list[tuple[Signal, str, str]] = [
     (JobRetried(job_id="j1", next_id="j2", event_id="e1", delay=0), "job.retried", "automation_run"),
     (JobAborted(job_id="j1", reason="why"), "job.abort_requested", "automation_run"),
     (JobDeleted(job_id="j1"), "job.deleted", "automation_run"),
+    (JobFlushed(job_id="j1", event_id="e1"), "job.flushed", "automation_run"),
     (JobSuspended(job_id="j1"), "job.suspended", "automation_run"),
     (JobResumed(job_id="j1"), "job.resumed", "automation_run"),
     (ActionRun(**ACTION, code=0, job_id="j1", key="j1-0"), "action.succeeded", "action_run"),
