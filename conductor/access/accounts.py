@@ -11,9 +11,10 @@ from conductor.access.keys import ApiKeys
 from conductor.access.rights import Catalogue, Roles, effective
 from conductor.access.sessions import Session, Sessions
 from conductor.access.users import Json, Users, brief, normalised
+from conductor.announcer import Signals
 from conductor.errors import NoSession, Refusal
 from conductor.settings import Settings
-from conductor.signals import Actor, EventRow, LoginRefused, Notice, Signals, UserLoggedIn
+from conductor.signals import Actor, EventRow, LoginRefused, Notice, UserLoggedIn
 from shared.clock import now
 from shared.protocol.tokens import matches
 

@@ -22,10 +22,11 @@ from conductor.access.rights import Roles, effective
 from conductor.access.security_log import SecurityLog
 from conductor.access.sessions import Sessions
 from conductor.access.users import Json, Users, brief, normalised, public
+from conductor.announcer import Signals
 from conductor.errors import BadParameter, Refusal, Unavailable
 from conductor.records.store import Write
 from conductor.settings import Settings
-from conductor.signals import Activity, Actor, DefinitionChanged, EventRow, Signal, Signals, UserChanged
+from conductor.signals import Activity, Actor, DefinitionChanged, EventRow, Signal, UserChanged
 from shared.clock import now
 
 log = structlog.get_logger(__name__)

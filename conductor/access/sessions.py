@@ -15,11 +15,12 @@ from contextlib import suppress
 import msgspec
 import sqlalchemy as sa
 
+from conductor.announcer import Signals
 from conductor.errors import Unavailable
 from conductor.records.store import Records, Write, insert_new
 from conductor.records.tables import sessions as table
 from conductor.settings import Settings
-from conductor.signals import SYSTEM, Actor, EventRow, SessionsEnded, Signal, Signals
+from conductor.signals import SYSTEM, Actor, EventRow, SessionsEnded, Signal
 from shared.clock import now
 from shared.ids import hex_id
 

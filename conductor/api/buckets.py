@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from conductor.announcer import Signals
 from conductor.api.body import parse_embedded
 from conductor.api.call import Call
 from conductor.api.criteria import matches_criteria
@@ -16,7 +17,7 @@ from conductor.errors import BadParameter, Refusal
 from conductor.filing.bucket_access import require_bucket
 from conductor.filing.buckets import Buckets
 from conductor.filing.names import url_name
-from conductor.signals import Activity, Signals
+from conductor.signals import Activity
 
 _QUIET_SECONDS = 60.0
 """Jobs write data many times a minute: of one bucket and caller this often is logged."""

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from conductor.access.account import Account
 from conductor.access.accounts import Accounts
+from conductor.announcer import Signals
 from conductor.api import credentials
 from conductor.api.call import Call
 from conductor.api.content_types import attachment, content_type, is_active
@@ -28,7 +29,6 @@ from conductor.fleet.roster import Roster
 from conductor.records.files import Files, safe_key
 from conductor.records.job_archive import JobArchive
 from conductor.settings import Settings
-from conductor.signals import Signals
 from shared import clock
 from shared.protocol import tokens
 

@@ -15,13 +15,14 @@ from conductor.access.security_log import SecurityLog
 from conductor.access.sessions import Session, key_of
 from conductor.access.users import brief, normalised, public
 from conductor.access.visibility import KINDS, listed
+from conductor.announcer import Signals
 from conductor.api.call import Call, Json
 from conductor.api.credentials import EXPIRED, session_cookie
 from conductor.api.endpoint import Auth, Endpoint, NoParams, Takes
 from conductor.api.kernel import Leadership
 from conductor.definitions.repository import Definitions
 from conductor.errors import NoSession, Refusal
-from conductor.signals import Actor, Signals
+from conductor.signals import Actor
 from shared.clock import now
 
 Live = Callable[[Account], Mapping[str, Any]]

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from conductor.announcer import Signals
 from conductor.api.call import Call, Json
 from conductor.api.endpoint import DefinitionId, Endpoint, NoParams, WordId, changing
 from conductor.api.known_servers import online_server
@@ -15,7 +16,6 @@ from conductor.fleet.roster import Roster
 from conductor.monitoring.comparison import compared
 from conductor.monitoring.snapshots import Snapshots
 from conductor.monitoring.watches import Watches, in_words
-from conductor.signals import Signals
 from shared.clock import now
 
 _LONGEST_TEXT = 8192

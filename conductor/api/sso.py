@@ -16,6 +16,7 @@ from conductor.access.accounts import Accounts
 from conductor.access.changes import AccountChanges
 from conductor.access.sso import applied, identity, is_bootstrapped, mapped_headers, provisioned
 from conductor.access.users import Json
+from conductor.announcer import Signals
 from conductor.api import client
 from conductor.api.answer import SERVER
 from conductor.api.call import Call
@@ -29,7 +30,7 @@ from conductor.api.sso_command import SsoCommand
 from conductor.errors import NoSession, Refusal
 from conductor.settings import Settings
 from conductor.settings_sections import SsoSettings
-from conductor.signals import Actor, Notice, Signals
+from conductor.signals import Actor, Notice
 
 _PAGES = ("/", "/index.html")
 _NO_STORE = {"Cache-Control": "no-store", "Server": SERVER}

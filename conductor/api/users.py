@@ -15,12 +15,13 @@ from conductor.access.recovery import Recovery
 from conductor.access.security_log import SecurityLog
 from conductor.access.sessions import Session
 from conductor.access.users import brief, public
+from conductor.announcer import Signals
 from conductor.api.call import Call, Json
 from conductor.api.credentials import EXPIRED
 from conductor.api.endpoint import Auth, Endpoint, NoParams, Takes, Text
 from conductor.errors import NoSession, NotFound, Refusal
 from conductor.settings import Settings
-from conductor.signals import Activity, Actor, Signals
+from conductor.signals import Activity, Actor
 
 Email = Annotated[str, msgspec.Meta(pattern=r"^\S+@\S+$")]
 Secret = Annotated[str, msgspec.Meta(min_length=1)]

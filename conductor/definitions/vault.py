@@ -12,6 +12,7 @@ import msgspec
 import sqlalchemy as sa
 import structlog
 
+from conductor.announcer import Signals
 from conductor.definitions.apart import Staged
 from conductor.definitions.json_values import Json, is_number, text_of
 from conductor.definitions.sealing import CannotOpenError, Fields, Seal
@@ -20,7 +21,7 @@ from conductor.definitions.secrets import check_fields
 from conductor.errors import Refusal, Unavailable
 from conductor.records.store import Records, Write, upsert
 from conductor.records.tables import secret_values as table
-from conductor.signals import SecretUsed, Signals
+from conductor.signals import SecretUsed
 from shared import faults
 from shared.clock import now
 

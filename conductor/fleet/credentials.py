@@ -10,12 +10,13 @@ from typing import Any
 import msgspec
 import structlog
 
+from conductor.announcer import Signals
 from conductor.errors import NotFound, Refusal, Unavailable
 from conductor.fleet.credential import Credential, key_of, keys_of
 from conductor.fleet.roster import Roster
 from conductor.records.documents import Documents
 from conductor.settings import Settings
-from conductor.signals import Activity, Actor, EventRow, Signals
+from conductor.signals import Activity, Actor, EventRow
 from shared import clock
 from shared.protocol import proofs, tokens
 

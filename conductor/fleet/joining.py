@@ -5,6 +5,7 @@ from typing import Any
 
 import structlog
 
+from conductor.announcer import Signals
 from conductor.definitions.repository import Definitions
 from conductor.errors import Unavailable
 from conductor.fleet import servers
@@ -14,7 +15,7 @@ from conductor.fleet.refusals import Refusals
 from conductor.fleet.roster import Record, Roster
 from conductor.records.searchable import SearchableDocuments
 from conductor.settings import Settings
-from conductor.signals import Actor, EventRow, Notice, ServerAdded, ServerRemoved, Signals
+from conductor.signals import Actor, EventRow, Notice, ServerAdded, ServerRemoved
 from shared import clock, ids
 from shared.protocol import proofs
 

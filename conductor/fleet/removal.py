@@ -10,11 +10,12 @@ from typing import Any
 
 import structlog
 
+from conductor.announcer import Signals
 from conductor.definitions.state import GlobalState
 from conductor.errors import Refusal, Unavailable
 from conductor.fleet.roster import Roster
 from conductor.records.searchable import SearchableDocuments
-from conductor.signals import Activity, Actor, ServerChanged, Signals
+from conductor.signals import Activity, Actor, ServerChanged
 from shared import clock
 
 _LOOK_SECONDS = 1.0

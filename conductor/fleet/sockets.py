@@ -10,6 +10,7 @@ import msgspec
 import structlog
 from aiohttp import WSMsgType, web
 
+from conductor.announcer import Signals
 from conductor.errors import Deposed, Unavailable
 from conductor.fleet.browser import Browser
 from conductor.fleet.browsers import Browsers
@@ -21,7 +22,7 @@ from conductor.fleet.roster import Roster
 from conductor.jobs.engine import JobEngine
 from conductor.monitoring.samples import Samples
 from conductor.settings import Settings
-from conductor.signals import Actor, ServerRemoved, Signals
+from conductor.signals import Actor, ServerRemoved
 from shared import clock, ids
 from shared.protocol.frames import MAX_FRAME_BYTES, SUBPROTOCOL, Frame, FrameError
 from shared.protocol.updates import storable

@@ -7,6 +7,7 @@ from typing import Any
 
 import structlog
 
+from conductor.announcer import Signals
 from conductor.definitions.repository import Definitions
 from conductor.definitions.state import GlobalState
 from conductor.errors import Deposed, Refusal, Unavailable
@@ -42,7 +43,7 @@ from conductor.live.job import ActiveJob
 from conductor.records.files import Files
 from conductor.records.job_archive import JobArchive
 from conductor.settings import Settings
-from conductor.signals import SYSTEM, Actor, JobStarted, Signals
+from conductor.signals import SYSTEM, Actor, JobStarted
 from shared import clock
 
 TICK_SECONDS = 1.0

@@ -2,9 +2,10 @@
 
 import asyncio
 
+from conductor.announcer import Signals
 from conductor.definitions.state import GlobalState
 from conductor.jobs.engine import JobEngine
-from conductor.signals import Activity, Actor, Signals
+from conductor.signals import Activity, Actor
 from shared import clock
 
 _LOOK = 0.25

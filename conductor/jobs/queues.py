@@ -5,13 +5,14 @@ from collections.abc import Callable
 
 import structlog
 
+from conductor.announcer import Signals
 from conductor.errors import Unavailable
 from conductor.jobs.followers import Followers
 from conductor.jobs.graphs import Graphs
 from conductor.jobs.lines import parent_of
 from conductor.live.book import JobBook
 from conductor.live.job import ActiveJob
-from conductor.signals import Activity, Actor, JobFlushed, Signals
+from conductor.signals import Activity, Actor, JobFlushed
 from shared import clock
 
 REMOVED = "Removed from the queue"

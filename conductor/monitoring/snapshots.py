@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from conductor.announcer import Signals
 from conductor.definitions.repository import Definitions
 from conductor.errors import Refusal
 from conductor.monitoring.alerts.active import ActiveAlerts
@@ -24,7 +25,7 @@ from conductor.monitoring.alerts.ports import (
 )
 from conductor.monitoring.redaction import Redaction
 from conductor.records.searchable import SearchableDocuments
-from conductor.signals import SYSTEM, Actor, EventRow, Signals, SnapshotTaken
+from conductor.signals import SYSTEM, Actor, EventRow, SnapshotTaken
 from shared import clock, ids
 
 Json = dict[str, Any]

@@ -8,6 +8,7 @@ from enum import StrEnum
 from functools import partial
 from typing import Any, NamedTuple
 
+from conductor.announcer import Signals
 from conductor.audit import causes
 from conductor.monitoring.alerts.active import ActiveAlerts
 from conductor.monitoring.alerts.evaluation import AlertState
@@ -16,7 +17,7 @@ from conductor.monitoring.alerts.ports import ServerJobs, with_parents
 from conductor.monitoring.alerts.silence import kept_from
 from conductor.monitoring.alerts.silences import Silences
 from conductor.monitoring.alerts.store import MOST_JOBS, AlertStore, Owed
-from conductor.signals import Activity, AlertCleared, AlertFired, AlertsShifted, EventRow, Signals
+from conductor.signals import Activity, AlertCleared, AlertFired, AlertsShifted, EventRow
 from shared import clock, faults
 
 Json = dict[str, Any]
