@@ -21,17 +21,19 @@ from conductor.filing.expiry import FileExpiry
 from conductor.filing.job_files import JobFiles
 from conductor.filing.uploads import UploadRules
 from conductor.fleet.credentials import Credentials
+from conductor.fleet.joining import Joining
+from conductor.fleet.refusals import Refusals
 from conductor.fleet.roster import Roster
 from conductor.monitoring.watches import Watches
 from conductor.records import tables
 from conductor.records.documents import Documents
 from conductor.records.files import Files
 from conductor.records.job_archive import JobArchive
-from conductor.records.search.index import SNAPSHOTS
+from conductor.records.search.index import SERVERS, SNAPSHOTS
 from conductor.records.searchable import SearchableDocuments
 from conductor.records.store import Write
 from conductor.settings import Settings
-from conductor.signals import Activity, Actor, SecretUsed, Signal
+from conductor.signals import Activity, Actor, SecretUsed, ServerAdded, ServerRemoved, Signal
 from shared import ids
 from tests.databases import database_url, postgres
 from tests.integration.api.conftest import PASSWORD, Served, serving
@@ -72,6 +74,10 @@ class Room:
         self.watches = Watches(self.state, None)  # type: ignore[arg-type]  # none is taken here
         shared = SharedOverrides(self.records, settings.secret_keys)
         self.overrides = Overrides(folder / "overrides.json", settings, Settings(), shared)
+        self.servers = SearchableDocuments(self.records, SERVERS, tables.servers)
+        self.joining = Joining(
+            Roster("1"), self.servers, served.definitions, settings, self.signals, self.credentials, Refusals()
+        )  # fmt: skip
         self.uses = SecretUses(self.records, self.signals.describe)
         self.session_id = ""
         expiry = FileExpiry(self.records, self.files)
@@ -84,6 +90,7 @@ class Room:
         await self.served.call("create_category", {"title": "Ops", "id": "ops"})
         await self.served.call("create_bucket", {"title": "B", "id": "b1"})
         await self.served.call("write_bucket_data", {"id": "b1", "data": {"a": 1}})
+        await self.servers.put("s1", SERVER)
         await self.snapshots.add("sn1", {"id": "sn1", "type": "server", "server": "s1"})
         file = {"id": "f1", "path": "files/jobs/j1/x/a.txt", "filename": "a.txt", "size": 1}
         await self.archive.add({"id": "j1", "files": [file], "completed": 1.0, "code": 0})
@@ -118,6 +125,13 @@ class Room:
         told = self.told("config_update", "", "")
         await self.overrides.update({"list_row_max": 100}, self.signals.events(told))
 
+    async def join(self) -> None:
+        came = ServerAdded(server={**SERVER, "ip": "192.0.2.9"}, actor=ANN)
+        assert await self.joining.save(dict(came.server), self.signals.events(came))
+
+    async def lose(self) -> None:
+        await self.joining.save_left(ServerRemoved(server={**SERVER, "modified": 99}, actor=ANN))
+
     async def log_in(self, password: str = PASSWORD) -> None:
         asks = Actor(kind="user", ips=("192.0.2.1",), story=ANN.story)
         await self.served.accounts.log_in("ann", password, "192.0.2.1", "", asks)
@@ -136,6 +150,7 @@ class Room:
 Change = Callable[[Room], Awaitable[Any]]
 KEY = "api_key"
 WHO = House("ann")
+SERVER = {"id": "s1", "hostname": "one", "groups": [], "modified": 1}
 WINDOW = {"id": "w1", "title": "W", "start": 1, "end": 2, "everywhere": True}
 USER, BUCKET = kind_type("users"), kind_type("buckets")
 
@@ -154,6 +169,8 @@ CHANGES: dict[str, tuple[Change, Expected]] = {
         lambda room: room.credentials.reissue("s1", ANN),
         Expected("satellite.reissue", "connection", "s1"),
     ),
+    "joined satellite": (Room.join, Expected("satellite.joined", "connection", "s1")),
+    "lost satellite": (Room.lose, Expected("satellite.lost", "connection", "s1")),
     "watch": (Room.watch, Expected("server.watch", "connection", "s1")),
     "deleted snapshot": (Room.delete_snapshot, Expected("snapshot.delete", "artifact", "sn1")),
     "deleted file of a job": (Room.delete_job_file, Expected("job.delete_file", "automation_run", "j1")),
@@ -315,3 +332,26 @@ async def test_event_log_has_the_use_of_a_secret_with_its_count(room: Room) -> N
     assert event.resource == resource_id(kind_type("secrets"), "z1")
     [use] = await room.uses.of("z1")
     assert (use["type"], use["id"], use["count"]) == ("events", "e1", 1)
+
+
+async def test_event_log_has_a_lost_satellite_that_was_back_before_it_was_written(room: Room) -> None:
+    """Nothing of it is stored then: the log's observer takes it, and nobody else hears of it twice."""
+    heard: list[str] = []
+
+    async def observer(signal: Signal) -> None:
+        heard.append("observer")
+
+    async def log(signal: Signal) -> None:
+        heard.append("log")
+
+    room.signals.subscribe("other", observer, ServerRemoved)
+    room.signals.subscribe("log", log, ServerRemoved, unlogged=True)
+    lost = ServerRemoved(server={**SERVER, "id": "s2"}, actor=ANN)
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(room.signals.run())
+        room.signals.publish_logged(lost)
+        await room.joining.save_left(lost)
+        await room.signals.settled(5)
+        running.cancel()
+
+    assert heard == ["observer", "log"]
