@@ -176,7 +176,13 @@ class Accounts:
             user["username"],
             ip,
             actor.useragent,
-            lambda key: UserLoggedIn(actor=actor, username=user["username"], user=brief(user), session=key),
+            lambda key: UserLoggedIn(
+                correlation_id=actor.story,
+                actor=actor,
+                username=user["username"],
+                user=brief(user),
+                session=key,
+            ),
         )
 
     def locked(self, user: Json, address: str) -> bool:
