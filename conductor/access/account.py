@@ -119,8 +119,10 @@ class Account:
         """The limits as a condition of a search; None for an unlimited caller."""
         return Restriction(self.categories, self.groups) if self.limited else None
 
-    def actor(self, ips: Iterable[str] = (), useragent: str = "") -> Actor:
-        return Actor(kind=self.kind or "system", id=self.name, ips=tuple(ips), useragent=useragent)
+    def actor(self, ips: Iterable[str] = (), useragent: str = "", story: str = "") -> Actor:
+        return Actor(
+            kind=self.kind or "system", id=self.name, ips=tuple(ips), useragent=useragent, story=story
+        )
 
 
 NOBODY = Account(

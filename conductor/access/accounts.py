@@ -1,7 +1,10 @@
 """From credentials to an account, and from a password to a session. Contract access.md §2.1, §3.2-§3.6."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NoReturn
+
+from msgspec import structs
 
 from conductor.access.account import Account
 from conductor.access.attempts import Attempts
@@ -11,10 +14,11 @@ from conductor.access.privileges import ADMIN
 from conductor.access.rights import Catalogue, Roles, effective
 from conductor.access.second_factor import MfaRefusal, active
 from conductor.access.sessions import Session, Sessions
-from conductor.access.users import Json, Users, normalised
+from conductor.access.users import Json, Users, brief, normalised
+from conductor.announcer import Signals
 from conductor.errors import NoSession, Refusal
 from conductor.settings import Settings
-from conductor.signals import Actor, LoginRefused, Notice, Signals
+from conductor.signals import Actor, EventRow, LoginRefused, Notice, UserLoggedIn
 from shared.clock import now
 from shared.protocol.tokens import matches
 
@@ -150,39 +154,75 @@ class Accounts:
         return session.enrolling and active(user) is None and self.needs_factor(user)
 
     async def log_in(
-        self, username: str, password: str, ip: str, useragent: str, code: str = ""
+        self,
+        username: str,
+        password: str,
+        ip: str,
+        useragent: str,
+        actor: Actor | None = None,
+        *,
+        code: str = "",
     ) -> tuple[str, Session, Json]:
         """A new session's ID, the session and its user. Raises Refusal `login`, and MfaRefusal once the password
         was right: without a `code` that the account needs, or with a wrong one.
 
-        The password is always hashed first, whatever the account, so that timing tells nothing.
+        `actor` is whoever asks, whose name is not his before the password is right. That is always hashed
+        first, whatever the account, so that timing tells nothing.
         """
         if self.attempts.refused(ip):
             raise Refusal("login", "Too many failed logins. Please try again later.")
+        actor = actor or Actor(kind="user", ips=(ip,), useragent=useragent)
         user = self.users.get(username)
         stored = str(user.get("password", "")) if user else ""
         right = await self.users.passwords.verify(password, stored, str(user.get("salt", "")) if user else "")
         user = self.users.get(username)  # it may have changed meanwhile
         key = normalised(username)
         if user is None:
-            self._refuse(username, ip, useragent, "unknown user")
-        elif self.locked(user, ip):
-            self._refuse_locked(username, ip, useragent)
-        elif not right or user.get("password") != stored:
-            await self.users.change(username, self._failed)
-            self._refuse(username, ip, useragent, "wrong password")
-        elif not user.get("active"):
-            self._announce(username, ip, useragent, "disabled")
+            self.attempts.failed(ip, key)
+            self._announce(username, actor, "unknown user")
+            raise Refusal("login", _VAGUE)
+        if self.locked(user, ip):
+            self._refuse_locked(username, actor)
+        if not right or user.get("password") != stored:
+            refused = self._refused(username, actor, "wrong password")
+            await self.users.change(username, self._failed, events=lambda _: self._events(refused))
+            self.attempts.failed(ip, key)
+            if self._signals is not None:
+                self._signals.publish_logged(refused)
+            raise Refusal("login", _VAGUE)
+        if not user.get("active"):
+            self._announce(username, actor, "disabled")
             raise Refusal("login", f"User account is disabled: {user['username']}")
-        assert user is not None  # noqa: S101 - _refuse raises
         if active(user) is not None:
-            user = await self._prove(user, stored, code, ip, useragent)
+            user = await self._prove(user, stored, code, ip, actor)
         self.attempts.succeeded(ip, key)
         if self.users.passwords.outdated(stored):
             await self._renew_hash(username, password, stored)
+        who = structs.replace(actor, id=user["username"])
         enrolling = active(user) is None and self.needs_factor(user)
-        session_id, session = await self.sessions.open(user["username"], ip, useragent, enrolling=enrolling)
+        session_id, session = await self.open_session(user, ip, who, enrolling=enrolling)
         return session_id, session, user
+
+    async def open_session(
+        self, user: Json, ip: str, actor: Actor, *, enrolling: bool = False
+    ) -> tuple[str, Session]:
+        """A session of a user who has shown who he is, stored and announced; its ID and itself.
+
+        `enrolling`: it is good for setting up a second factor alone.
+        """
+        return await self.sessions.open(
+            user["username"],
+            ip,
+            actor.useragent,
+            lambda key: UserLoggedIn(
+                correlation_id=actor.story,
+                actor=actor,
+                username=user["username"],
+                user=brief(user),
+                session=key,
+            ),
+            enrolling=enrolling,
+        )
 
     def locked(self, user: Json, address: str) -> bool:
         """Whether `user` is kept out.
@@ -196,18 +236,18 @@ class Accounts:
         spared = user.get("locked_by_failures") and self.attempts.knows(address, key)
         return not spared or self.attempts.exhausted(address, key)
 
-    async def _prove(self, user: Json, password_hash: str, code: str, ip: str, useragent: str) -> Json:
+    async def _prove(self, user: Json, password_hash: str, code: str, ip: str, actor: Actor) -> Json:
         """The record of `user` after `code` of his second factor was used up; a wrong one counts as a password's."""
         name = user["username"]
         if not code:
-            self._announce(name, ip, useragent, "second factor missing")
+            self._announce(name, actor, "second factor missing")
             raise MfaRefusal("A code of your second factor is needed.")
         if self._factors is None:
             raise MfaRefusal("Second factors cannot be checked here.")
 
         def admit(present: Json) -> None:
             if self.locked(present, ip):  # by guesses that were under way at the same time
-                self._refuse_locked(name, ip, useragent)
+                self._refuse_locked(name, actor)
             if present.get("password") != password_hash:
                 raise Refusal("login", _VAGUE)
 
@@ -215,15 +255,15 @@ class Accounts:
             self.attempts.failed(ip, normalised(name))
             return self._failed(present)
 
-        actor = Actor(kind="user", id=name, ips=(ip,), useragent=useragent)
-        proven = await self._factors.spend(user, code, actor, admit=admit, failed=failed)
+        who = structs.replace(actor, id=name)
+        proven = await self._factors.spend(user, code, who, admit=admit, failed=failed)
         if proven is None:
-            self._announce(name, ip, useragent, "wrong code")
+            self._announce(name, actor, "wrong code")
             raise MfaRefusal(WRONG)
         return proven
 
-    def _refuse_locked(self, username: str, ip: str, useragent: str) -> NoReturn:
-        self._announce(username, ip, useragent, "locked")
+    def _refuse_locked(self, username: str, actor: Actor) -> NoReturn:
+        self._announce(username, actor, "locked")
         raise Refusal("login", "Account is locked out. Please reset your password to unlock it.")
 
     async def _renew_hash(self, username: str, password: str, stored: str) -> None:
@@ -234,15 +274,16 @@ class Accounts:
 
         await self.users.change(username, revise)
 
-    def _refuse(self, username: str, ip: str, useragent: str, reason: str) -> NoReturn:
-        self.attempts.failed(ip, normalised(username))
-        self._announce(username, ip, useragent, reason)
-        raise Refusal("login", _VAGUE)
-
-    def _announce(self, username: str, ip: str, useragent: str, reason: str) -> None:
+    def _announce(self, username: str, actor: Actor, reason: str) -> None:
         if self._signals is not None:
-            actor = Actor(kind="user", id="", ips=(ip,), useragent=useragent)
-            self._signals.publish(LoginRefused(username=username, reason=reason, actor=actor))
+            self._signals.publish(self._refused(username, actor, reason))
+
+    @staticmethod
+    def _refused(username: str, actor: Actor, reason: str) -> LoginRefused:
+        return LoginRefused(username=username, reason=reason, actor=actor)
+
+    def _events(self, told: LoginRefused) -> Sequence[EventRow]:
+        return self._signals.events(told) if self._signals is not None else ()
 
     def _failed(self, user: Json) -> Json:
         """`user` with one more failed login in this clock hour; beyond the limit it is locked."""

@@ -22,10 +22,11 @@ from conductor.access.rights import Roles, effective
 from conductor.access.security_log import SecurityLog
 from conductor.access.sessions import Sessions
 from conductor.access.users import Json, Users, brief, normalised, public
+from conductor.announcer import Signals
 from conductor.errors import BadParameter, Refusal, Unavailable
 from conductor.records.store import Write
 from conductor.settings import Settings
-from conductor.signals import Activity, Actor, DefinitionChanged, EventRow, Signals, UserChanged
+from conductor.signals import Activity, Actor, DefinitionChanged, EventRow, Signal, UserChanged
 from shared.clock import now
 
 log = structlog.get_logger(__name__)
@@ -135,11 +136,13 @@ class AccountChanges:
             return self._revised({**user, **changes}, hashed)
 
         ending = self._ending(hashed, but=account.session_id)
-        user = await self._users.change(account.name, revise, ending, self._told("update", actor))
+        over = Sessions.over(account.name, but=account.session_id, actor=actor)
+        told = self._told("update", actor, *([over] if hashed else ()))
+        user = await self._users.change(account.name, revise, ending, told)
         self._announce("update", user, actor)
         await self._security.add(account.name, "user_update", actor, user=brief(user))
         if hashed:
-            self._sessions.removed(account.name, but=account.session_id)
+            self._sessions.removed(over)
             await self._security.add(account.name, "user_password", actor, user=brief(user))
             self._tell_of_password(user, actor)
         return user
@@ -147,7 +150,11 @@ class AccountChanges:
     async def settings(self, account: Account, fields: Json, actor: Actor) -> Json:
         """The owner's preferences; what is not his to set is dropped without a word. No activity."""
         changes = editable(fields)
-        user = await self._users.change(account.name, lambda user: self._revised({**user, **changes}))
+        user = await self._users.change(
+            account.name,
+            lambda user: self._revised({**user, **changes}),
+            events=self._told("update", actor),
+        )
         self._signals.publish(UserChanged(username=user["username"], actor=actor))
         return user
 
@@ -207,11 +214,15 @@ class AccountChanges:
 
         ends = bool(hashed) or changes.get("active") == 0
         ending = self._ending(ends, but=keep_session)
-        user = await self._users.change(username, revise, ending, self._told("update", actor))
+        stored = self._users.get(username)
+        name = str(stored["username"]) if stored else username
+        over = Sessions.over(name, but=keep_session, actor=actor)
+        told = self._told("update", actor, *([over] if ends else ()))
+        user = await self._users.change(username, revise, ending, told)
         if unlock:
             self._attempts.forgive(normalised(username))
         if ends:
-            self._sessions.removed(user["username"], but=keep_session)
+            self._sessions.removed(over)
         self._announce("update", user, actor)
         return user
 
@@ -221,14 +232,15 @@ class AccountChanges:
         if user is None:
             raise Refusal("user", f"User not found: {username}")
         name = user["username"]
+        over = Sessions.over(name, actor=actor)
         await self._users.delete(
             name,
             self._keep_an_administrator,
             Sessions.removal(name),
             SecurityLog.removal(name),
-            events=self._told("delete", actor)(user),
+            events=self._told("delete", actor, over)(user),
         )
-        self._sessions.removed(name)
+        self._sessions.removed(over)
         self._announce("delete", user, actor)
         try:
             await self._avatars.remove(name)
@@ -243,13 +255,14 @@ class AccountChanges:
         """A forgotten password's successor: unlocks, ends every session. `used_up` goes with it."""
         hashed = await self._hashed(new_password)
         name = user["username"]
+        over = Sessions.over(name, actor=actor)
         changed = await self._users.change(
             name,
             lambda user: self._revised(unlocked(user), hashed),
             lambda _: [Sessions.removal(name), *used_up],
-            lambda changed: self._signals.events(self._password(changed, actor)),
+            lambda changed: self._signals.events(self._password(changed, actor), over),
         )
-        self._sessions.removed(name)
+        self._sessions.removed(over)
         self._attempts.forgive(normalised(name))
         self._signals.publish_logged(self._password(changed, actor))
         self._signals.publish(UserChanged(username=name, actor=actor))
@@ -326,9 +339,9 @@ class AccountChanges:
         ):
             raise Refusal("user", f"The last active administrator has to stay: {user['username']}")
 
-    def _told(self, verb: str, actor: Actor) -> Callable[[Json], Sequence[EventRow]]:
-        """What the event log says of a change, for the transaction that makes it."""
-        return lambda user: self._signals.events(self._changed(verb, user, actor))
+    def _told(self, verb: str, actor: Actor, *also: Signal) -> Callable[[Json], Sequence[EventRow]]:
+        """What the event log says of a change, and of what it entails, for the transaction that makes it."""
+        return lambda user: self._signals.events(self._changed(verb, user, actor), *also)
 
     @staticmethod
     def _changed(verb: str, user: Json, actor: Actor) -> DefinitionChanged:

@@ -10,7 +10,8 @@ from conductor.access.factor_secrets import FactorSecrets
 from conductor.access.second_factor import MfaRefusal, active, spent, with_factor
 from conductor.access.security_log import SecurityLog
 from conductor.access.users import Json, Users, brief
-from conductor.signals import Activity, Actor, Signals
+from conductor.announcer import Signals
+from conductor.signals import Activity, Actor
 from shared.clock import now
 
 WRONG = "The code of your second factor is not right, or was used before."

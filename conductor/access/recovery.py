@@ -8,6 +8,7 @@ import secrets
 from typing import Any
 
 import sqlalchemy as sa
+from msgspec import structs
 
 from conductor.access.attempts import Attempts
 from conductor.access.changes import AccountChanges
@@ -70,7 +71,7 @@ class Recovery:
         # The key is gone before anything else happens: of two calls with it one is refused.
         if user is None or not fits or not await self._use_up(key.lower(), owner):
             raise Refusal("login", "Password reset failed.")
-        actor = Actor(kind="user", id=user["username"], ips=actor.ips, useragent=actor.useragent)
+        actor = structs.replace(actor, kind="user", id=user["username"])
         rest = Write(_REMOVE_ALL, {"owner": normalised(username)})
         await self._changes.reset_password(user, new_password, [rest], actor)
 

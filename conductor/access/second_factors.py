@@ -28,8 +28,9 @@ from conductor.access.security_log import SecurityLog
 from conductor.access.sessions import Sessions
 from conductor.access.totp import fresh_secret, provisioning_uri
 from conductor.access.users import Json, brief, normalised, public
+from conductor.announcer import Signals
 from conductor.errors import Refusal
-from conductor.signals import Activity, Actor, EventRow, Signals, UserChanged
+from conductor.signals import Activity, Actor, EventRow, UserChanged
 from shared.clock import now
 
 _PASSWORD = ("login", "Your password is incorrect.")
@@ -111,10 +112,14 @@ class SecondFactors:
 
         text = f"{account.name} turned a second factor on"
         ending = Sessions.removal(account.name, but=account.session_id)
+        over = Sessions.over(account.name, but=account.session_id, actor=actor)
         user = await self._users.change(
-            account.name, revise, lambda _: [ending], lambda user: self._events(text, user, actor)
+            account.name,
+            revise,
+            lambda _: [ending],
+            lambda user: [*self._events(text, user, actor), *self._signals.events(over)],
         )
-        self._sessions.removed(account.name, but=account.session_id)
+        self._sessions.removed(over)
         await self._tell(text, user, actor)
         return recovery_codes, user
 

@@ -15,11 +15,12 @@ from contextlib import suppress
 import msgspec
 import sqlalchemy as sa
 
+from conductor.announcer import Signals
 from conductor.errors import Unavailable
 from conductor.records.store import Records, Write, insert_new
 from conductor.records.tables import sessions as table
 from conductor.settings import Settings
-from conductor.signals import SessionsEnded, Signals
+from conductor.signals import SYSTEM, Actor, EventRow, SessionsEnded, Signal
 from shared.clock import now
 from shared.ids import hex_id
 
@@ -90,9 +91,19 @@ class Sessions:
         return self._expire_days * 86_400
 
     async def open(
-        self, username: str, ip: str, useragent: str, *, enrolling: bool = False
+        self,
+        username: str,
+        ip: str,
+        useragent: str,
+        told: Callable[[str], Signal] | None = None,
+        *,
+        enrolling: bool = False,
     ) -> tuple[str, Session]:
-        """A stored session and its ID, which is known to the caller alone."""
+        """A stored session and its ID, which is known to the caller alone.
+
+        `told` makes of its key what is announced: the event log has it with the session. `enrolling`: it is good
+        for setting up a second factor alone.
+        """
         session_id = hex_id()
         moment = now()
         session = Session(
@@ -107,10 +118,14 @@ class Sessions:
         )
         key = key_of(session_id)
         doc = msgspec.json.encode(session)
+        begun = told(key) if told is not None else None
         await self._records.write(
-            Write(_ADD, {"id": key, "username": username, "expires": session.expires, "doc": doc})
+            Write(_ADD, {"id": key, "username": username, "expires": session.expires, "doc": doc}),
+            events=self._events(begun),
         )
         self._keep(key, session)
+        if begun is not None and self._signals is not None:
+            self._signals.publish_logged(begun)
         return session_id, session
 
     async def get(self, session_id: str) -> Session | None:
@@ -144,42 +159,47 @@ class Sessions:
         found = [(key, self._cache.get(key) or _decode(doc)) for key, doc in rows]
         return sorted(found, key=lambda one: one[1].created, reverse=True)
 
-    async def end(self, session_id: str) -> None:
-        await self.end_keys([key_of(session_id)])
+    async def end(self, session_id: str, actor: Actor = SYSTEM) -> None:
+        await self.end_key(key_of(session_id), actor)
 
-    async def end_keys(self, keys: Sequence[str]) -> None:
-        """End these sessions; unknown ones are fine. None of them is found once this has returned."""
-        gone = frozenset(keys)
+    async def end_key(self, key: str, actor: Actor = SYSTEM) -> None:
+        """End this session; an unknown one is fine. It is not found once this has returned."""
 
-        def ends(key: str, session: Session) -> bool:
-            return key in gone
+        def ends(other: str, session: Session) -> bool:
+            return other == key
 
-        usernames = {one.username for key in gone if (one := self._cache.get(key))}
+        session = self._cache.get(key)
         self._drop(ends)
-        await self._records.write(*(Write(_REMOVE, {"key": key}) for key in gone))
+        username = session.username if session else await self._owner(key)
+        over = SessionsEnded(username=username, keys=(key,), actor=actor)
+        await self._records.write_if(Write(_REMOVE, {"key": key}), events=self._events(over))
         self._drop(ends)
-        for username in usernames or {""}:
-            self._announce(username, tuple(gone))
+        self._announce(over)
 
-    async def end_all(self, username: str, *, but: str = "") -> list[Session]:
+    async def end_all(self, username: str, *, but: str = "", actor: Actor = SYSTEM) -> list[Session]:
         """End every session of a user except the one with ID `but`; those that were ended."""
         kept = key_of(but) if but else ""
         self._drop(_others(username, kept))
         ended = [session for key, session in await self.of_user(username) if key != kept]
-        await self._records.write(self.removal(username, but=but))
-        self.removed(username, but=but)
+        over = self.over(username, but=but, actor=actor)
+        await self._records.write_if(self.removal(username, but=but), events=self._events(over))
+        self.removed(over)
         return ended
 
     @staticmethod
+    def over(username: str, *, but: str = "", actor: Actor = SYSTEM) -> SessionsEnded:
+        """What a `removal` is announced as: its event belongs into the same transaction."""
+        return SessionsEnded(username=username, but=key_of(but) if but else "", actor=actor)
+
+    @staticmethod
     def removal(username: str, *, but: str = "") -> Write:
-        """The end of a user's sessions for somebody else's transaction; call `removed` after it."""
+        """The end of a user's sessions for somebody else's transaction, with `over`; `removed` comes after it."""
         return Write(_REMOVE_ALL, {"owner": username, "kept": key_of(but) if but else ""})
 
-    def removed(self, username: str, *, but: str = "") -> None:
-        """A `removal` is committed."""
-        kept = key_of(but) if but else ""
-        self._drop(_others(username, kept))
-        self._announce(username, (), kept)
+    def removed(self, over: SessionsEnded) -> None:
+        """A `removal` is committed, with its event."""
+        self._drop(_others(over.username, over.but))
+        self._announce(over)
 
     def forget(self) -> None:
         """Another conductor may have ended sessions: what is remembered counts no more."""
@@ -188,6 +208,10 @@ class Sessions:
     async def purge(self) -> int:
         """Delete the expired ones; how many there were."""
         return await self._records.write(Write(_PURGE, {"moment": int(now())}))
+
+    async def _owner(self, key: str) -> str:
+        query = sa.select(table.c.username).where(table.c.id == key)
+        return str(await self._records.read(lambda sql: sql.execute(query).scalar()) or "")
 
     async def _read(self, key: str) -> Session | None:
         lookup = _Lookup(key)
@@ -225,9 +249,12 @@ class Sessions:
         if len(self._cache) > _CACHED:
             self._cache.popitem(last=False)
 
-    def _announce(self, username: str, keys: tuple[str, ...], but: str = "") -> None:
+    def _events(self, told: Signal | None) -> Sequence[EventRow]:
+        return self._signals.events(told) if self._signals is not None and told is not None else ()
+
+    def _announce(self, over: SessionsEnded) -> None:
         if self._signals is not None:
-            self._signals.publish(SessionsEnded(username=username, keys=keys, but=but))
+            self._signals.publish_logged(over)
 
 
 def _others(username: str, kept: str) -> Callable[[str, Session], bool]:

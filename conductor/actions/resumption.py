@@ -9,10 +9,11 @@ from conductor.actions.recipients import listed
 from conductor.actions.result import Action
 from conductor.actions.selection import entries
 from conductor.actions.suspensions import Resumption
+from conductor.announcer import Signals
 from conductor.errors import AccessDenied, Refusal
 from conductor.live.book import JobBook
 from conductor.live.job import ActiveJob
-from conductor.signals import Activity, Actor, JobResumed, Signals
+from conductor.signals import Activity, Actor, JobResumed
 from shared import clock
 
 

@@ -28,11 +28,12 @@ from conductor.actions.result import RECORD, Action, begun, done, title_of, type
 from conductor.actions.resumption import Resuming, Suspension
 from conductor.actions.surroundings import Surroundings
 from conductor.actions.suspensions import Suspensions
+from conductor.announcer import Signals
 from conductor.audit import causes
 from conductor.errors import Deposed, Refusal, Unavailable
 from conductor.live.book import JobBook
 from conductor.live.job import ActiveJob
-from conductor.signals import ActionRun, Actor, JobConditionMet, Signals
+from conductor.signals import ActionRun, Actor, JobConditionMet
 from shared import clock, faults, ids
 
 _SAVE_AGAIN_SECONDS = 1.0

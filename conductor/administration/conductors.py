@@ -16,11 +16,12 @@ import msgspec
 import structlog
 from redis.asyncio import Redis
 
+from conductor.announcer import Signals
 from conductor.errors import Refusal
 from conductor.live.connection import AWAY, text
 from conductor.live.keys import Keys
 from conductor.settings import Settings
-from conductor.signals import Activity, Notice, Signals
+from conductor.signals import Activity, Notice
 from shared import clock
 
 Json = dict[str, Any]

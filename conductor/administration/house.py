@@ -36,6 +36,7 @@ from conductor.administration.statistics import Statistics
 from conductor.administration.sweeps import Sweeps
 from conductor.administration.transfer_tokens import TransferTokens
 from conductor.administration.upkeep import Upkeep
+from conductor.announcer import Signals
 from conductor.definitions.repository import Definitions
 from conductor.errors import Refusal
 from conductor.live.keys import Keys
@@ -46,7 +47,7 @@ from conductor.records.search.index import ACTIVITY, TICKETS
 from conductor.records.searchable import SearchableDocuments
 from conductor.records.store import Records
 from conductor.settings import Settings
-from conductor.signals import Actor, Signals
+from conductor.signals import Actor
 from shared.clock import now
 
 _SETTLE_SECONDS = 5.0

@@ -11,8 +11,9 @@ from typing import Any
 import structlog
 
 from conductor.administration.ports import Browsers, Mailer, NoBrowsers, NoMailer
+from conductor.announcer import Signals
 from conductor.errors import Deposed, NotPrimary, Refusal
-from conductor.signals import Activity, Actor, Signals
+from conductor.signals import Activity, Actor
 from shared import clock
 from shared.ids import short_id
 

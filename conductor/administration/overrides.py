@@ -7,7 +7,7 @@ in the database as well, so that whoever is primary next goes on with it.
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from conductor.administration.shared_overrides import SharedOverrides
 from conductor.errors import BadParameter, Unavailable
 from conductor.settings import Settings
 from conductor.settings_reading import read_overrides
+from conductor.signals import EventRow
 
 Json = dict[str, Any]
 
@@ -77,15 +78,16 @@ class Overrides:
         async with self._lock:
             await self._share(self.all())
 
-    async def _share(self, overrides: Json) -> None:
+    async def _share(self, overrides: Json, events: Sequence[EventRow] = ()) -> None:
         ours = {path: value for path, value in overrides.items() if not config_paths.of_host(path)}
-        if ours or await self._shared.load():
-            await self._shared.save(ours)
+        if ours or events or await self._shared.load():
+            await self._shared.save(ours, events)
 
-    async def update(self, changes: Mapping[str, Any]) -> list[str]:
+    async def update(self, changes: Mapping[str, Any], events: Sequence[EventRow] = ()) -> list[str]:
         """Apply and keep `changes`, path to value; null takes an override back. Returns what needs a restart.
 
-        All or nothing. Raises BadParameter, Unavailable when the file cannot be written.
+        All or nothing, and `events` with what the cluster shares. Raises BadParameter, Unavailable when the
+        file cannot be written.
         """
         paths = {path: config_paths.steps(path) for path in changes}
         async with self._lock:
@@ -103,7 +105,7 @@ class Overrides:
                     overrides[name] = value
                     config_paths.placed(document, steps, value)
             fresh = config_paths.settings_of(document)
-            await self._share(overrides)
+            await self._share(overrides, events)
             await self._keep(overrides)
             _adopt(self._settings, fresh, {steps[0] for steps in paths.values()})
         return sorted(path for path in changes if config_paths.needs_restart(path))

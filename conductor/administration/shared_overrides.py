@@ -11,6 +11,7 @@ import structlog
 from conductor.definitions.sealing import CannotOpenError, Seal
 from conductor.records.store import Records, Write, upsert
 from conductor.records.tables import overrides as table
+from conductor.signals import EventRow
 
 Json = dict[str, Any]
 
@@ -45,11 +46,12 @@ class SharedOverrides:
         log.error("the shared overrides are under another secret_key: those of this conductor count")
         return None
 
-    async def save(self, overrides: Json) -> None:
-        """Raises Unavailable; nothing has changed then."""
+    async def save(self, overrides: Json, events: Sequence[EventRow] = ()) -> None:
+        """`events` in the same transaction. Raises Unavailable; nothing has changed then."""
         fields = [{"name": path, "value": value} for path, value in overrides.items()]
         envelope = await asyncio.to_thread(_sealed, self._secret_keys()[0], fields)
-        await self._records.write(Write(_PUT, {"path": _ID, "doc": msgspec.json.encode(envelope)}))
+        row = {"path": _ID, "doc": msgspec.json.encode(envelope)}
+        await self._records.write(Write(_PUT, row), events=events)
 
 
 def _opened(secret_key: str, envelope: Json) -> list[Json]:

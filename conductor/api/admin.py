@@ -3,7 +3,7 @@
 import asyncio
 import platform
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Annotated, Any, Literal, Protocol
 
 import msgspec
@@ -15,9 +15,10 @@ from conductor.administration.internal_jobs import BUSY, InternalJob
 from conductor.api.call import Call
 from conductor.api.endpoint import Auth, Endpoint, NoParams, Takes, Text
 from conductor.api.search import Flag, flag, listed
+from conductor.api.told import activity
 from conductor.errors import BadParameter, Refusal
 from conductor.settings import Settings
-from conductor.signals import Activity, Actor
+from conductor.signals import Actor
 
 Json = dict[str, Any]
 
@@ -97,8 +98,10 @@ class Admin:
         steps = {path: state_paths.check(path) for path in given}
         for path, value in given.items():
             key, rest, whole = state_paths.placed(steps[path], value, state.documents())
-            await state.merge(key, state_paths.changed(state.latest(key), rest, whole))
-            self._tell(call, "state_update", path, {"key": path, "value": value}, path)
+            told = activity(call, "state_update", path, {"key": path, "value": value}, keywords=(path,))
+            changes = state_paths.changed(state.latest(key), rest, whole)
+            await state.merge(key, changes, events=self._house.signals.events(told))
+            self._house.signals.publish_logged(told)
         return {}
 
     # Internal jobs
@@ -204,7 +207,7 @@ class Admin:
         username = params.username
 
         async def work(job: InternalJob) -> None:
-            ended = await self._house.sessions.end_all(username)
+            ended = await self._house.sessions.end_all(username, actor=call.actor)
             job.stats["sessions"] = ended
             job.details = f"- sessions ended: {ended}"
 
@@ -258,22 +261,11 @@ class Admin:
 
     async def update_config(self, call: Call, params: NoParams) -> Json:
         changes = {path: value for path, value in call.params.items() if path not in _CREDENTIALS}
-        restart = await self._house.overrides.update(changes)
         shown = config_paths.overrides_shown(changes)
-        self._tell(call, "config_update", "", {"params": shown}, "config", *changes)
+        told = activity(call, "config_update", "", {"params": shown}, keywords=("config", *changes))
+        restart = await self._house.overrides.update(changes, self._house.signals.events(told))
+        self._house.signals.publish_logged(told)
         return {"restart": restart} if restart else {}
-
-    def _tell(self, call: Call, action: str, text: str, payload: Mapping[str, Any], *keywords: str) -> None:
-        self._house.signals.publish(
-            Activity(
-                action=action,
-                description=text,
-                payload=payload,
-                keywords=keywords,
-                actor=call.actor,
-                correlation_id=call.correlation_id,
-            )
-        )
 
     def endpoints(self) -> tuple[Endpoint[Any], ...]:
         reads: dict[str, Any] = {"auth": Auth.ADMIN, "takes": Takes.NONE}

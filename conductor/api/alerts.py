@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from conductor.announcer import Signals
 from conductor.api.call import Call, Json
 from conductor.api.endpoint import Endpoint, Takes, Text, WordId, changing
 from conductor.api.told import activity
@@ -15,7 +16,7 @@ from conductor.errors import BadParameter, NotFound, Refusal
 from conductor.monitoring.alerts.alerting import Alerting
 from conductor.monitoring.alerts.ports import Samples
 from conductor.monitoring.alerts.store import AlertStore
-from conductor.signals import Activity, AlertsShifted, Signals
+from conductor.signals import Activity, AlertsShifted
 from shared.clock import now
 from shared.expressions import ExpressionError, compile_expression, expand
 from shared.expressions.explain import explain

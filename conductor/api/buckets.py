@@ -7,15 +7,17 @@ from typing import Any
 
 import msgspec
 
+from conductor.announcer import Signals
 from conductor.api.body import parse_embedded
 from conductor.api.call import Call
 from conductor.api.criteria import matches_criteria
 from conductor.api.endpoint import DefinitionId, Endpoint, WordId
+from conductor.api.told import activity
 from conductor.errors import BadParameter, Refusal
 from conductor.filing.bucket_access import require_bucket
 from conductor.filing.buckets import Buckets
 from conductor.filing.names import url_name
-from conductor.signals import Activity, Signals
+from conductor.signals import Activity
 
 _QUIET_SECONDS = 60.0
 """Jobs write data many times a minute: of one bucket and caller this often is logged."""
@@ -74,35 +76,38 @@ def endpoints(
         if definition.get("enabled") in (False, 0):
             raise Refusal("bucket", f"Bucket is disabled: {bucket_id}")
 
-    def tell(call: Call, action: str, bucket_id: str, **payload: Any) -> None:
+    def activity_of(call: Call, action: str, bucket_id: str, **payload: Any) -> Activity:
         title = (bucket(bucket_id) or {}).get("title")
-        signals.publish(
-            Activity(
-                action=action,
-                description=str(title or bucket_id),
-                payload={"bucket_id": bucket_id, **payload},
-                keywords=(bucket_id,),
-                resource=("bucket", bucket_id),
-                actor=call.actor,
-                correlation_id=call.correlation_id,
-            )
+        return activity(
+            call,
+            action,
+            str(title or bucket_id),
+            {"bucket_id": bucket_id, **payload},
+            keywords=(bucket_id,),
+            resource=("bucket", bucket_id),
         )
 
-    def tell_now_and_then(call: Call, action: str, bucket_id: str) -> None:
+    def tell_now_and_then(call: Call, made: Activity) -> None:
+        bucket_id = made.resource[1]
         key, moment = (bucket_id, call.account.name), time.monotonic()
         if moment - told.get(key, -_QUIET_SECONDS) >= _QUIET_SECONDS:
             if len(told) >= _REMEMBERED:
                 told.clear()
             told[key] = moment
-            tell(call, action, bucket_id)
+            signals.publish_logged(made)
 
     async def write_bucket_data(call: Call, params: BucketData) -> Mapping[str, Any]:
         require(call, params.id)
         data = parse_embedded(params.data) if isinstance(params.data, str) and params.data else params.data
+        made = activity_of(call, "bucket_write_data", params.id)
         revision = await buckets.merge_data(
-            params.id, data or {}, remove=_words(params.remove), expected=params.data_revision
+            params.id,
+            data or {},
+            remove=_words(params.remove),
+            expected=params.data_revision,
+            events=signals.events(made),
         )
-        tell_now_and_then(call, "bucket_write_data", params.id)
+        tell_now_and_then(call, made)
         whole = await buckets.data(params.id) if _truthy(params.fetch) else None
         return {"data": whole, "data_revision": revision}
 
@@ -113,8 +118,12 @@ def endpoints(
         require(call, bucket_id)
         if not call.files:
             raise Refusal("bucket", "No files were uploaded")
-        files = await buckets.upload(bucket_id, call.files, username=call.account.name)
-        tell(call, "bucket_upload_files", bucket_id, filenames=[one.name for one in call.files])
+        names = [one.name for one in call.files]
+        made = activity_of(call, "bucket_upload_files", bucket_id, filenames=names)
+        files = await buckets.upload(
+            bucket_id, call.files, username=call.account.name, events=signals.events(made)
+        )
+        signals.publish_logged(made)
         return {"files": files}
 
     async def delete_bucket_file(call: Call, params: BucketFile) -> Mapping[str, Any]:
@@ -122,11 +131,17 @@ def endpoints(
         criteria = {key: value for key, value in call.params.items() if key != "id"}
         if not criteria:
             raise Refusal("bucket", "Name the file to delete: at least one of its properties is needed")
-        deleted = await buckets.delete_file(params.id, lambda file: _matches(file, criteria))
+
+        def made(file: Mapping[str, Any]) -> Activity:
+            return activity_of(call, "bucket_delete_file", params.id, filename=file.get("filename"))
+
+        deleted = await buckets.delete_file(
+            params.id, lambda file: _matches(file, criteria), lambda file: signals.events(made(file))
+        )
         if deleted is None:
             shown = json.dumps(criteria, default=str)[:500]
             raise Refusal("bucket", f"No file in bucket {params.id} matches: {shown}")
-        tell(call, "bucket_delete_file", params.id, filename=deleted.get("filename"))
+        signals.publish_logged(made(deleted))
         return {}
 
     async def empty_bucket(call: Call, params: EmptyBucket) -> Mapping[str, Any]:
@@ -134,8 +149,9 @@ def endpoints(
         files, data = _truthy(params.files), _truthy(params.data)
         if not files and not data:
             raise Refusal("bucket", "At least one of files and data must be set")
-        await buckets.empty(params.id, files=files, data=data)
-        tell(call, "bucket_empty", params.id, files=files, data=data)
+        made = activity_of(call, "bucket_empty", params.id, files=files, data=data)
+        await buckets.empty(params.id, files=files, data=data, events=signals.events(made))
+        signals.publish_logged(made)
         return {}
 
     return (

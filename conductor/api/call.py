@@ -125,7 +125,7 @@ class Call:
 
     @property
     def actor(self) -> Actor:
-        return self.account.actor(self.ips, self.useragent)
+        return self.account.actor(self.ips, self.useragent, self.correlation_id)
 
     @property
     def secure(self) -> bool:

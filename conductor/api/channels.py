@@ -5,13 +5,13 @@ from typing import Annotated, Any
 
 import msgspec
 
+from conductor.announcer import Signals
 from conductor.api.call import Call
 from conductor.api.endpoint import Endpoint, Takes
 from conductor.api.office import Office
 from conductor.api.told import activity
 from conductor.definitions.repository import Definitions
 from conductor.errors import Refusal
-from conductor.signals import Signals
 
 
 class ChannelId(msgspec.Struct, kw_only=True):

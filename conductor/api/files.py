@@ -8,6 +8,7 @@ from aiohttp import web
 
 from conductor.access.account import Account
 from conductor.access.accounts import Accounts
+from conductor.announcer import Signals
 from conductor.api import credentials
 from conductor.api.call import Call
 from conductor.api.content_types import attachment, content_type, is_active
@@ -15,6 +16,7 @@ from conductor.api.endpoint import Auth, DefinitionId, Endpoint, NoParams, Takes
 from conductor.api.file_answer import bare, send
 from conductor.api.office import Office
 from conductor.api.signed_urls import Signed, UrlSigner
+from conductor.api.told import activity
 from conductor.errors import AccessDenied, BadParameter, NotFound, Refusal
 from conductor.filing.bucket_access import require_bucket
 from conductor.filing.durations import expiry, zone
@@ -27,7 +29,6 @@ from conductor.fleet.roster import Roster
 from conductor.records.files import Files, safe_key
 from conductor.records.job_archive import JobArchive
 from conductor.settings import Settings
-from conductor.signals import Activity, Signals
 from shared import clock
 from shared.protocol import tokens
 
@@ -232,18 +233,16 @@ def endpoints(
         call.account.require_job(job)
         if not job.get("final"):
             raise Refusal("job", f"Job is still active: {params.id}")
-        await job_files.delete_file(params.id, params.path)
-        signals.publish(
-            Activity(
-                action="job_delete_file",
-                description=params.id,
-                payload={"path": params.path},
-                keywords=(params.id,),
-                resource=("job", params.id),
-                actor=call.actor,
-                correlation_id=call.correlation_id,
-            )
+        made = activity(
+            call,
+            "job_delete_file",
+            params.id,
+            {"path": params.path},
+            keywords=(params.id,),
+            resource=("job", params.id),
         )
+        await job_files.delete_file(params.id, params.path, signals.events(made))
+        signals.publish_logged(made)
         return {}
 
     async def get_signed_url(call: Call, params: UrlRequest) -> Mapping[str, Any]:

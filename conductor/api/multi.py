@@ -13,6 +13,7 @@ from conductor.administration.internal_jobs import BUSY, InternalJob
 from conductor.api.call import Call
 from conductor.api.endpoint import Auth, Endpoint, NoParams, Takes
 from conductor.api.search import Flag, flag
+from conductor.api.told import activity
 from conductor.errors import Refusal
 from conductor.fleet.roster import Roster
 from conductor.signals import Activity, Notice
@@ -111,7 +112,10 @@ class Multi:
         if self._house.jobs.exclusive:
             raise Refusal("admin", BUSY)
         if self._house.settings.satellite.get("version") != params.release:
-            await self._house.overrides.update({"satellite.version": params.release})
+            changes = {"satellite.version": params.release}
+            told = activity(call, "config_update", "", {"params": changes}, keywords=("config", *changes))
+            await self._house.overrides.update(changes, self._house.signals.events(told))
+            self._house.signals.publish_logged(told)
 
         async def work(job: InternalJob) -> None:
             gone = []

@@ -10,6 +10,7 @@ import msgspec
 import structlog
 
 from conductor.access.accounts import Accounts
+from conductor.announcer import Signals
 from conductor.api.call import Call
 from conductor.api.endpoint import Auth, Endpoint, Takes, WordId
 from conductor.api.office import Office
@@ -19,7 +20,7 @@ from conductor.fleet.enrolment import DEFAULT_SECONDS, IMAGE, Enrolment, Offer
 from conductor.fleet.roster import Roster
 from conductor.records.searchable import SearchableDocuments
 from conductor.settings import Settings
-from conductor.signals import Notice, Signals
+from conductor.signals import Notice
 from shared import clock
 from shared.protocol import tokens
 

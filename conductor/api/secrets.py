@@ -5,13 +5,14 @@ Values leave by `decrypt_secret` alone.
 
 from typing import Any, Protocol
 
+from conductor.announcer import Signals
 from conductor.api.call import Call, Json
 from conductor.api.definitions import ById, DefinitionCalls, Delete, Particulars
 from conductor.api.endpoint import Auth, Endpoint, Takes
 from conductor.definitions.kinds import KINDS
 from conductor.definitions.repository import Definitions
 from conductor.errors import Refusal
-from conductor.signals import Activity, Signals
+from conductor.signals import Activity
 
 
 class Opening(Protocol):

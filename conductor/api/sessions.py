@@ -15,13 +15,14 @@ from conductor.access.security_log import SecurityLog
 from conductor.access.sessions import Session, key_of
 from conductor.access.users import brief, normalised, public
 from conductor.access.visibility import KINDS, listed
+from conductor.announcer import Signals
 from conductor.api.call import Call, Json
 from conductor.api.credentials import EXPIRED, session_cookie
 from conductor.api.endpoint import Auth, Endpoint, NoParams, Takes
 from conductor.api.kernel import Leadership
 from conductor.definitions.repository import Definitions
 from conductor.errors import NoSession, Refusal
-from conductor.signals import Actor, Signals, UserLoggedIn
+from conductor.signals import Actor
 from shared.clock import now
 
 Live = Callable[[Account], Mapping[str, Any]]
@@ -98,24 +99,19 @@ class SessionCalls:
         """
         self._require_primary()
         session_id, session, user = await self._accounts.log_in(
-            params.username, params.password, call.ip, call.useragent, params.code.strip()
+            params.username,
+            params.password,
+            call.ip,
+            call.useragent,
+            _stranger(call),
+            code=params.code.strip(),
         )
-        await self.begun(call, session_id, user)
+        await self.begun(call, session_id, user, _stranger(call, user["username"]))
         return self._payload(session, user, session_id)
 
-    async def begun(self, call: Call, session_id: str, user: Json) -> None:
-        """A session was opened: its cookie, its signal, its row in the security log."""
-        actor = Actor(kind="user", id=user["username"], ips=call.ips, useragent=call.useragent)
+    async def begun(self, call: Call, session_id: str, user: Json, actor: Actor) -> None:
+        """A session was opened: its cookie, its row in the security log."""
         key = key_of(session_id)
-        self._signals.publish(
-            UserLoggedIn(
-                actor=actor,
-                correlation_id=call.correlation_id,
-                username=user["username"],
-                user=brief(user),
-                session=key,
-            )
-        )
         if self._security is not None:
             await self._security.add(user["username"], "user_login", actor, user=brief(user), session_id=key)
         self._set_cookie(call, session_id)
@@ -125,8 +121,9 @@ class SessionCalls:
         if call.request.headers.get("Sec-Fetch-Site") == "cross-site":
             raise NoSession("Another site cannot log you out")
         session_id = call.credentials.session_id
-        if session_id and await self._accounts.sessions.get(session_id) is not None:
-            await self._accounts.sessions.end(session_id)
+        session = await self._accounts.sessions.get(session_id) if session_id else None
+        if session is not None:
+            await self._accounts.sessions.end(session_id, _stranger(call, session.username))
         call.headers["Set-Cookie"] = EXPIRED
         return {"redirect": self._redirect(call)} if self._logout_url else {}
 
@@ -191,3 +188,8 @@ class SessionCalls:
             for kind in KINDS
         }
         return {**lists, "sounds": []}
+
+
+def _stranger(call: Call, username: str = "") -> Actor:
+    """Who calls without an account that the call was admitted by."""
+    return Actor(kind="user", id=username, ips=call.ips, useragent=call.useragent, story=call.correlation_id)

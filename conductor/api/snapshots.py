@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from conductor.announcer import Signals
 from conductor.api.call import Call, Json
 from conductor.api.endpoint import DefinitionId, Endpoint, NoParams, WordId, changing
 from conductor.api.known_servers import online_server
@@ -15,7 +16,6 @@ from conductor.fleet.roster import Roster
 from conductor.monitoring.comparison import compared
 from conductor.monitoring.snapshots import Snapshots
 from conductor.monitoring.watches import Watches, in_words
-from conductor.signals import Signals
 from shared.clock import now
 
 _LONGEST_TEXT = 8192
@@ -98,16 +98,24 @@ class SnapshotCalls:
 
     async def delete(self, call: Call, params: SnapshotId) -> Json:
         refuse_group_limited(call.account, "snapshots")
-        if not await self._snapshots.delete(params.id):
+        told = activity(
+            call,
+            "snapshot_delete",
+            params.id,
+            {"snapshot": params.id},
+            keywords=(params.id,),
+            resource=("snapshot", params.id),
+        )
+        if not await self._snapshots.delete(params.id, self._signals.events(told)):
             raise Refusal("snapshot", f"Failed to locate snapshot: {params.id}")
-        self._log(call, "snapshot_delete", params.id, {"snapshot": params.id}, params.id)
+        self._signals.publish_logged(told)
         return {}
 
     async def watch_server(self, call: Call, params: Watch) -> Json:
         server = online_server(self._roster, call, params.id, "server")
-        await self._watches.set("servers", params.id, params.duration)
         about = {"server_id": params.id, "hostname": server["hostname"]}
-        self._log(call, "server_watch", "", {**about, **_lasting(params.duration)}, params.id)
+        groups = tuple(map(str, server.get("groups") or ()))
+        await self._watch(call, "server", params, about, groups)
         return {}
 
     async def watch_group(self, call: Call, params: Watch) -> Json:
@@ -115,8 +123,7 @@ class SnapshotCalls:
         if group is None:
             raise Refusal("watch", f"Unknown group: {params.id}")
         call.account.require_group(params.id)
-        await self._watches.set("groups", params.id, params.duration)
-        self._log(call, "group_watch", "", {"group": group, **_lasting(params.duration)}, params.id)
+        await self._watch(call, "group", params, {"group": group}, (params.id,))
         return {}
 
     async def compare(self, call: Call, params: Pair) -> Json:
@@ -146,8 +153,20 @@ class SnapshotCalls:
         call.account.require_groups(snapshot.get("groups") or ())
         return snapshot
 
-    def _log(self, call: Call, action: str, description: str, payload: Json, keyword: str) -> None:
-        self._signals.publish(activity(call, action, description, payload, keywords=(keyword,)))
+    async def _watch(
+        self, call: Call, kind: str, params: Watch, about: Json, groups: tuple[str, ...]
+    ) -> None:
+        told = activity(
+            call,
+            f"{kind}_watch",
+            "",
+            {**about, **_lasting(params.duration)},
+            keywords=(params.id,),
+            resource=(kind, params.id),
+            groups=groups,
+        )
+        await self._watches.set(f"{kind}s", params.id, params.duration, self._signals.events(told))
+        self._signals.publish_logged(told)
 
     def endpoints(self) -> tuple[Endpoint[Any], ...]:
         return (

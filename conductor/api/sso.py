@@ -16,6 +16,7 @@ from conductor.access.accounts import Accounts
 from conductor.access.changes import AccountChanges
 from conductor.access.sso import applied, identity, is_bootstrapped, mapped_headers, provisioned
 from conductor.access.users import Json
+from conductor.announcer import Signals
 from conductor.api import client
 from conductor.api.answer import SERVER
 from conductor.api.call import Call
@@ -29,7 +30,7 @@ from conductor.api.sso_command import SsoCommand
 from conductor.errors import NoSession, Refusal
 from conductor.settings import Settings
 from conductor.settings_sections import SsoSettings
-from conductor.signals import Actor, Notice, Signals
+from conductor.signals import Actor, Notice
 
 _PAGES = ("/", "/index.html")
 _NO_STORE = {"Cache-Control": "no-store", "Server": SERVER}
@@ -101,8 +102,9 @@ class SsoDoor:
             if self._sso.hybrid:
                 return await self._served(request)
             raise Refusal("sso", "The identity provider's headers are missing.")
-        session_id, _ = await self._accounts.sessions.open(user["username"], call.ip, call.useragent)
-        await self._session_calls.begun(call, session_id, user)
+        actor = _of(user["username"], call)
+        session_id, _ = await self._accounts.open_session(user, call.ip, actor)
+        await self._session_calls.begun(call, session_id, user, actor)
         if "?" in request.raw_path:
             return web.Response(
                 status=302,
@@ -115,7 +117,7 @@ class SsoDoor:
         who = identity(headers, self._sso)
         if who is None:
             return None
-        actor = Actor(kind="user", id=who.username, ips=call.ips, useragent=call.useragent)
+        actor = _of(who.username, call)
         user = self._accounts.users.get(who.username)
         if user is None:
             made = provisioned(who, self._sso, self._settings.default_user_privileges)
@@ -205,3 +207,7 @@ def _message(title: str, text: str) -> web.Response:
         f"<body><h1>{html.escape(title)}</h1><p>{html.escape(text)}</p></body></html>\n"
     )
     return web.Response(body=page.encode(), content_type="text/html", charset="utf-8", headers=_NO_STORE)
+
+
+def _of(username: str, call: Call) -> Actor:
+    return Actor(kind="user", id=username, ips=call.ips, useragent=call.useragent, story=call.correlation_id)

@@ -15,12 +15,13 @@ from conductor.access.recovery import Recovery
 from conductor.access.security_log import SecurityLog
 from conductor.access.sessions import Session
 from conductor.access.users import brief, public
+from conductor.announcer import Signals
 from conductor.api.call import Call, Json
 from conductor.api.credentials import EXPIRED
 from conductor.api.endpoint import Auth, Endpoint, NoParams, Takes, Text
 from conductor.errors import NoSession, NotFound, Refusal
 from conductor.settings import Settings
-from conductor.signals import Activity, Actor, Signals
+from conductor.signals import Activity, Actor
 
 Email = Annotated[str, msgspec.Meta(pattern=r"^\S+@\S+$")]
 Secret = Annotated[str, msgspec.Meta(min_length=1)]
@@ -196,7 +197,7 @@ class UserCalls:
         found = dict(await self._accounts.sessions.of_user(call.account.name))
         if params.id not in found:
             raise NotFound(f"Session not found: {params.id}")
-        await self._accounts.sessions.end_keys([params.id])
+        await self._accounts.sessions.end_key(params.id, call.actor)
         return {}
 
     async def logout_all(self, call: Call, params: Password) -> Json:
@@ -213,7 +214,7 @@ class UserCalls:
         await self._security.add(account.name, "warning", actor, description=text, user=brief(user))
 
         async def work(job: Any = None) -> None:
-            ended = await self._accounts.sessions.end_all(account.name, but=account.session_id)
+            ended = await self._accounts.sessions.end_all(account.name, but=account.session_id, actor=actor)
             if ended:
                 data = {
                     "user": public(user),
@@ -292,7 +293,7 @@ def shown_session(session: Session) -> Json:
 
 
 def _as(call: Call, username: str) -> Actor:
-    return Actor(kind="user", id=username, ips=call.ips, useragent=call.useragent)
+    return Actor(kind="user", id=username, ips=call.ips, useragent=call.useragent, story=call.correlation_id)
 
 
 def _report(ended: list[Session]) -> str:

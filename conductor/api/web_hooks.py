@@ -8,13 +8,14 @@ from typing import Annotated, Any, Protocol
 
 import msgspec
 
+from conductor.announcer import Signals
 from conductor.api.call import Call, Json
 from conductor.api.endpoint import Auth, DefinitionId, Endpoint, Takes, Text
 from conductor.errors import BadParameter, Refusal
 from conductor.outbound.delivery import Delivery
 from conductor.outbound.web_hooks import WebHooks
 from conductor.settings import Settings
-from conductor.signals import Activity, Signals
+from conductor.signals import Activity
 from shared.clock import monotonic, now
 from shared.expressions import ExpressionError, check_macros
 from shared.protocol import tokens

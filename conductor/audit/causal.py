@@ -21,6 +21,7 @@ from conductor.signals import (
     DefinitionChanged,
     EventFired,
     EventRow,
+    JobFlushed,
     LeadershipChanged,
     LoginRefused,
     Notice,
@@ -71,6 +72,7 @@ def rows(signal: Signal, moment: float) -> tuple[EventRow, ...]:
         return ()
     id = event.id or ids.story_id()
     actor = signal.actor
+    story = signal.correlation_id or actor.story
     groups = signal.groups if event.groups is None else event.groups
     resource_type, our_id = event.resource
     return (
@@ -82,7 +84,7 @@ def rows(signal: Signal, moment: float) -> tuple[EventRow, ...]:
             (actor.id or actor.kind)[:128],
             resource_type,
             resource_id(resource_type, our_id),
-            correlation(signal.correlation_id) if signal.correlation_id else id,
+            correlation(story) if story else id,
             signal.causation_id or event.cause,
             (signal.category if event.category is None else event.category)[:64],
             f",{','.join(groups)}," if groups else "",
@@ -101,6 +103,11 @@ def _fired(signal: EventFired) -> _Event:
         },
         causes.fired(signal.event_id, signal.minute, signal.correlation_id),
     )
+
+
+def _flushed(signal: JobFlushed) -> _Event:
+    id = signal.job_id
+    return _Event("job.flushed", (JOB, id), {"event": signal.event_id}, "", causes.accepted(id))
 
 
 def _decided(signal: WorkflowDecided) -> _Event:
@@ -258,7 +265,9 @@ def _activity(signal: Activity) -> _Event | None:
     )
 
 
-_OF_ACTIVITY: Mapping[str, str] = {"job": JOB, "server": "connection", "file": "artifact"}
+_OF_ACTIVITY: Mapping[str, str] = {
+    "job": JOB, "server": "connection", "file": "artifact", "snapshot": "artifact", "alert_invocation": "decision",
+}  # fmt: skip
 _SHOWN: Final = frozenset({"bucket"})
 
 _DESCRIBED: Mapping[type[Signal], Callable[[Any], _Event | None]] = {
@@ -268,6 +277,7 @@ _DESCRIBED: Mapping[type[Signal], Callable[[Any], _Event | None]] = {
     AlertFired: _alert,
     DefinitionChanged: _definition,
     EventFired: _fired,
+    JobFlushed: _flushed,
     LeadershipChanged: _leadership,
     LoginRefused: _refused,
     Notice: _notice,

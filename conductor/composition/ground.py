@@ -9,6 +9,7 @@ from pathlib import Path
 from redis.asyncio import Redis
 
 from conductor.actions.failures import FailedActions
+from conductor.announcer import Signals
 from conductor.api.office import Office
 from conductor.audit.activity import ActivityLog
 from conductor.audit.chronicle import Chronicle, described
@@ -31,7 +32,7 @@ from conductor.records.search.index import SERVERS
 from conductor.records.searchable import SearchableDocuments
 from conductor.records.store import Records
 from conductor.settings import Settings
-from conductor.signals import ActionRun, SecretUsed, Signals
+from conductor.signals import ActionRun, SecretUsed
 
 
 class Ground:
@@ -83,7 +84,7 @@ class Ground:
             records, self.signals, active_jobs=self.office.count_of_event, apart={"secrets": vault}
         )
         self.secrets = Secrets(self.definitions, vault, self.signals)
-        self.secret_uses = SecretUses(records)
+        self.secret_uses = SecretUses(records, self.signals.describe)
         self.signals.subscribe("uses of secrets", self.secret_uses.observe, SecretUsed)
 
 

@@ -11,9 +11,9 @@ from dataclasses import replace
 from typing import Any
 
 import msgspec
-import structlog
 from msgspec import structs
 
+from conductor.announcer import Signals
 from conductor.definitions import drafts, rows
 from conductor.definitions.apart import Apart, Staged
 from conductor.definitions.drafts import Draft
@@ -21,7 +21,7 @@ from conductor.definitions.json_values import Json
 from conductor.definitions.kinds import KINDS, Context, Kind
 from conductor.definitions.references import released
 from conductor.definitions.rows import MAX_BYTES
-from conductor.definitions.shelf import Shelf
+from conductor.definitions.shelves import Shelves
 from conductor.definitions.state import GlobalState
 from conductor.definitions.text import check_id
 from conductor.definitions.unbroken import unbroken
@@ -29,12 +29,10 @@ from conductor.definitions.versions import version_writes
 from conductor.definitions.writer import Writer
 from conductor.errors import BadParameter, Refusal, Unavailable
 from conductor.records.store import Records, Write
-from conductor.signals import SYSTEM, Actor, DefinitionChanged, EventRow, Signals
+from conductor.signals import SYSTEM, Actor, DefinitionChanged, EventRow
 from shared.clock import now
 
 __all__ = ["MAX_BYTES", "Definitions"]
-
-log = structlog.get_logger(__name__)
 
 
 def _no_jobs(event_id: str) -> int:
@@ -63,16 +61,11 @@ class Definitions:
         self._active_jobs = active_jobs
         self.kinds = kinds
         self._apart = dict(apart or {})
-        self._shelves = {name: Shelf(newest_first=kind.newest_first) for name, kind in kinds.items()}
+        self._shelves = Shelves(records, kinds)
 
     async def load(self) -> None:
         """Everything from SQL into memory. Raises Unavailable."""
-        found: dict[str, list[tuple[str, int, Json]]] = {name: [] for name in self.kinds}
-        for kind, id, position, doc in await self._records.read(rows.every_row):
-            if kind in found:
-                found[kind].append((id, position, msgspec.json.decode(doc)))
-        for name, listed in found.items():
-            self._shelves[name].fill(listed)
+        await self._shelves.load()
         await self.state.load()
         for store in self._apart.values():
             await store.load()
@@ -228,7 +221,7 @@ class Definitions:
             if docs:
                 await self._commit(rules, docs, told=told)
             else:
-                self._signals.publish(told)
+                self._signals.publish_logged(told)  # nothing has changed: no event
 
     async def restore(
         self,
@@ -275,8 +268,7 @@ class Definitions:
         try:
             await self._records.write(*writes, events=self._signals.events(*told))
         except Unavailable:
-            for name in docs:
-                self._shelves[name].doubtful = True
+            self._shelves.doubt(docs)
             raise
         for name, items in docs.items():
             self._shelves[name].put(items)
@@ -380,8 +372,7 @@ class Definitions:
         try:
             await self._records.write(*writes, events=self._signals.events(*told))
         except Unavailable:
-            for name in {kind.plural, *(name for name, _ in losing)}:
-                self._shelves[name].doubtful = True
+            self._shelves.doubt({kind.plural, *(name for name, _ in losing)})
             raise
         shelf.remove(id)
         beside.committed()
@@ -392,15 +383,8 @@ class Definitions:
         self._publish(told)
 
     async def _settle(self, kind: str) -> None:
-        """After a failed write: whether it happened is what SQL says, not what memory remembers."""
-        shelf = self._shelves[kind]
-        if not shelf.doubtful:
-            return
-        listed = await self._records.read(lambda connection: rows.rows_of(connection, kind))
-        shelf.fill((id, position, msgspec.json.decode(doc)) for _, id, position, doc in listed)
-        if kind in self._apart:
+        if await self._shelves.settle(kind) and kind in self._apart:
             await self._apart[kind].load()
-        log.info("definitions were read again after a failed write", kind=kind)
 
     def _publish(self, told: Sequence[DefinitionChanged]) -> None:
         for signal in told:

@@ -15,6 +15,7 @@ from conductor.definitions.unbroken import unbroken
 from conductor.errors import BadParameter
 from conductor.records.store import Records, Write, upsert
 from conductor.records.tables import state as table
+from conductor.signals import EventRow
 
 _PUT = upsert(table)
 _DELETE = sa.delete(table).where(table.c.key == sa.bindparam("gone"))
@@ -68,9 +69,9 @@ class GlobalState:
         """Every document by its path. Callers modify nothing."""
         return self._docs
 
-    async def merge(self, key: str, changes: Mapping[str, Any]) -> None:
-        """Set `changes` at `key`; committed on return. Raises Unavailable."""
-        await unbroken(self._merge(key, changes))
+    async def merge(self, key: str, changes: Mapping[str, Any], *, events: Sequence[EventRow] = ()) -> None:
+        """Set `changes` at `key`; committed on return, with `events`. Raises Unavailable."""
+        await unbroken(self._merge(key, changes, events))
 
     async def merge_many(self, changes: Mapping[str, Mapping[str, Any]]) -> None:
         """As `merge`, of several paths in one transaction. Raises Unavailable; nothing is changed then."""
@@ -94,24 +95,26 @@ class GlobalState:
     async def _revise(self, key: str, changes: Callable[[Json], Mapping[str, Any]]) -> None:
         await self._merge(key, changes(self.latest(key)))
 
-    async def _merge(self, key: str, changes: Mapping[str, Any]) -> None:
+    async def _merge(self, key: str, changes: Mapping[str, Any], events: Sequence[EventRow] = ()) -> None:
         write = self.staged(key, changes)
         try:
-            await self._records.write(write)
+            await self._records.write(write, events=events)
         except BaseException:
             self.withdraw(key)
             raise
         self.apply(key, changes)
 
-    async def discard(self, key: str, *names: str) -> None:
-        """Remove `names` from the document at `key`; committed on return. Raises Unavailable."""
-        await unbroken(self._discard(key, names))
+    async def discard(self, key: str, *names: str, events: Sequence[EventRow] = ()) -> None:
+        """Remove `names` from the document at `key`; committed on return, with `events`. Raises Unavailable."""
+        await unbroken(self._discard(key, names, events))
 
-    async def _discard(self, key: str, names: Sequence[str]) -> None:
+    async def _discard(self, key: str, names: Sequence[str], events: Sequence[EventRow]) -> None:
         doc = {name: value for name, value in self.latest(key).items() if name not in names}
         self._ahead[key] = (doc, self._ahead[key][1] + 1 if key in self._ahead else 1)
         try:
-            await self._records.write(Write(_PUT, {"key": key, "doc": msgspec.json.encode(doc)}))
+            await self._records.write(
+                Write(_PUT, {"key": key, "doc": msgspec.json.encode(doc)}), events=events
+            )
         except BaseException:
             self.withdraw(key)
             raise

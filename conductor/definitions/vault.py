@@ -12,6 +12,7 @@ import msgspec
 import sqlalchemy as sa
 import structlog
 
+from conductor.announcer import Signals
 from conductor.definitions.apart import Staged
 from conductor.definitions.json_values import Json, is_number, text_of
 from conductor.definitions.sealing import CannotOpenError, Fields, Seal
@@ -20,7 +21,7 @@ from conductor.definitions.secrets import check_fields
 from conductor.errors import Refusal, Unavailable
 from conductor.records.store import Records, Write, upsert
 from conductor.records.tables import secret_values as table
-from conductor.signals import Actor, SecretUsed, Signals
+from conductor.signals import SecretUsed
 from shared import faults
 from shared.clock import now
 
@@ -290,9 +291,8 @@ class Secrets:
                     continue
                 values.update(_variables(fields))
                 uses.info("secret used", secret=secret_id, type=holder[0], consumer=holder[1])
-                self._signals.publish(
-                    SecretUsed(secret_id=secret_id, used_by=holder, actor=Actor(kind="system"))
-                )
+                # The event log has it with the count of this use (secret_uses.py).
+                self._signals.publish_logged(SecretUsed(secret_id=secret_id, used_by=holder))
         return values
 
     def _expired(self, secret_id: str) -> bool:

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from conductor.records.store import Records, Write, insert_new, upsert
 from conductor.records.tables import bucket_data, bucket_files, bucket_revisions
+from conductor.signals import EventRow
 from shared import ids
 
 Json = dict[str, Any]
@@ -104,8 +105,9 @@ class BucketContents:
         remove: Sequence[str] = (),
         replace: bool = False,
         expected: str | None = None,
+        events: Sequence[EventRow] = (),
     ) -> str | None:
-        """Set these keys and remove others, in one transaction; returns the new revision.
+        """Set these keys and remove others, and log `events`, in one transaction; returns the new revision.
 
         `replace` removes every other key. With `expected` nothing is done, and None returned, unless the
         data still has that revision.
@@ -124,31 +126,41 @@ class BucketContents:
         if rows:
             writes.append(Write(_SET_DATA, rows))
         if expected is None:
-            await self._records.write(Write(_SET_REVISION, {"bucket": bucket, "revision": new}), *writes)
+            revision = Write(_SET_REVISION, {"bucket": bucket, "revision": new})
+            await self._records.write(revision, *writes, events=events)
             return new
         condition = (
             Write(_NEXT_REVISION, {"of": bucket, "old": expected, "new": new})
             if expected
             else Write(_FIRST_REVISION, {"bucket": bucket, "revision": new})
         )
-        return new if await self._records.write_if(condition, *writes) else None
+        return new if await self._records.write_if(condition, *writes, events=events) else None
+
+    def clearing(self, bucket: str) -> tuple[Write, ...]:
+        """The end of all data, for the transaction that removes something else as well."""
+        new = {"bucket": bucket, "revision": ids.short_id("v")}
+        return Write(_SET_REVISION, new), Write(_CLEAR_DATA, {"of": bucket})
 
     async def files(self, bucket: str) -> dict[str, Filed]:
         """Files by normalised name, oldest first."""
         rows = await self._records.read(lambda connection: connection.execute(_FILES, {"of": bucket}).all())
         return {row.name: Filed(row.position, msgspec.json.decode(row.doc)) for row in rows}
 
-    async def set_files(self, bucket: str, files: Mapping[str, Filed], *also: Write) -> None:
-        """Store Files by name, and `also`, in one transaction."""
-        await self._records.write(_files_write(bucket, files), *also)
+    async def set_files(
+        self, bucket: str, files: Mapping[str, Filed], *also: Write, events: Sequence[EventRow] = ()
+    ) -> None:
+        """Store Files by name, `also` and `events`, in one transaction."""
+        await self._records.write(_files_write(bucket, files), *also, events=events)
 
     async def replace_files(self, bucket: str, files: Mapping[str, Filed]) -> None:
         await self._records.write(Write(_CLEAR_FILES, {"of": bucket}), _files_write(bucket, files))
 
-    async def remove_files(self, bucket: str, names: Iterable[str], *also: Write) -> None:
-        await self._records.write(
-            Write(_REMOVE_FILE, [{"of": bucket, "gone": name} for name in names]), *also
-        )
+    async def remove_files(
+        self, bucket: str, names: Iterable[str], *also: Write, events: Sequence[EventRow] = ()
+    ) -> None:
+        """Remove Files by name, and do `also` and log `events`, in one transaction."""
+        gone = Write(_REMOVE_FILE, [{"of": bucket, "gone": name} for name in names])
+        await self._records.write(gone, *also, events=events)
 
     async def drop(self, bucket: str) -> None:
         """Everything known of the bucket."""

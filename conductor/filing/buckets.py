@@ -21,7 +21,8 @@ from conductor.filing.places import storage_key
 from conductor.filing.section import listed
 from conductor.filing.uploads import Upload, UploadRules, file_object, is_file
 from conductor.records.files import Files
-from conductor.signals import DefinitionChanged, Signal
+from conductor.records.store import Write
+from conductor.signals import DefinitionChanged, EventRow, Signal
 from shared import clock, ids
 
 Json = dict[str, Any]
@@ -94,15 +95,16 @@ class Buckets:
         replace: bool = False,
         remove: Sequence[str] = (),
         expected: str | None = None,
+        events: Sequence[EventRow] = (),
     ) -> str:
-        """`write_data` without reading the whole back; returns the new revision."""
+        """`write_data` without reading the whole back, `events` with the change; returns the new revision."""
         self._require(bucket_id)
         for name in data:
             if not 0 < len(name.encode(errors="replace")) <= _LONGEST_KEY or "\0" in name:
                 raise Refusal("bucket", f"Malformed key of bucket data: {name[:64]!r}")
         size = await self._checked_size(bucket_id, data, replace=replace)
         revision = await self._contents.write(
-            bucket_id, data, replace=replace, remove=remove, expected=expected
+            bucket_id, data, replace=replace, remove=remove, expected=expected, events=events
         )
         if revision is None:
             raise Refusal("bucket", f"The data of bucket {bucket_id} has changed meanwhile")
@@ -128,8 +130,15 @@ class Buckets:
         self._require(bucket_id)
         return [filed.file for filed in (await self._contents.files(bucket_id)).values()]
 
-    async def upload(self, bucket_id: str, uploads: Sequence[Upload], *, username: str) -> list[Json]:
-        """Store files that came with a request; returns the bucket's whole list. All of them or none.
+    async def upload(
+        self,
+        bucket_id: str,
+        uploads: Sequence[Upload],
+        *,
+        username: str,
+        events: Sequence[EventRow] = (),
+    ) -> list[Json]:
+        """Store files that came with a request, with `events`; returns the bucket's whole list. All or none.
 
         Raises Refusal `bucket` for a file that is too large or not accepted, and for a bucket that is full.
         """
@@ -144,7 +153,7 @@ class Buckets:
         async with _Staged(self._files, self._expiry, entering) as staged:
             for one, place in zip(uploads, entering, strict=True):
                 await self._files.take(place.staged, one.path)
-            return await self._enter(bucket_id, staged.entering)
+            return await self._enter(bucket_id, staged.entering, events)
 
     async def store(
         self, bucket_id: str, *, data: Mapping[str, Any] | None, files: Sequence[Mapping[str, Any]]
@@ -197,25 +206,32 @@ class Buckets:
         async with self._locked(bucket_id):
             await self._contents.replace_files(bucket_id, taken)
 
-    async def delete_file(self, bucket_id: str, matches: Callable[[Json], bool]) -> Json | None:
-        """Delete the first file that matches; returns its File, or None."""
+    async def delete_file(
+        self,
+        bucket_id: str,
+        matches: Callable[[Json], bool],
+        events: Callable[[Json], Sequence[EventRow]] = lambda _: (),
+    ) -> Json | None:
+        """Delete the first file that matches, with what `events` makes of it; returns its File, or None."""
         self._require(bucket_id)
         async with self._locked(bucket_id):
             present = await self._contents.files(bucket_id)
             for name, filed in present.items():
                 if matches(filed.file):
-                    await self._remove(bucket_id, {name: filed})
+                    await self._remove(bucket_id, {name: filed}, events=events(filed.file))
                     return filed.file
         return None
 
-    async def empty(self, bucket_id: str, *, files: bool, data: bool) -> None:
-        """Delete all files, or all data, or both."""
+    async def empty(
+        self, bucket_id: str, *, files: bool, data: bool, events: Sequence[EventRow] = ()
+    ) -> None:
+        """Delete all files, or all data, or both; `events` with it."""
         self._require(bucket_id)
         async with self._locked(bucket_id):
-            if files:
-                await self._remove(bucket_id, await self._contents.files(bucket_id))
+            present = await self._contents.files(bucket_id) if files else {}
+            clearing = self._contents.clearing(bucket_id) if data else ()
+            await self._remove(bucket_id, present, *clearing, events=events)
             if data:
-                await self._contents.write(bucket_id, {}, replace=True)
                 self._sizes[bucket_id] = 0
 
     async def drop(self, bucket_id: str) -> None:
@@ -239,7 +255,9 @@ class Buckets:
 
     # Inside
 
-    async def _enter(self, bucket_id: str, entering: Sequence[Entering]) -> list[Json]:
+    async def _enter(
+        self, bucket_id: str, entering: Sequence[Entering], events: Sequence[EventRow] = ()
+    ) -> list[Json]:
         """Move staged files into place and list them; returns the whole list."""
         async with self._locked(bucket_id):
             self._require(bucket_id)  # it may have been deleted while the files were copied
@@ -249,16 +267,20 @@ class Buckets:
             await self._expiry.set(fresh, int(clock.now()) + STAGED_SECONDS)
             for step in steps:
                 await self._files.move(step.staged, step.file["path"])
-            await self._contents.set_files(bucket_id, _listed(steps), self._expiry.forget_write(fresh))
+            forget = self._expiry.forget_write(fresh)
+            await self._contents.set_files(bucket_id, _listed(steps), forget, events=events)
             return [filed.file for filed in {**present, **_listed(steps)}.values()]
 
-    async def _remove(self, bucket_id: str, files: Mapping[str, Filed]) -> None:
+    async def _remove(
+        self, bucket_id: str, files: Mapping[str, Filed], *also: Write, events: Sequence[EventRow] = ()
+    ) -> None:
         """Off the list first, so that nobody finds a file that has gone; a death in between is made good."""
         own = f"files/bucket/{bucket_id}/"
         paths = [path for filed in files.values() if (path := str(filed.file["path"])).startswith(own)]
-        if files:
+        if files or also:
             due = self._expiry.set_write(paths, int(clock.now()))
-            await self._contents.remove_files(bucket_id, files, due)
+            await self._contents.remove_files(bucket_id, files, due, *also, events=events)
+        if files:
             await self._files.delete(*paths)
             await self._expiry.forget(paths)
 

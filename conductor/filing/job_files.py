@@ -18,6 +18,7 @@ from conductor.filing.names import display_name, distinct, random_part, stored_n
 from conductor.filing.uploads import Json, Upload, UploadRules, file_object
 from conductor.records.files import Files
 from conductor.records.job_archive import JobArchive
+from conductor.signals import EventRow
 from shared import clock
 
 ORPHAN_SECONDS = 7 * 86_400
@@ -92,8 +93,8 @@ class JobFiles:
             for key, upload in zip(keys, uploads, strict=True)
         ]
 
-    async def delete_file(self, job_id: str, path: str) -> Json:
-        """Remove one file from an ended job's record, then from the store; returns its File.
+    async def delete_file(self, job_id: str, path: str, events: Sequence[EventRow] = ()) -> Json:
+        """Remove one file from an ended job's record, with `events`, then from the store; returns its File.
 
         Concurrent changes of the record are not lost. Raises Refusal `job` (files.yaml, delete_job_file).
         """
@@ -104,7 +105,7 @@ class JobFiles:
             removed.append(file)
             return changed
 
-        if await self._archive.revise(job_id, without) is None:
+        if await self._archive.revise(job_id, without, events) is None:
             raise Refusal("job", f"Job not found: {job_id}")
         file = removed[-1]
         if path.startswith(f"{_JOBS}/{job_id}/") or path in owned_inputs(

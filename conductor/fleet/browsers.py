@@ -17,6 +17,7 @@ from conductor.access.account import Account
 from conductor.access.accounts import Accounts
 from conductor.access.users import normalised, public, stub
 from conductor.access.visibility import KINDS, LIMITED, listed, shown, view
+from conductor.announcer import Signals
 from conductor.definitions.repository import Definitions
 from conductor.errors import Refusal
 from conductor.fleet.browser import Browser, close
@@ -37,7 +38,6 @@ from conductor.signals import (
     ServerRemoved,
     SessionsEnded,
     Signal,
-    Signals,
     TicketChanged,
     UserChanged,
 )

@@ -9,12 +9,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from conductor.access.account import Account
+from conductor.announcer import Signals
 from conductor.definitions.repository import Definitions
 from conductor.errors import BadParameter, NotFound, Refusal
 from conductor.fleet import servers
 from conductor.fleet.roster import Record, Roster
 from conductor.records.searchable import SearchableDocuments
-from conductor.signals import Activity, Actor, ServerChanged, Signals
+from conductor.signals import Activity, Actor, ServerChanged
 from shared import clock
 
 _KEPT_BY_US = frozenset(

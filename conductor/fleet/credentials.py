@@ -4,18 +4,19 @@ Only what differs from the rule is stored: servers whose key was rotated or revo
 during a term, so that a thousand satellites that come back at once ask no database.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 import structlog
 
+from conductor.announcer import Signals
 from conductor.errors import NotFound, Refusal, Unavailable
 from conductor.fleet.credential import Credential, key_of, keys_of
 from conductor.fleet.roster import Roster
 from conductor.records.documents import Documents
 from conductor.settings import Settings
-from conductor.signals import Activity, Actor, Signals
+from conductor.signals import Activity, Actor, EventRow
 from shared import clock
 from shared.protocol import proofs, tokens
 
@@ -153,21 +154,21 @@ class Credentials:
         )
 
     async def _store(self, server_id: str, credential: Credential, actor: Actor, verb: str) -> None:
-        await self._put(server_id, credential)
         record: Mapping[str, Any] = self._roster.record(server_id) or {}
         hostname = str(record.get("hostname") or server_id)
-        self._signals.publish(
-            Activity(
-                actor=actor,
-                action=f"satellite_{verb}",
-                description=hostname,
-                payload={"server": server_id, "hostname": hostname, "generation": credential.generation},
-                resource=("servers", server_id),
-            )
+        told = Activity(
+            actor=actor,
+            action=f"satellite_{verb}",
+            description=hostname,
+            payload={"server": server_id, "hostname": hostname, "generation": credential.generation},
+            resource=("server", server_id),
         )
+        await self._put(server_id, credential, self._signals.events(told))
+        self._signals.publish_logged(told)
 
-    async def _put(self, server_id: str, credential: Credential) -> None:
-        await self._stored.put(server_id, {"id": server_id, **msgspec.structs.asdict(credential)})
+    async def _put(self, server_id: str, credential: Credential, events: Sequence[EventRow] = ()) -> None:
+        doc = {"id": server_id, **msgspec.structs.asdict(credential)}
+        await self._stored.put(server_id, doc, events=events)
         self._known[server_id] = credential
 
 

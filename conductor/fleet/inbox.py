@@ -6,11 +6,12 @@ from typing import Any
 import msgspec
 import structlog
 
+from conductor.announcer import Signals
 from conductor.fleet.connection import Connection
 from conductor.fleet.roster import Roster
 from conductor.jobs.engine import JobEngine
 from conductor.monitoring.samples import Samples
-from conductor.signals import Actor, Notice, Signals
+from conductor.signals import Actor, Notice
 from shared import clock, ids
 from shared.protocol.frames import Frame, FrameError
 from shared.protocol.messages import JobCopy, JobLog, JobResult, JobUpdate, MetaRow, Resume

@@ -1,10 +1,11 @@
 """Joining: from a satellite's hello to its place in the roster (contract satellite_protocol.md §2)."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import structlog
 
+from conductor.announcer import Signals
 from conductor.definitions.repository import Definitions
 from conductor.errors import Unavailable
 from conductor.fleet import servers
@@ -14,7 +15,7 @@ from conductor.fleet.refusals import Refusals
 from conductor.fleet.roster import Record, Roster
 from conductor.records.searchable import SearchableDocuments
 from conductor.settings import Settings
-from conductor.signals import Actor, Notice, ServerAdded, Signals
+from conductor.signals import Actor, EventRow, Notice, ServerAdded, ServerRemoved
 from shared import clock, ids
 from shared.protocol import proofs
 
@@ -92,7 +93,8 @@ class Joining:
             return None  # two clones of one machine said hello before either had joined
         if await self._refuse_second(connection, visitor, hostname):
             return None
-        record = await self._record(connection, visitor)
+        actor = Actor(kind="satellite", id=visitor.server_id)
+        record, came, saved = await self._record(connection, visitor, actor)
         older = self._roster.enter(record, connection)
         if older is not None:
             older.terminate()
@@ -102,7 +104,10 @@ class Joining:
             joined["proof"] = proofs.of_conductor(key, visitor.server_id, visitor.nonce, visitor.challenge)
         connection.send("joined", joined)
         await self._credentials.joined(visitor.server_id, key)
-        self._signals.publish(ServerAdded(server=record, actor=Actor(kind="satellite", id=visitor.server_id)))
+        if saved:
+            self._signals.publish_logged(came)
+        else:
+            self._signals.publish(came)
         log.info("satellite joined", server=visitor.server_id, hostname=record["hostname"], ip=connection.ip)
         return record
 
@@ -143,24 +148,31 @@ class Joining:
             ],
         }
 
-    async def save(self, record: Record) -> None:
-        """Write a server's record; when SQL is away it is written at the next change."""
+    async def save(self, record: Record, events: Sequence[EventRow] = ()) -> bool:
+        """Write a server's record and `events`; when SQL is away it is written at the next change, and false."""
         try:
-            await self._stored.put(str(record["id"]), record)
+            await self._stored.put(str(record["id"]), record, events=events)
         except Unavailable as error:
             log.warning("a server record was not saved", server=record["id"], error=str(error))
+            return False
+        return True
 
-    async def save_left(self, record: Record) -> None:
-        """Write when a server left, unless it is back by then."""
+    async def save_left(self, left_us: ServerRemoved) -> None:
+        """Write when a server left, unless it is back by then. All but the event log have been told."""
+        record = left_us.server
         server_id = str(record["id"])
 
         def left(stored: Record) -> Record | None:
             return None if server_id in self._roster.online else {**stored, "modified": record["modified"]}
 
+        events = self._signals.events(left_us)
         try:
-            await self._stored.change(server_id, left)
+            saved = await self._stored.change(server_id, left, events=lambda _: events)
         except Unavailable as error:
             log.warning("when a server left was not saved", server=server_id, error=str(error))
+            saved = None
+        if saved is None:  # it was lost all the same
+            self._signals.log_late(left_us)
 
     def _key(self, visitor: Visitor, data: Mapping[str, Any]) -> str | None:
         """The key by which the satellite comes in; None when it has none that is good."""
@@ -183,7 +195,10 @@ class Joining:
         text = f"Server authentication failure (mismatched secret keys): {what}"
         self._refuse(connection, _BAD_TOKEN, text)
 
-    async def _record(self, connection: Connection, visitor: Visitor) -> Record:
+    async def _record(
+        self, connection: Connection, visitor: Visitor, actor: Actor
+    ) -> tuple[Record, ServerAdded, bool]:
+        """Its record as it comes in, what is announced of that, and whether both are stored."""
         stored = self._roster.record(visitor.server_id) or await self._stored.get(visitor.server_id)
         record = servers.joined_record(visitor.hello, stored, server_id=visitor.server_id, now=clock.now())
         record.update(ip=connection.ip, socket_id=connection.id)
@@ -191,8 +206,8 @@ class Joining:
             self._tell_changes(stored, record)
         record["groups"] = servers.regroup(record, self._definitions.all("groups"))
         record["keywords"] = servers.keywords(record)
-        await self.save(record)
-        return record
+        came = ServerAdded(server=record, actor=actor)
+        return record, came, await self.save(record, self._signals.events(came))
 
     def _tell_changes(self, before: Mapping[str, Any], after: Record) -> None:
         for key, what in (("hostname", "hostname"), ("ip", "IP address")):

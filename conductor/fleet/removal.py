@@ -10,11 +10,12 @@ from typing import Any
 
 import structlog
 
+from conductor.announcer import Signals
 from conductor.definitions.state import GlobalState
 from conductor.errors import Refusal, Unavailable
 from conductor.fleet.roster import Roster
 from conductor.records.searchable import SearchableDocuments
-from conductor.signals import Activity, Actor, ServerChanged, Signals
+from conductor.signals import Activity, Actor, ServerChanged
 from shared import clock
 
 _LOOK_SECONDS = 1.0
@@ -54,19 +55,24 @@ class Removals:
             raise Refusal("server", f"Server not found: {server_id}")
         if not online and not history:
             raise Refusal("server", f"Server has gone offline: {server_id}")
+        told = Activity(
+            action="server_delete",
+            payload={"server_id": server_id, "hostname": record.get("hostname", server_id)},
+            keywords=(server_id,),
+            resource=("server", server_id),
+            groups=tuple(map(str, record.get("groups") or ())),
+            actor=actor,
+        )
         if history:
-            await self._state.merge(f"{_PENDING}/{server_id}", {"since": int(clock.now())})
+            events = self._signals.events(told)
+            await self._state.merge(f"{_PENDING}/{server_id}", {"since": int(clock.now())}, events=events)
         if online:
             self._uninstall(server_id)
         self._news.set()
-        self._signals.publish(
-            Activity(
-                action="server_delete",
-                payload={"server_id": server_id, "hostname": record.get("hostname", server_id)},
-                keywords=(server_id,),
-                actor=actor,
-            )
-        )
+        if history:
+            self._signals.publish_logged(told)
+        else:
+            self._signals.publish(told)  # nothing of ours has changed yet
 
     async def run(self) -> None:
         """Until cancelled. Raises Deposed."""

@@ -10,6 +10,7 @@ import msgspec
 import structlog
 from aiohttp import WSMsgType, web
 
+from conductor.announcer import Signals
 from conductor.errors import Deposed, Unavailable
 from conductor.fleet.browser import Browser
 from conductor.fleet.browsers import Browsers
@@ -21,7 +22,7 @@ from conductor.fleet.roster import Roster
 from conductor.jobs.engine import JobEngine
 from conductor.monitoring.samples import Samples
 from conductor.settings import Settings
-from conductor.signals import Actor, ServerRemoved, Signals
+from conductor.signals import Actor, ServerRemoved
 from shared import clock, ids
 from shared.protocol.frames import MAX_FRAME_BYTES, SUBPROTOCOL, Frame, FrameError
 from shared.protocol.updates import storable
@@ -222,11 +223,14 @@ class Sockets:
         log.info("satellite left", server=server_id, hostname=record["hostname"])
         self._samples.forget(server_id)
         record["modified"] = int(clock.now())
-        self._signals.publish(ServerRemoved(server=record, actor=Actor(kind="satellite", id=server_id)))
-        if self.term is not None:
+        lost = ServerRemoved(server=record, actor=Actor(kind="satellite", id=server_id))
+        if self.term is None:
+            self._signals.publish(lost)
+        else:
+            self._signals.publish_logged(lost)
             text = f"Lost connection to remote server: {record['hostname']} ({record.get('ip')})"
             self.term.engine.server_left(server_id, text)
-            self.term.engine.in_background(self.term.joining.save_left(record))
+            self.term.engine.in_background(self.term.joining.save_left(lost))
 
     # Heartbeat
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from conductor.announcer import Signals
 from conductor.errors import Refusal
 from conductor.jobs.agents import Agents
 from conductor.jobs.notes import note
@@ -10,7 +11,7 @@ from conductor.jobs.ports import Suspension
 from conductor.jobs.starting import Starting
 from conductor.live.book import JobBook
 from conductor.live.job import ActiveJob
-from conductor.signals import SYSTEM, Actor, JobAborted, Signals
+from conductor.signals import SYSTEM, Actor, JobAborted
 from shared import clock
 
 

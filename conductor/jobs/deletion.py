@@ -5,13 +5,14 @@ from typing import Any, Protocol
 
 import structlog
 
+from conductor.announcer import Signals
 from conductor.definitions.state import GlobalState
 from conductor.errors import Unavailable
 from conductor.jobs.finisher import log_key
 from conductor.jobs.totals import Totals
 from conductor.records.files import Files
 from conductor.records.job_archive import JobArchive
-from conductor.signals import Actor, JobDeleted, Signals
+from conductor.signals import Actor, JobDeleted
 
 _PAGE = 100
 

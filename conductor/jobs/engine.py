@@ -7,6 +7,7 @@ from typing import Any
 
 import structlog
 
+from conductor.announcer import Signals
 from conductor.definitions.repository import Definitions
 from conductor.definitions.state import GlobalState
 from conductor.errors import Deposed, Refusal, Unavailable
@@ -42,7 +43,7 @@ from conductor.live.job import ActiveJob
 from conductor.records.files import Files
 from conductor.records.job_archive import JobArchive
 from conductor.settings import Settings
-from conductor.signals import SYSTEM, Actor, JobStarted, Signals
+from conductor.signals import SYSTEM, Actor, JobStarted
 from shared import clock
 
 TICK_SECONDS = 1.0
@@ -115,7 +116,7 @@ class JobEngine:
             host=host, end=self._end, spawn=self._spawn, start_workflow=self._start_workflow,
         )  # fmt: skip
         self._watching = Watching(
-            book, agents, self.followers, self._telling, settings, signals,
+            book, agents, self.followers, self._telling, settings,
             abort=self._abort_by_limit, end=self._end,
         )  # fmt: skip
         self._aborting = Aborting(

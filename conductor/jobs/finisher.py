@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import structlog
 
+from conductor.announcer import Signals
 from conductor.definitions.repository import Definitions
 from conductor.definitions.state import GlobalState
 from conductor.errors import Unavailable
@@ -29,7 +30,7 @@ from conductor.live.job import ActiveJob
 from conductor.records.files import Files
 from conductor.records.job_archive import JobArchive
 from conductor.settings import Settings
-from conductor.signals import SYSTEM, Actor, JobFinished, JobRetried, Signal, Signals
+from conductor.signals import SYSTEM, Actor, JobFinished, JobRetried, Signal
 from shared import clock, faults, ids
 from shared.schema.jobs import ABORT
 

@@ -2,9 +2,10 @@
 
 import asyncio
 
+from conductor.announcer import Signals
 from conductor.definitions.state import GlobalState
 from conductor.jobs.engine import JobEngine
-from conductor.signals import Activity, Actor, Signals
+from conductor.signals import Activity, Actor
 from shared import clock
 
 _LOOK = 0.25
@@ -21,16 +22,15 @@ async def interrupt(
     """
     was_on = state.get("scheduler").get("enabled", True) is not False
     if was_on:
-        await state.merge("scheduler", {"enabled": False})
-        signals.publish(
-            Activity(
-                action="state_update",
-                description="scheduler.enabled",
-                payload={"key": "scheduler.enabled", "value": False},
-                keywords=("scheduler.enabled",),
-                actor=actor,
-            )
+        told = Activity(
+            action="state_update",
+            description="scheduler.enabled",
+            payload={"key": "scheduler.enabled", "value": False},
+            keywords=("scheduler.enabled",),
+            actor=actor,
         )
+        await state.merge("scheduler", {"enabled": False}, events=signals.events(told))
+        signals.publish_logged(told)
     if not reason:
         return was_on, 0, 0
     running = [job.id for job in engine.book]

@@ -10,6 +10,7 @@ from typing import Any
 
 import structlog
 
+from conductor.announcer import Signals
 from conductor.errors import Unavailable
 from conductor.jobs import multiplex
 from conductor.jobs.census import Census
@@ -22,7 +23,7 @@ from conductor.jobs.placing import Placing
 from conductor.live.book import JobBook
 from conductor.live.job import ActiveJob
 from conductor.records.job_archive import JobArchive
-from conductor.signals import JobStarted, Signals
+from conductor.signals import JobStarted
 from shared import clock, faults
 
 _RETRY_SECONDS = 1.0

@@ -5,13 +5,14 @@ from collections.abc import Callable
 
 import structlog
 
+from conductor.announcer import Signals
 from conductor.errors import Unavailable
 from conductor.jobs.followers import Followers
 from conductor.jobs.graphs import Graphs
 from conductor.jobs.lines import parent_of
 from conductor.live.book import JobBook
 from conductor.live.job import ActiveJob
-from conductor.signals import Activity, Actor, Signals
+from conductor.signals import Activity, Actor, JobFlushed
 from shared import clock
 
 REMOVED = "Removed from the queue"
@@ -45,13 +46,9 @@ class Queues:
         Workflow jobs learn of their sub-jobs with the same step, so that none waits for ever; callers that
         wait for one get it as aborted.
         """
-        count = 0
-        for job in self._book.of_event(event_id):
-            if job.state == "queued" and not job.job.get("complete"):
-                await self._remove(job)
-                count += 1
-        self._signals.publish(
-            Activity(
+
+        def flushed(count: int) -> Activity:
+            return Activity(
                 action="queue_flush",
                 description=event_id,
                 payload={"event": event_id, "count": count},
@@ -59,13 +56,25 @@ class Queues:
                 actor=actor,
                 correlation_id=correlation_id,
             )
-        )
+
+        count, waiting = 0, [job for job in self._book.of_event(event_id) if _waits(job)]
+        for job in waiting:
+            if not _waits(job):
+                continue  # it was started while others were on their way out
+            count += 1
+            # First of all, so that nobody gives it a server while it is on its way out.
+            job.set(complete=True, code="abort", description=REMOVED, completed=clock.now(), elapsed=0)
+            job.say(JobFlushed(job_id=job.id, event_id=event_id, actor=actor, **job.story()))
+            if job is waiting[-1]:
+                job.say(flushed(count))
+            await self._remove(job)
+        if not waiting:
+            self._signals.publish_logged(flushed(0))  # nothing has changed, so there is no event
+        elif waiting[-1].job.get("description") != REMOVED:
+            self._signals.publish(flushed(count))
         return count
 
     async def _remove(self, job: ActiveJob) -> None:
-        now = clock.now()
-        # First of all, so that nobody gives it a server while it is on its way out.
-        job.set(complete=True, code="abort", description=REMOVED, completed=now, elapsed=0)
         if await self._graphs.flushed(job, REMOVED):
             self._gone(job)
             return
@@ -83,3 +92,7 @@ class Queues:
     def _gone(self, job: ActiveJob) -> None:
         self._followers.finished(job.id, {**job.details, **job.job, "state": "complete"})
         self._left(job)
+
+
+def _waits(job: ActiveJob) -> bool:
+    return job.state == "queued" and not job.job.get("complete")

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from conductor.announcer import Signals
 from conductor.errors import Refusal
 from conductor.jobs.followers import Followers
 from conductor.jobs.macros import set_overrides
@@ -10,7 +11,7 @@ from conductor.jobs.notes import note
 from conductor.jobs.ports import Suspension
 from conductor.live.book import JobBook
 from conductor.live.job import ActiveJob
-from conductor.signals import Activity, Actor, JobResumed, Signals
+from conductor.signals import Activity, Actor, JobResumed
 from shared import clock
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from conductor.announcer import Signals
 from conductor.errors import Refusal
 from conductor.jobs.compose import meta_row
 from conductor.jobs.delays import STATES as DELAYED
@@ -11,7 +12,7 @@ from conductor.jobs.notes import MAX_ROWS, note
 from conductor.live.book import JobBook
 from conductor.live.job import ActiveJob
 from conductor.records.job_archive import JobArchive
-from conductor.signals import Activity, Actor, Signals
+from conductor.signals import Activity, Actor
 from shared import clock
 from shared.protocol.updates import DETAIL_KEYS
 

@@ -13,7 +13,7 @@ from conductor.jobs.telling import LimitTelling
 from conductor.live.book import JobBook
 from conductor.live.job import ActiveJob
 from conductor.settings import Settings
-from conductor.signals import Activity, Signals
+from conductor.signals import Activity
 
 
 class Abort(Protocol):
@@ -28,7 +28,6 @@ class Watching:
         followers: Followers,
         telling: LimitTelling,
         settings: Settings,
-        signals: Signals,
         *,
         abort: Abort,
         end: Callable[[ActiveJob, dict[str, Any]], None],
@@ -38,7 +37,6 @@ class Watching:
         self._agents = agents
         self._followers = followers
         self._telling = telling
-        self._signals = signals
         self._host = settings.host_id()
         self._dead_after = settings.dead_job_timeout
         self._abort = abort
@@ -71,16 +69,17 @@ class Watching:
         job.set(limits=job.job["limits"], tags=list(dict.fromkeys(tags)))
         told = {key: limit[key] for key in ("type", "amount", "duration", "source") if key in limit}
         add(job, {**meta_row(self._host, message, now), "limit": told})
-        self._book.mark(job)
-        self._followers.changed(job.id)
-        self._signals.publish(
+        job.say(
             Activity(
                 action="job_limit",
                 description=message,
                 payload={"job": job.id, "limit": told},
                 resource=("job", job.id),
+                **job.story(),
             )
         )
+        self._book.mark(job)
+        self._followers.changed(job.id)
         # The end first: whom it is told to may take long to answer.
         if limit.get("abort"):
             self._abort(job.id, message, retry_ok=True)

@@ -10,33 +10,25 @@ still has when it leaves without a record goes to the outbox in the same step.
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Protocol
 
 import msgspec
 import structlog
 from redis.asyncio import Redis
 
+from conductor.announcer import Signals
 from conductor.errors import Unavailable
+from conductor.live.active_jobs import ActiveJobs, Observer
 from conductor.live.connection import text
 from conductor.live.firings import NO_FIRING, Firing, Firings
 from conductor.live.job import NOTHING, ActiveJob, Untold
 from conductor.live.keys import Keys
 from conductor.live.outbox import Outbox, words
 from conductor.live.writer import BookWriter, Operation
-from conductor.signals import Signals
 
 FLUSH_SECONDS = 0.25
 _RETRY_SECONDS = 1.0
 
 log = structlog.get_logger(__name__)
-
-
-class Observer(Protocol):
-    """Who is told of each job that enters the book, changes its state or server, or leaves."""
-
-    def count(self, job: ActiveJob) -> None: ...
-
-    def forget(self, job_id: str) -> None: ...
 
 
 class JobBook:
@@ -55,14 +47,11 @@ class JobBook:
         self.signals = signals or Signals()
         """Where what jobs say is announced."""
         self._keys = keys
-        self._jobs: dict[str, ActiveJob] = {}
-        self._by_event: dict[str, set[str]] = {}
-        self._by_parent: dict[str, set[str]] = {}
+        self._jobs = ActiveJobs()
         self._telling: dict[str, ActiveJob] = {}
         self._any_telling = asyncio.Event()
         self._marked: set[str] = set()
         self._any_marked = asyncio.Event()
-        self._observer: Observer | None = None
         self.outbox = Outbox(redis, keys)
         self._writer = BookWriter(
             redis,
@@ -83,28 +72,25 @@ class JobBook:
         return job_id in self._jobs
 
     def __iter__(self) -> Iterator[ActiveJob]:
-        return iter(self._jobs.values())
+        return iter(self._jobs)
 
     def get(self, job_id: str) -> ActiveJob | None:
         return self._jobs.get(job_id)
 
     def of_event(self, event_id: str) -> list[ActiveJob]:
         """The event's active jobs in the order they were accepted."""
-        return [self._jobs[job_id] for job_id in sorted(self._by_event.get(event_id, ()))]
+        return self._jobs.of_event(event_id)
 
     def count_of_event(self, event_id: str) -> int:
-        return len(self._by_event.get(event_id, ()))
+        return self._jobs.count_of_event(event_id)
 
     def of_workflow(self, job_id: str) -> list[ActiveJob]:
         """The active sub-jobs of a workflow job in the order they were accepted."""
-        return [self._jobs[child] for child in sorted(self._by_parent.get(job_id, ()))]
+        return self._jobs.of_workflow(job_id)
 
     def observe(self, observer: Observer) -> None:
         """Tell of every job from now on, those already there first."""
-        self._observer = observer
-        for job in self:
-            job.moved = observer.count
-            observer.count(job)
+        self._jobs.observe(observer)
 
     # Writing
 
@@ -130,7 +116,7 @@ class JobBook:
                         "a job of the book cannot be read, it is left out", job=job_id, error=repr(error)
                     )
                     continue
-                self._enter(job)
+                self._jobs.enter(job)
                 self._announce(job, ())
 
     async def run(self) -> None:
@@ -165,7 +151,7 @@ class JobBook:
         answer = text(await self._writer.write(operation, undo=undo))
         self.firings.note(firing, answer)
         if answer == job.id:
-            self._enter(job)
+            self._jobs.enter(job)
             self._announce(job, said)
         return answer
 
@@ -327,7 +313,7 @@ class JobBook:
     def _entered(self, jobs: Sequence[ActiveJob]) -> None:
         """They were written with what they say."""
         for job in jobs:
-            self._enter(job)
+            self._jobs.enter(job)
             self._announce(job, list(job.untold))
 
     def _following(self, cause: ActiveJob, jobs: Sequence[ActiveJob]) -> list[str | bytes]:
@@ -339,25 +325,9 @@ class JobBook:
             one.note(self.signals.describe)
         return [word for one in jobs for word in (one.id, one.encoded_doc(), one.encoded_live())]
 
-    def _enter(self, job: ActiveJob) -> None:
-        self._jobs[job.id] = job
-        if job.parent:
-            self._by_parent.setdefault(job.parent, set()).add(job.id)
-        self._by_event.setdefault(str(job.job.get("event", "")), set()).add(job.id)
-        if self._observer is not None:
-            job.moved = self._observer.count
-            self._observer.count(job)
-
     def _leave(self, job_id: str) -> None:
-        job = self._jobs.pop(job_id, None)
-        if job is None:
-            return
         self._telling.pop(job_id, None)
-        job.moved = None
-        if self._observer is not None:
-            self._observer.forget(job_id)
-        _drop(self._by_event, str(job.job.get("event", "")), job_id)
-        _drop(self._by_parent, job.parent, job_id)
+        self._jobs.leave(job_id)
 
     async def _flush(self) -> None:
         while True:
@@ -384,7 +354,7 @@ class JobBook:
                 job.encoded_live(),
                 *(word for pair in job.fields.items() for word in pair),
             )
-            for job in self._jobs.values()
+            for job in self._jobs
         ]
         unlearned: list[Operation] = [("tell", id, row) for id, row in self.outbox.everything().items()]
         return [*jobs, *self.firings.everything(), *unlearned]
@@ -394,11 +364,3 @@ def _told(operation: Operation, leaving: ActiveJob | None) -> Operation:
     """The operation with what a job that leaves has not told: it goes to the outbox."""
     rows = [row for one in leaving.untold for row in one.rows] if leaving else []
     return ("told", 2 * len(rows), *words(rows), *operation) if rows else operation
-
-
-def _drop(index: dict[str, set[str]], key: str, job_id: str) -> None:
-    members = index.get(key)
-    if members is not None:
-        members.discard(job_id)
-        if not members:
-            del index[key]

@@ -5,11 +5,12 @@ ours measures anew, if it does so within seconds. Its quick samples of the last 
 are kept beside it. `date` is the time of the sample, `taken` that of the snapshot.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
+from conductor.announcer import Signals
 from conductor.definitions.repository import Definitions
 from conductor.errors import Refusal
 from conductor.monitoring.alerts.active import ActiveAlerts
@@ -24,7 +25,7 @@ from conductor.monitoring.alerts.ports import (
 )
 from conductor.monitoring.redaction import Redaction
 from conductor.records.searchable import SearchableDocuments
-from conductor.signals import SYSTEM, Actor, Signals, SnapshotTaken
+from conductor.signals import SYSTEM, Actor, EventRow, SnapshotTaken
 from shared import clock, ids
 
 Json = dict[str, Any]
@@ -191,9 +192,9 @@ class Snapshots:
     async def get(self, snapshot_id: str) -> Json | None:
         return await self._stored.get(snapshot_id)
 
-    async def delete(self, snapshot_id: str) -> bool:
-        """False if there is none."""
-        return await self._stored.delete(snapshot_id)
+    async def delete(self, snapshot_id: str, events: Sequence[EventRow] = ()) -> bool:
+        """False, and no `events`, if there is none."""
+        return await self._stored.delete(snapshot_id, events=events)
 
     async def delete_of_server(self, server_id: str) -> int:
         """Delete every snapshot of a server; those of its groups stay. Returns how many. May be broken off."""

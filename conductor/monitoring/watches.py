@@ -5,7 +5,7 @@ outlive restarts. What has ended is ignored; maintenance removes it.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -13,6 +13,7 @@ import structlog
 from conductor.definitions.state import GlobalState
 from conductor.errors import Refusal
 from conductor.monitoring.snapshots import Snapshots
+from conductor.signals import EventRow
 from shared import clock
 
 Json = dict[str, Any]
@@ -34,13 +35,16 @@ class Watches:
         self.changed: Callable[[], None] = _nothing
         """Called when a watch was set: browsers keep the state."""
 
-    async def set(self, kind: str, resource_id: str, seconds: int) -> None:
-        """Watch for so long from now, in place of an earlier watch; 0 ends it. `kind`: servers or groups."""
+    async def set(self, kind: str, resource_id: str, seconds: int, events: Sequence[EventRow] = ()) -> None:
+        """Watch for so long from now, in place of an earlier watch; 0 ends it. `kind`: servers or groups.
+
+        `events` are written with the change; without one there are none.
+        """
         key = f"watches/{kind}"
         if seconds:
-            await self._state.merge(key, {resource_id: int(clock.now()) + seconds})
+            await self._state.merge(key, {resource_id: int(clock.now()) + seconds}, events=events)
         elif resource_id in self._state.latest(key):
-            await self._state.discard(key, resource_id)
+            await self._state.discard(key, resource_id, events=events)
         self.changed()
 
     def all(self, kind: str, now: float) -> dict[str, int]:

@@ -7,13 +7,14 @@ from typing import Any
 
 import structlog
 
+from conductor.announcer import Signals
 from conductor.errors import Refusal
 from conductor.outbound.delivery import Delivery
 from conductor.outbound.hook_report import Redaction, report
 from conductor.outbound.hook_request import HookRequest, MalformedHook, build
 from conductor.outbound.http import Answer, HttpClient, HttpFailed
 from conductor.settings import Settings
-from conductor.signals import HookDelivered, Signals
+from conductor.signals import HookDelivered
 from shared.clock import monotonic, now
 from shared.expressions import Directory, truthy
 

@@ -1,12 +1,13 @@
 """Documents by ID: for tables whose rows are looked up, listed and replaced whole."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 
 from conductor.records.store import Records, Write, insert_new, upsert
+from conductor.signals import EventRow
 
 Json = dict[str, Any]
 
@@ -34,9 +35,14 @@ class Documents:
         self._all = sa.select(self._doc).where(*part)
         self._columns = table.c
 
-    async def put(self, id: str, doc: Mapping[str, Any], **columns: Any) -> None:
-        """Store `doc`, replacing an older one. `columns`: the table's other columns, all of them."""
-        await self._records.write(self.put_write(id, doc, **columns))
+    async def put(
+        self, id: str, doc: Mapping[str, Any], *, events: Sequence[EventRow] = (), **columns: Any
+    ) -> None:
+        """Store `doc`, replacing an older one, and `events` in the same transaction.
+
+        `columns`: the table's other columns, all of them.
+        """
+        await self._records.write(self.put_write(id, doc, **columns), events=events)
 
     async def add(self, id: str, doc: Mapping[str, Any], **columns: Any) -> bool:
         """Store `doc` unless there is one with this ID; return whether there was none."""

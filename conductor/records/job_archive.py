@@ -125,8 +125,10 @@ class JobArchive:
             with self._changing(job["id"]):
                 return await self._table.change(job["id"], lambda old: (row, job), events=lambda: events)
 
-    async def revise(self, job_id: str, change: Callable[[Json], Json]) -> Json | None:
-        """Store what `change` makes of the record as it is now; returns that, None if there is no record.
+    async def revise(
+        self, job_id: str, change: Callable[[Json], Json], events: Sequence[EventRow] = ()
+    ) -> Json | None:
+        """Store what `change` makes of the record as it is now, with `events`; returns it, None if there is none.
 
         `change` may be called again, with a newer record, if somebody else changed it meanwhile: of two
         that revise one record neither loses what the other did. What it raises comes through.
@@ -141,7 +143,7 @@ class JobArchive:
                 changed = change(msgspec.json.decode(_merged(row.summary, row.heavy), type=Json))
                 revision = _Revision(row.summary, self._row(changed), changed)
                 with self._changing(job_id):
-                    if await self._table.change(job_id, revision.of):
+                    if await self._table.change(job_id, revision.of, events=lambda: events):
                         return changed
 
     async def delete(self, job_id: str, events: Sequence[EventRow] = ()) -> bool:

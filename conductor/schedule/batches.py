@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 import structlog
 
+from conductor.announcer import Signals
 from conductor.definitions.timezones import is_known_zone
 from conductor.errors import Deposed, Refusal, Unavailable
 from conductor.schedule.firing import Firer, Work
@@ -14,7 +15,7 @@ from conductor.schedule.index import Slot
 from conductor.schedule.launches import Doc, Launches, ScheduledLaunch
 from conductor.schedule.plugin_process import Run
 from conductor.schedule.plugins import Question, TriggerPlugins, Verdict, verdicts
-from conductor.signals import Notice, Signals
+from conductor.signals import Notice
 
 _MOST_DETAILS = 20_000
 """Characters of a failed plugin's output that are told."""

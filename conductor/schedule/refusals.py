@@ -6,8 +6,9 @@ of each event stands in its state (`refused`) and in `explain_event`.
 
 from typing import Any
 
+from conductor.announcer import Signals
 from conductor.schedule.launches import Doc
-from conductor.signals import Actor, Notice, Signals
+from conductor.signals import Actor, Notice
 
 AGAIN_SECONDS = 3600.0
 """The same refusal of the same event is told again after this long."""

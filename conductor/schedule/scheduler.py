@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import structlog
 
+from conductor.announcer import Signals
 from conductor.definitions.json_values import truthy
 from conductor.definitions.repository import Definitions
 from conductor.errors import BadParameter, Deposed, Refusal, Unavailable
@@ -30,7 +31,7 @@ from conductor.schedule.triggers.base import MINUTE, floored
 from conductor.schedule.triggers.zones import server_zone
 from conductor.schedule.turns import Turns, booked
 from conductor.settings import Settings
-from conductor.signals import Activity, DefinitionChanged, Signal, Signals
+from conductor.signals import Activity, DefinitionChanged, Signal
 from shared import clock
 
 LOOK_SECONDS = 1.0

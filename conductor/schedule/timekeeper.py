@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Callable
 
+from conductor.announcer import Signals
 from conductor.definitions.repository import Definitions
 from conductor.errors import NotPrimary
 from conductor.live.firings import Firings
@@ -11,7 +12,7 @@ from conductor.schedule.launches import Launches
 from conductor.schedule.plugins import TriggerPlugins
 from conductor.schedule.scheduler import Scheduler
 from conductor.settings import Settings
-from conductor.signals import Signal, Signals
+from conductor.signals import Signal
 from shared import clock
 
 

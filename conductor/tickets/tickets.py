@@ -10,10 +10,11 @@ from typing import Any
 
 import structlog
 
+from conductor.announcer import Signals
 from conductor.definitions.json_values import Json, number_of
 from conductor.errors import BadParameter, Refusal, Unavailable
 from conductor.settings import Settings
-from conductor.signals import Actor, Signals, TicketChanged
+from conductor.signals import Actor, TicketChanged
 from conductor.tickets import changes, fields
 from conductor.tickets.attachments import Attachments, Upload
 from conductor.tickets.fields import TICKET, Known, Library

@@ -3,9 +3,11 @@
 import asyncio
 import re
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from typer.testing import CliRunner
 
@@ -99,19 +101,35 @@ async def _tell_the_story(client: Client, url: str, api_key: str, server: str, f
                                             ticket.created  {ticket}  # {found["num"]}, {found["subject"]}  by system
             workflow.succeeded  {whole_id}  of {flow}  by system
 """
-    assert _plain(printed) == _plain(expected)
+    assert sorted(_paths(printed)) == sorted(_paths(expected))
+    answer = await client.fetch(f"/api/v1/events/correlation/{correlation}", tree="true")
+    heads = [(len(path) - 2, path[-1].split()[:2]) for path in _paths(printed)[1:]]
+    assert heads == list(_told(msgspec.json.decode(answer)["tree"])), "not in the order that it happened"
     status, text = await _run("trace", "no-such-story", "--url", url, "--api-key", api_key)
     assert (status, "no event" in text) == (1, True)
 
 
-def _plain(printed: str) -> list[str]:
-    """The lines without durations and guides, each with its depth; mail and ticket are made side by side, so that
-    the lines are sorted under what they follow."""
-    plain = []
+def _paths(printed: str) -> list[tuple[str, ...]]:
+    """Each line, without durations and guides, behind all lines that it hangs under.
+
+    Mail and ticket are made side by side: which of them comes first is not told, under what each hangs is.
+    """
+    paths: list[tuple[str, ...]] = []
+    above: list[tuple[int, str]] = []
     for one in _NOISE.sub("", printed).rstrip().splitlines():
         text = one.lstrip("│├└─ \u00a0").rstrip()
-        plain.append(" " * (len(one.rstrip()) - len(text)) + text)
-    return sorted(plain)
+        indent = len(one.rstrip()) - len(text)
+        above = [*(outer for outer in above if outer[0] < indent), (indent, text)]
+        paths.append(tuple(line for _, line in above))
+    return paths
+
+
+def _told(chapters: list[dict[str, Any]], depth: int = 0) -> Iterator[tuple[int, list[str]]]:
+    """(depth, type and ID) of the JSON tree, each cause before what it caused."""
+    for chapter in chapters:
+        event = chapter["event"]
+        yield depth, [event["eventType"], event["payload"]["id"]]
+        yield from _told(chapter["children"], depth + 1)
 
 
 async def _break_the_chain(data_dir: Path) -> None:

@@ -2,7 +2,8 @@
 
 import asyncio
 
-from conductor.signals import Activity, LeadershipChanged, Signal, Signals
+from conductor.announcer import Signals
+from conductor.signals import Activity, LeadershipChanged, Signal
 
 
 async def test_an_observer_hears_what_it_asked_for_and_one_that_did_not_ask_everything() -> None:

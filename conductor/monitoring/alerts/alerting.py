@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import structlog
 
+from conductor.announcer import Signals
 from conductor.definitions.repository import Definitions
 from conductor.errors import Unavailable
 from conductor.monitoring.alerts.active import ActiveAlerts
@@ -32,7 +33,7 @@ from conductor.monitoring.alerts.silences import Silences
 from conductor.monitoring.alerts.store import AlertStore
 from conductor.monitoring.alerts.transitions import Transition, Transitions, Turn, measured_of
 from conductor.monitoring.alerts.turns import Turns
-from conductor.signals import DefinitionChanged, JobStarted, ServerRemoved, Signal, Signals, TicketChanged
+from conductor.signals import DefinitionChanged, JobStarted, ServerRemoved, Signal, TicketChanged
 from shared import clock, ids
 from shared.expressions import ExpressionError
 from shared.expressions.explain import explain, names_of

@@ -6,12 +6,13 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from conductor.announcer import Signals
 from conductor.audit import causes
 from conductor.monitoring.alerts.active import ActiveAlerts
 from conductor.monitoring.alerts.due import Due, Step, actions_of, due
 from conductor.monitoring.alerts.silences import Silences
 from conductor.monitoring.alerts.store import AlertStore, Owed
-from conductor.signals import Activity, AlertsShifted, Signals
+from conductor.signals import Activity, AlertsShifted
 from shared import clock
 
 Json = dict[str, Any]

@@ -3,10 +3,12 @@
 Contract alerts.md §3 and §4. Each method raises Unavailable, and may be called again.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
+from functools import partial
 from typing import Any, NamedTuple
 
+from conductor.announcer import Signals
 from conductor.audit import causes
 from conductor.monitoring.alerts.active import ActiveAlerts
 from conductor.monitoring.alerts.evaluation import AlertState
@@ -15,7 +17,7 @@ from conductor.monitoring.alerts.ports import ServerJobs, with_parents
 from conductor.monitoring.alerts.silence import kept_from
 from conductor.monitoring.alerts.silences import Silences
 from conductor.monitoring.alerts.store import MOST_JOBS, AlertStore, Owed
-from conductor.signals import Activity, AlertCleared, AlertFired, AlertsShifted, Signals
+from conductor.signals import Activity, AlertCleared, AlertFired, AlertsShifted, EventRow
 from shared import clock, faults
 
 Json = dict[str, Any]
@@ -163,34 +165,31 @@ class Transitions:
     async def _fall_silent(self, one: Transition) -> None:
         state = one.state
         changes = {"active": False, "stale": True, "modified": one.date}
-        invocation = await self._store.end(state.id, changes, (self._store.put_state(state),), None)
+        noted = partial(_noted, "alert_stale", "Lost contact, alert is stale", one)
+        invocation = await self._store.end(
+            state.id, changes, (self._store.put_state(state),), None, self._events(noted)
+        )
         self._active.drop(state.server, state.alert)
         self._signals.publish(AlertsShifted(server_id=state.server))
-        self._note("alert_stale", "Lost contact, alert is stale", one, invocation)
+        if invocation is not None:
+            self._signals.publish_logged(noted(invocation))
 
     async def _come_back(self, one: Transition) -> None:
         state = one.state
         changes = {"active": True, "stale": None, "modified": one.date}
-        invocation = await self._store.end(state.id, changes, (self._store.put_state(state),), None)
+        noted = partial(_noted, "alert_resume", "Alert goes on", one)
+        invocation = await self._store.end(
+            state.id, changes, (self._store.put_state(state),), None, self._events(noted)
+        )
         if invocation is not None:
             self._active.put(invocation)
             self._signals.publish(AlertsShifted(server_id=state.server))
-            self._note("alert_resume", "Alert goes on", one, invocation)
+            self._signals.publish_logged(noted(invocation))
 
-    def _note(self, action: str, words: str, one: Transition, invocation: Json | None) -> None:
-        """For the activity log alone: neither fires nor clears."""
-        if invocation is None:
-            return
-        name = one.server.get("title") or one.server.get("hostname") or one.state.server
-        self._signals.publish(
-            Activity(
-                action=action,
-                description=f"{words}: {name}: {one.definition.get('title') or one.state.alert}",
-                payload={"alert": invocation, "server": one.state.server},
-                keywords=(one.state.id, one.state.alert, one.state.server),
-                resource=("alert_invocation", one.state.id),
-            )
-        )
+    def _events(
+        self, noted: Callable[[Mapping[str, Any]], Activity]
+    ) -> Callable[[Mapping[str, Any]], Sequence[EventRow]]:
+        return lambda stored: self._signals.events(noted(stored))
 
     def _parents(self, jobs: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
         own = {str(job["id"]) for job in jobs}
@@ -229,3 +228,18 @@ def measured_of(state: AlertState, definition: Mapping[str, Any]) -> Json | None
         "min": values.least,
         "max": values.most,
     }
+
+
+def _noted(action: str, words: str, one: Transition, invocation: Mapping[str, Any]) -> Activity:
+    """For the logs alone: it neither fires nor clears."""
+    name = one.server.get("title") or one.server.get("hostname") or one.state.server
+    return Activity(
+        action=action,
+        description=f"{words}: {name}: {one.definition.get('title') or one.state.alert}",
+        payload={"alert": dict(invocation), "server": one.state.server},
+        keywords=(one.state.id, one.state.alert, one.state.server),
+        resource=("alert_invocation", one.state.id),
+        correlation_id=causes.alerted(one.state.id),
+        causation_id=causes.alerted(one.state.id),
+        groups=tuple(map(str, invocation.get("groups") or ())),
+    )

@@ -20,6 +20,7 @@ from conductor.access.second_factors import SecondFactors
 from conductor.access.security_log import SecurityLog
 from conductor.access.sessions import Sessions
 from conductor.access.users import Users
+from conductor.announcer import Signals
 from conductor.audit.chronicle import described
 from conductor.definitions.repository import Definitions
 from conductor.definitions.vault import Vault
@@ -27,7 +28,7 @@ from conductor.records.files import Files
 from conductor.records.store import Records
 from conductor.settings import Settings
 from conductor.settings_sections import UserSettings
-from conductor.signals import Actor, Signal, Signals
+from conductor.signals import Actor, Signal
 from tests.databases import database_url, postgres
 from tests.databases import records as any_records
 

@@ -12,12 +12,12 @@ from conductor.access.accounts import Accounts, Credentials
 from conductor.access.passwords import Passwords
 from conductor.access.sessions import Sessions
 from conductor.access.users import Users
+from conductor.announcer import Signals
 from conductor.definitions.repository import Definitions
 from conductor.errors import NoSession, Refusal
 from conductor.records.store import Records
 from conductor.records.tables import users as table
 from conductor.settings import Settings
-from conductor.signals import Signals
 
 
 @pytest.fixture

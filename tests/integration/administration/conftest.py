@@ -12,6 +12,7 @@ from conductor.access.sessions import Sessions
 from conductor.access.users import Users
 from conductor.administration.house import Administration
 from conductor.administration.internal_jobs import InternalJob
+from conductor.announcer import Signals
 from conductor.definitions.repository import Definitions
 from conductor.live.connection import connect
 from conductor.live.keys import keys
@@ -22,7 +23,7 @@ from conductor.records.search.index import ALERTS, SERVERS, SNAPSHOTS
 from conductor.records.searchable import SearchableDocuments
 from conductor.records.store import Records
 from conductor.settings import Settings
-from conductor.signals import Activity, Actor, Signal, Signals
+from conductor.signals import Activity, Actor, Signal
 from tests.databases import database_url, postgres, records
 
 __all__ = ["database_url", "postgres", "records"]

@@ -19,6 +19,7 @@ from conductor.access.recovery import Recovery
 from conductor.access.security_log import SecurityLog
 from conductor.access.sessions import Sessions
 from conductor.access.users import Users
+from conductor.announcer import Signals
 from conductor.api import (
     api_keys,
     bucket_definitions,
@@ -54,7 +55,7 @@ from conductor.definitions.writer import House
 from conductor.records.files import Files
 from conductor.records.store import Records
 from conductor.settings import Settings
-from conductor.signals import SYSTEM, Signals
+from conductor.signals import SYSTEM
 
 PASSWORD = "open sesame"
 

@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from conductor.announcer import Signals
 from conductor.api import buckets
 from conductor.filing.bucket_contents import BucketContents
 from conductor.filing.buckets import Buckets
@@ -18,7 +19,6 @@ from conductor.filing.expiry import FileExpiry
 from conductor.filing.uploads import UploadRules
 from conductor.records.files import Files
 from conductor.records.store import Records
-from conductor.signals import Signals
 from tests.integration.api.conftest import Served, serving
 
 DEFINITIONS: dict[str, dict[str, Any]] = {

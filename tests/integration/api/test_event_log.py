@@ -1,5 +1,6 @@
 """The causal event log over HTTP: every field and status of its reference, on both databases."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -136,6 +137,71 @@ async def test_every_answer_of_the_event_log_has_the_shape_of_the_reference(serv
 async def _last_id(served: Served) -> str:
     _, listed = await get(served, limit="1")
     return str(listed["events"][0]["id"])
+
+
+def six() -> dict[str, str]:
+    """The endpoints of the reference, by the name it gives each."""
+    return {
+        "List Events": "",
+        "Aggregate Events": "/aggregate",
+        "List Events By Correlation": f"/correlation/{STORY}",
+        "List Events By Resource": "/resource/automation_run/j1",
+        "Stats By Actor": "/stats/by-actor",
+        "Get Event": f"/{event_id('job.succeeded', 1)}",
+    }
+
+
+async def test_each_endpoint_of_the_event_log_knows_the_caller_by_each_of_three_means(served: Served) -> None:
+    await served.records.write(events=[row(1)])
+    for name, path in six().items():
+        for means in (
+            {"Authorization": f"Bearer {served.admin_key}"},
+            {"X-API-Key": served.admin_key},
+            {"Cookie": f"vai_token={served.admin_key}"},
+        ):
+            assert (await get(served, path, headers=means))[0] == 200, (name, means)
+        for wrong in ({}, {"Authorization": "Bearer x"}, {"X-API-Key": "x"}, {"Cookie": "vai_token=x"}):
+            status, answer = await get(served, path, headers=wrong)
+            assert (status, sorted(answer["detail"][0])) == (401, ["loc", "msg", "type"]), (name, wrong)
+
+
+async def test_each_page_of_the_event_log_has_the_limits_of_the_reference(served: Served) -> None:
+    """100 and 0 unless told; 1 to 100, and from 0."""
+    await served.records.write(events=[row(1), row(2, resource=resource_id("automation_run", "j1"))])
+    paths = [six()[f"List Events{by}"] for by in ("", " By Correlation", " By Resource")]
+    for path in paths:
+        _, page = await get(served, path)
+        assert (page["limit"], page["offset"], page["hasNext"]) == (100, 0, False), path
+        assert sorted(page) == ["events", "hasNext", "limit", "offset", "total"]
+        for limit in ("1", "100"):
+            status, page = await get(served, path, limit=limit, offset="0")
+            assert (status, page["limit"], page["hasNext"]) == (200, int(limit), limit == "1"), path
+        _, beyond = await get(served, path, offset=str(page["total"]))
+        assert (beyond["events"], beyond["hasNext"], beyond["total"]) == ([], False, page["total"])
+        for name, value, kind in (
+            ("limit", "0", "greater_than_equal"),
+            ("limit", "101", "less_than_equal"),
+            ("limit", "1.5", "int_parsing"),
+            ("limit", "", "int_parsing"),
+            ("offset", "-1", "greater_than_equal"),
+            ("offset", "ten", "int_parsing"),
+        ):
+            found = await problem(served, path, **{name: value})
+            assert (found["loc"], found["type"]) == (["query", name], kind), (path, name, value)
+
+
+async def test_each_range_of_the_event_log_is_checked(served: Served) -> None:
+    await served.records.write(events=[row(1), row(2)])
+    one = "2023-11-14T22:13:21Z"
+    for path in ("", "/aggregate", "/stats/by-actor"):
+        for name in ("from", "to"):
+            found = await problem(served, path, **{name: "yesterday"})
+            assert (found["loc"], found["type"]) == (["query", name], "datetime_parsing"), path
+        reversed_range = await problem(served, path, **{"from": "2024-01-02", "to": "2024-01-01"})
+        assert (reversed_range["loc"], reversed_range["type"]) == (["query", "from"], "value_error"), path
+        status, answer = await get(served, path, **{"from": one, "to": one})
+        assert status == 200
+        assert (answer["actors"][0] if "actors" in answer else answer)["total"] == 1, "both ends are in it"
 
 
 async def test_a_story_is_a_tree_on_request(served: Served) -> None:
@@ -321,10 +387,11 @@ async def test_a_stream_resumes_after_the_last_event_without_loss(served: Served
 
 async def _events(response: aiohttp.ClientResponse, count: int) -> list[dict[str, Any]]:
     parser, found = EventParser(), []
-    async for chunk in response.content.iter_any():
-        found += [event.data for event in parser.feed(chunk)]
-        if len(found) >= count:
-            break
+    async with asyncio.timeout(10):
+        async for chunk in response.content.iter_any():
+            found += [event.data for event in parser.feed(chunk)]
+            if len(found) >= count:
+                break
     return found
 
 

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
+from conductor.announcer import Signals
 from conductor.api import web_hooks
 from conductor.outbound.http import HttpClient
 from conductor.outbound.web_hooks import WebHooks
 from conductor.settings import Settings
-from conductor.signals import Activity, Signal, Signals
+from conductor.signals import Activity, Signal
 from shared.protocol.tokens import job_token
 from tests.integration.api.conftest import Served, serving
 from tests.integration.outbound.peers import HttpPeer

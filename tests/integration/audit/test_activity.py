@@ -9,11 +9,12 @@ import msgspec
 import pytest
 import sqlalchemy as sa
 
+from conductor.announcer import Signals
 from conductor.audit.activity import ActivityLog
 from conductor.audit.history import of_item
 from conductor.records.store import Records
 from conductor.records.tables import activity, terms
-from conductor.signals import Actor, DefinitionChanged, JobFinished, Signals
+from conductor.signals import Actor, DefinitionChanged, JobFinished
 
 ANN = Actor(kind="user", id="ann", ips=("10.0.0.1",))
 

@@ -5,12 +5,13 @@ from typing import Any
 import msgspec
 import pytest
 
+from conductor.announcer import Signals
 from conductor.audit.deliveries import Deliveries
 from conductor.outbound.http import HttpClient
 from conductor.outbound.web_hooks import WebHooks
 from conductor.records.store import Records
 from conductor.settings import Settings
-from conductor.signals import HookDelivered, Signal, Signals
+from conductor.signals import HookDelivered, Signal
 from tests.databases import database_url, postgres, records
 from tests.integration.outbound.conftest import client, peer, settings
 from tests.integration.outbound.peers import HttpPeer

@@ -1,9 +1,10 @@
 import pytest
 
+from conductor.announcer import Signals
 from conductor.definitions.defaults import seed
 from conductor.definitions.repository import Definitions
 from conductor.records.store import Records
-from conductor.signals import DefinitionChanged, Signal, Signals
+from conductor.signals import DefinitionChanged, Signal
 from tests.databases import database_url, postgres, records
 
 __all__ = ["database_url", "definitions", "postgres", "records", "seen", "signals"]

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from conductor.announcer import Signals
 from conductor.definitions import versions
 from conductor.definitions.defaults import SETUP, seed
 from conductor.definitions.repository import MAX_BYTES, Definitions
@@ -14,7 +15,7 @@ from conductor.definitions.writer import House
 from conductor.errors import BadParameter, Refusal, Unavailable
 from conductor.records.store import Records, Write
 from conductor.records.tables import definitions as table
-from conductor.signals import Actor, DefinitionChanged, Signals
+from conductor.signals import Actor, DefinitionChanged
 
 ANN = Actor(kind="user", id="ann")
 BY = House("ann")

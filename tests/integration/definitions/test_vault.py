@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from conductor.announcer import Signals
 from conductor.audit.rows import row
 from conductor.definitions.defaults import seed
 from conductor.definitions.repository import Definitions
@@ -15,7 +16,7 @@ from conductor.definitions.writer import House
 from conductor.errors import Refusal, Unavailable
 from conductor.records.store import Records, Write
 from conductor.records.tables import metadata, secret_values
-from conductor.signals import Actor, SecretUsed, Signal, Signals
+from conductor.signals import Actor, SecretUsed, Signal
 
 ANN, BY = Actor(kind="user", id="ann"), House("ann")
 KEY = "the key of this installation"

@@ -2,13 +2,14 @@
 
 import sqlalchemy as sa
 
+from conductor.announcer import Signals
 from conductor.fleet.credentials import Credentials
 from conductor.fleet.roster import Roster
 from conductor.records import tables
 from conductor.records.documents import Documents
 from conductor.records.store import Records
 from conductor.settings import Settings
-from conductor.signals import SYSTEM, Signals
+from conductor.signals import SYSTEM
 from shared.protocol import tokens
 
 SECRET = "secret of the cluster"

@@ -13,6 +13,7 @@ from conductor.actions.plugin_process import PluginProcesses
 from conductor.actions.ports import Ports
 from conductor.actions.runner import Actions
 from conductor.actions.surroundings import Surroundings
+from conductor.announcer import Signals
 from conductor.audit.chronicle import described
 from conductor.definitions import writer
 from conductor.definitions.defaults import seed
@@ -31,7 +32,7 @@ from conductor.records.files import Files
 from conductor.records.job_archive import JobArchive
 from conductor.records.store import Records
 from conductor.settings import Settings
-from conductor.signals import SYSTEM, Signal, Signals
+from conductor.signals import SYSTEM, Signal
 from shared.protocol.messages import HeldJob, HeldState, JobLog, JobResult
 
 T = TypeVar("T")

@@ -14,6 +14,7 @@ from aiohttp import web
 from conductor.access.accounts import Accounts
 from conductor.access.sessions import Sessions
 from conductor.access.users import Users
+from conductor.announcer import Signals
 from conductor.api import job_control, job_logs, job_stream, job_summaries, jobs, run_event, satellites
 from conductor.api.kernel import Kernel
 from conductor.api.office import Office
@@ -25,7 +26,7 @@ from conductor.fleet.roster import Roster
 from conductor.jobs.deletion import Deletion
 from conductor.records import tables
 from conductor.records.documents import Documents
-from conductor.signals import SYSTEM, Signals
+from conductor.signals import SYSTEM
 from shared.protocol import tokens
 from tests.integration.api.conftest import Seat
 from tests.integration.jobs.house import House, Term, until

@@ -5,9 +5,12 @@ from typing import Any
 
 import pytest
 
+from conductor.audit import causes
+from conductor.audit.chronicle import described
+from conductor.audit.resources import job_uuid
 from conductor.errors import BadParameter
 from conductor.jobs.ports import Ports
-from conductor.signals import SYSTEM, Activity, JobQueued
+from conductor.signals import SYSTEM, Activity, Actor, JobQueued
 from shared import clock
 from tests.integration.jobs.house import House, Launched, Term, held, until
 
@@ -222,3 +225,29 @@ async def test_better_8_jobs_of_events_that_share_a_queue_run_one_after_the_othe
 async def test_the_name_of_a_shared_queue_is_a_word(house: House) -> None:
     with pytest.raises(BadParameter, match="shared"):
         await house.event(limits=[{"type": "job", "enabled": True, "amount": 1, "shared": "a b"}])
+
+
+async def test_event_log_learns_of_each_job_that_leaves_a_queue_with_its_leaving(house: House) -> None:
+    """The same step takes a job out of the book and puts what happened into the outbox: a death loses neither."""
+    house.satellites.join("s1")
+    house.signals.describe = described
+    async with house.term() as term:
+        event = await house.event(limits=[ONE, QUEUE])
+        await term.launched(await term.launch(event))
+        queued = [await term.launch(event) for _ in range(2)]
+        await term.state(queued[-1], "queued")
+        by = Actor(kind="user", id="ann")
+
+        assert await term.engine.queues.flush(event["id"], by, "497f6eca-6276-4993-bfeb-53cbbbba6f08") == 2
+        assert await term.engine.queues.flush(event["id"], by) == 0
+
+        rows = [row for row in term.book.outbox.some(100) if row.type in ("job.flushed", "queue.flush")]
+        assert sorted(row.type for row in rows) == ["job.flushed", "job.flushed", "queue.flush"]
+        assert {row.actor for row in rows} == {"ann"}
+        left = {row.resource: row for row in rows if row.type == "job.flushed"}
+        assert set(left) == {job_uuid(job_id) for job_id in queued}
+        for job_id in queued:
+            assert left[job_uuid(job_id)].causation == causes.accepted(job_id)
+        [whole] = [row for row in rows if row.type == "queue.flush"]
+        assert whole.correlation == "497f6eca-6276-4993-bfeb-53cbbbba6f08"
+        assert not any(job_id in term.book for job_id in queued)

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager, suppress
 
 from redis.asyncio import Redis
 
+from conductor.announcer import Signals
 from conductor.audit import causes
 from conductor.audit.chronicle import described, keep_up
 from conductor.audit.event_log import EventLog, Filter
@@ -13,7 +14,7 @@ from conductor.live.book import JobBook
 from conductor.live.job import ActiveJob
 from conductor.records.search.restriction import Restriction
 from conductor.records.store import Records
-from conductor.signals import JobAccepted, JobQueued, JobStarted, Signal, Signals
+from conductor.signals import JobAccepted, JobQueued, JobStarted, Signal
 from shared import clock
 from tests.databases import database_url, postgres, records
 from tests.integration.live.test_book import NAMES, book, job, redis, server

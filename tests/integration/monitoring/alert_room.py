@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from conductor.announcer import Signals
 from conductor.definitions.repository import Definitions
 from conductor.definitions.writer import House
 from conductor.monitoring.alerts.active import ActiveAlerts
@@ -19,7 +20,7 @@ from conductor.records import tables
 from conductor.records.search.index import ALERTS, SNAPSHOTS
 from conductor.records.searchable import SearchableDocuments
 from conductor.records.store import Records
-from conductor.signals import SYSTEM, AlertCleared, AlertFired, Signal, Signals
+from conductor.signals import SYSTEM, AlertCleared, AlertFired, Signal
 from tests.processes import eventually
 
 Json = dict[str, Any]

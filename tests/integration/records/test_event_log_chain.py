@@ -121,6 +121,19 @@ async def test_the_first_break_is_named(
     assert (await records.read(first_break))[1] == expected
 
 
+async def test_an_event_that_is_exchanged_with_its_hash_breaks_the_chain_behind_it(records: Records) -> None:
+    """Each hash covers the one before: nobody can write one event anew without all that follow."""
+    await records.write(events=[row(str(n)) for n in range(6)])
+    rows = await stored(records)
+    forged = row("forged", actor="somebody")
+    hash = row_hash(bytes(rows[1].hash), 3, forged)
+
+    change = sa.text("UPDATE events SET id = :id, actor = :actor, hash = :hash WHERE seq = 3")
+    await records.write(Write(change, {"id": forged.id, "actor": forged.actor, "hash": hash}))
+
+    assert (await records.read(first_break))[1] == Break(4, "its content is not what was written")
+
+
 async def test_a_log_whose_oldest_part_was_dropped_still_verifies(records: Records) -> None:
     await records.write(events=[row(str(n)) for n in range(6)])
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
+from conductor.announcer import Signals
 from conductor.errors import Deposed
 from conductor.schedule.batches import PluginFiles
 from conductor.schedule.launches import Launches
@@ -12,7 +13,7 @@ from conductor.schedule.plugins import TriggerPlugins
 from conductor.schedule.scheduler import Scheduler
 from conductor.schedule.timekeeper import Timekeeper
 from conductor.scheduled_jobs import ScheduledJobs
-from conductor.signals import Signal, Signals
+from conductor.signals import Signal
 from tests.integration.jobs.house import TIMEOUT, House, Term, until
 
 NOON = 1_792_929_600

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from conductor.announcer import Signals
 from conductor.definitions.defaults import seed
 from conductor.definitions.repository import Definitions
 from conductor.outbound.delivery import Delivery
@@ -17,7 +18,7 @@ from conductor.records.search.index import ALERTS, TICKETS
 from conductor.records.searchable import SearchableDocuments
 from conductor.records.store import Records
 from conductor.settings import Settings
-from conductor.signals import Signal, Signals, TicketChanged
+from conductor.signals import Signal, TicketChanged
 from conductor.tickets.attachments import Attachments
 from conductor.tickets.bonds import StoredBonds
 from conductor.tickets.notices import Notices

@@ -29,6 +29,7 @@ from conductor.signals import (
     JobConditionMet,
     JobDeleted,
     JobFinished,
+    JobFlushed,
     JobQueued,
     JobResumed,
     JobRetried,
@@ -52,8 +53,8 @@ from conductor.signals import (
 
 MOMENT = 1_700_000_000.5
 NO_EVENTS = {AlertsShifted, HookDelivered, JobConditionMet, ServerChanged, UserChanged}
-"""A condition is followed by its actions, deliveries have a log of their own; changes of accounts, servers and
-alerts are told as what somebody did."""
+"""A condition is followed by its actions; changes of accounts, servers and alerts are told as what somebody did;
+deliveries have a list of their own."""
 
 ACTION = {"type": "email", "condition": "error", "description": "sent", "elapsed_ms": 5}
 WORKFLOW = {"type": "workflow", "description": ""}
@@ -84,6 +85,7 @@ TOLD: list[tuple[Signal, str, str]] = [
     (JobRetried(job_id="j1", next_id="j2", event_id="e1", delay=0), "job.retried", "automation_run"),
     (JobAborted(job_id="j1", reason="why"), "job.abort_requested", "automation_run"),
     (JobDeleted(job_id="j1"), "job.deleted", "automation_run"),
+    (JobFlushed(job_id="j1", event_id="e1"), "job.flushed", "automation_run"),
     (JobSuspended(job_id="j1"), "job.suspended", "automation_run"),
     (JobResumed(job_id="j1"), "job.resumed", "automation_run"),
     (ActionRun(**ACTION, code=0, job_id="j1", key="j1-0"), "action.succeeded", "action_run"),
