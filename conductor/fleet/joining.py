@@ -5,6 +5,7 @@ from typing import Any
 
 import structlog
 
+from conductor.definitions.plugin_commands import command_of
 from conductor.definitions.repository import Definitions
 from conductor.errors import Unavailable
 from conductor.fleet import servers
@@ -134,6 +135,7 @@ class Joining:
             "commands": [
                 {
                     **plugin,
+                    "command": command_of(plugin),
                     "groups": plugin.get("groups") or [],
                     "sec": dict(self._secrets_of_plugin(str(plugin["id"]))),
                     "uid": plugin.get("uid") or (default.uid if default else ""),
