@@ -5,6 +5,7 @@ Commands of event and monitor plugins look like a shell's and are none, unless t
 
 import re
 import shlex
+from typing import Any
 
 from conductor.definitions.json_values import Json, truthy
 
@@ -26,6 +27,21 @@ def command_of(plugin: Json) -> str:
 
 def advice(plugin: Json) -> list[str]:
     """What is allowed and probably not meant."""
+    return [*_of_command(plugin), *_of_passwords(plugin.get("params"))]
+
+
+def _of_passwords(params: Any) -> list[str]:
+    """Values of parameters are shown to whoever sees the plugin, its events or its jobs."""
+    listed = params if isinstance(params, list) else []
+    names = [
+        str(param.get("id"))
+        for param in listed
+        if isinstance(param, dict) and param.get("variant") == "password" and param.get("value")
+    ]
+    return [f"A password as default of {name} is stored in clear: assign a secret" for name in names]
+
+
+def _of_command(plugin: Json) -> list[str]:
     command = str(plugin.get("command") or "")
     if _BUILT_IN.fullmatch(command):
         return []

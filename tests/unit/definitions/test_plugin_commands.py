@@ -74,3 +74,15 @@ def test_a_plugin_may_ask_for_a_shell(tmp_path: Path, script: str) -> None:
     assert command_of({**plugin, "shell": False}) == line
     assert command_of({**plugin, "type": "action"}) == line, "it has one anyway"
     assert command_of({**plugin, "command": "[shell-plugin]"}) == "[shell-plugin]"
+
+
+def test_a_password_among_the_parameters_is_told_at_save() -> None:
+    """Better (plugins 8): it is stored and sent in clear, which a secret is not."""
+    params = [
+        {"id": "key", "type": "text", "variant": "password", "value": "hunter2"},
+        {"id": "asked", "type": "text", "variant": "password", "value": ""},
+        {"id": "plain", "type": "text", "value": "x"},
+        "rubbish",
+    ]
+    (told,) = advice({"type": "event", "command": "true", "params": params})
+    assert told.startswith("A password as default of key is stored in clear")
