@@ -11,12 +11,13 @@ import structlog
 
 from satellite.jobs.held import HeldJobs
 from satellite.jobs.launch import AttemptKey, LaunchError, parse_launch
+from satellite.monitors.backlog import Backlog
 from satellite.plugins.scripts import PluginScripts
 from satellite.reports.acknowledged import AcknowledgedReports
 from satellite.settings import Config
 from satellite.upgrade import Upkeep
 from shared.protocol.frames import Frame
-from shared.protocol.messages import JobCopy, LogAck, ResultAck, SendCopy
+from shared.protocol.messages import LATE_SAMPLES, JobCopy, LateAck, LogAck, ResultAck, SendCopy
 
 log = structlog.get_logger(__name__)
 
@@ -29,6 +30,9 @@ class MonitorPlugins(Protocol):
     def request_test(self, request: dict[str, Any]) -> None: ...
 
     def request_sample(self, request: dict[str, Any]) -> None: ...
+
+    @property
+    def backlog(self) -> Backlog: ...
 
 
 class _Abort(msgspec.Struct):
@@ -72,6 +76,7 @@ class Commands:
                 "log_ack": self._log_ack,
                 "result_ack": self._result_ack,
                 "send_copy": self._send_copy,
+                "late_ack": self._late_ack,
                 "draining": lambda _: self._jobs.draining.heard(),
             }
 
@@ -85,6 +90,9 @@ class Commands:
             self._safely("joined", self._masters, masters)
         self._config.settle()
         self._safely("joined", self.update, data)
+        features = data.get("features")
+        late = self._reports is not None and isinstance(features, dict) and features.get(LATE_SAMPLES) is True
+        self._monitors.backlog.joined(wanted=late)
 
     def handle(self, frame: Frame) -> None:
         handler = self._handlers.get(frame.cmd)
@@ -154,6 +162,9 @@ class Commands:
             return
         self._jobs.discard(attempt)
         self._reports.forget(attempt.key)
+
+    def _late_ack(self, data: dict[str, Any]) -> None:
+        self._monitors.backlog.acknowledged(msgspec.convert(data, LateAck).batch)
 
     def _send_copy(self, data: dict[str, Any]) -> None:
         wanted = msgspec.convert(data, SendCopy)

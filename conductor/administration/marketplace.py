@@ -1,5 +1,7 @@
 """The catalogue of plugins that others publish (contract compat.md §2). Nothing is installed from here."""
 
+import hashlib
+import hmac
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -94,16 +96,22 @@ class Marketplace:
             lambda match: f"{match[1]}{match[2]}{self._url(item, version, match[3])}{match[2]}", text
         )
 
-    async def data(self, item: Json, version: str) -> Json:
-        """The portable data of the plugin (XYPDF)."""
+    async def data(self, item: Json, version: str, wanted: str = "") -> tuple[Json, str]:
+        """The portable data of the plugin (XYPDF), and its SHA-256. A version is a tag, which its owner can move:
+        with `wanted`, another content is refused. Raises Refusal `marketplace`."""
         body = await self.file(item, version, "xyops.json")
+        digest = hashlib.sha256(body).hexdigest()
+        if wanted and not hmac.compare_digest(wanted.strip().lower().encode(), digest.encode()):
+            raise Refusal(
+                "marketplace", f"Marketplace item has changed since: {item['id']} (SHA-256 {digest})"
+            )
         try:
             found = msgspec.json.decode(body)
         except (msgspec.DecodeError, RecursionError):
             found = None
         if not isinstance(found, dict):
             raise Refusal("marketplace", f"Marketplace item has no data: {item['id']}")
-        return found
+        return found, digest
 
     def _url(self, item: Json, version: str, name: str) -> str:
         url = str(self._setting("repo_url_template"))

@@ -18,6 +18,7 @@ from conductor.api.criteria import matches_criteria
 from conductor.api.endpoint import Auth, DefinitionId, Endpoint, Takes
 from conductor.definitions.kind import Kind
 from conductor.definitions.kinds import KINDS
+from conductor.definitions.plugin_commands import advice
 from conductor.definitions.repository import Definitions
 from conductor.errors import BadParameter, NotFound
 from conductor.signals import Actor
@@ -286,6 +287,7 @@ def endpoints(
 
     particulars = {
         "tags": Particulars(warns=same_title),
+        "plugins": Particulars(warns=advice),
         "events": Particulars(
             by_criteria=True, beside=beside_event, delete_params=DeleteEvent, deleted=event_deleted
         ),

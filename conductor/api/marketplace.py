@@ -24,6 +24,8 @@ class MarketQuery(msgspec.Struct, kw_only=True):
     readme: Flag = False
     data: Flag = False
     logo: Flag = False
+    sha256: str = ""
+    """With `data`: nothing but this content is wanted."""
     query: str = ""
     type: str = ""
     plugin_type: str = ""
@@ -68,7 +70,8 @@ def endpoints(marketplace: Marketplace) -> tuple[Endpoint[Any], ...]:
             case "readme":
                 return {"item": item, "version": version, "text": await marketplace.readme(item, version)}
             case "data":
-                return {"item": item, "version": version, "data": await marketplace.data(item, version)}
+                data, digest = await marketplace.data(item, version, params.sha256)
+                return {"item": item, "version": version, "data": data, "sha256": digest}
             case _:
                 return _picture(await marketplace.file(item, version, "logo.png"))
 

@@ -110,11 +110,12 @@ def commands() -> typer.Typer:
         api_key: Annotated[
             str, typer.Option(envvar="OPSORBIT_API_KEY", help="May create and edit what the file holds.")
         ] = "",
+        sha256: Annotated[str, typer.Option(help="Install the file only if this is its SHA-256.")] = "",
     ) -> None:
         """Create or update the plugins, and what else a portable object file holds."""
         from conductor.cli.installing import install as install_file
 
-        raise typer.Exit(asyncio.run(install_file(file, url, api_key)))
+        raise typer.Exit(asyncio.run(install_file(file, url, api_key, sha256)))
 
     @app.command()
     def make_certificate(

@@ -9,10 +9,10 @@ from conductor.cli.client import ApiError, Client
 from conductor.cli.portable import PortableError, apply, read_portable
 
 
-async def install(file: Path, url: str, api_key: str) -> int:
+async def install(file: Path, url: str, api_key: str, sha256: str = "") -> int:
     """Returns the exit status: 0 installed, 1 refused; says what was done and what went wrong."""
     try:
-        items = read_portable(file)
+        items = read_portable(file, sha256)
         async with Client(url, api_key) as client:
             await apply(client, items, print)
     except OSError as error:

@@ -4,6 +4,7 @@
 where its ID is known. Nothing is sent before the whole file is understood.
 """
 
+import hashlib
 import re
 import zlib
 from collections.abc import Callable
@@ -34,9 +35,15 @@ class Item(NamedTuple):
     data: Json
 
 
-def read_portable(path: Path) -> list[Item]:
-    """The items in the order they are applied. Raises PortableError or OSError."""
-    return parse_portable(path.read_bytes())
+def read_portable(path: Path, sha256: str = "") -> list[Item]:
+    """The items in the order they are applied; with `sha256`, of that very file alone.
+
+    Raises PortableError or OSError."""
+    content = path.read_bytes()
+    found = hashlib.sha256(content).hexdigest()
+    if sha256 and sha256.strip().lower() != found:
+        raise PortableError(f"It is not the file that is wanted: its SHA-256 is {found}")
+    return parse_portable(content)
 
 
 def parse_portable(content: bytes) -> list[Item]:

@@ -15,7 +15,7 @@ _MOST_NAMED = 5
 _TYPE = re.compile("event|monitor|action|scheduler")
 _TYPES = {"script": "string", "cwd": "string", "marketplace": "object"}
 _RUN_AS = ("uid", "gid")
-_RUNS = frozenset(("command", "script", "cwd", *_RUN_AS))
+_RUNS = frozenset(("command", "script", "shell", "cwd", *_RUN_AS))
 """What runs, and as whom."""
 _DECISIVE = (*sorted(_RUNS), "type", "params", "enabled")
 _ONE_OF = {"kill": ("", "none", "parent", "all"), "format": ("", "text", "json", "xml", "prometheus")}
@@ -74,7 +74,7 @@ def _check(doc: Json) -> None:
     if "type" in doc:
         require(doc, "type", _TYPE)
     check_types(doc, _TYPES)
-    check_flags(doc, "enabled", "runner", "quick", "stock")
+    check_flags(doc, "enabled", "runner", "quick", "stock", "shell")
     check_strings(doc, "groups")
     for key, values in _ONE_OF.items():
         if doc.get(key) is not None and doc[key] not in values:

@@ -14,7 +14,16 @@ from conductor.monitoring.samples import Samples
 from conductor.signals import Actor, Notice
 from shared import clock, ids
 from shared.protocol.frames import Frame, FrameError
-from shared.protocol.messages import JobCopy, JobLog, JobResult, JobUpdate, MetaRow, Resume
+from shared.protocol.messages import (
+    JobCopy,
+    JobLog,
+    JobResult,
+    JobUpdate,
+    LateAck,
+    LateSamples,
+    MetaRow,
+    Resume,
+)
 
 NOTICES = frozenset({"notice", "warning", "error", "critical"})
 
@@ -48,6 +57,7 @@ class Inbox:
             "job_log": self._log,
             "job_result": self._result,
             "job_copy": self._copy,
+            "late_samples": self._late_samples,
         }
         base = {"jobs": self._base_jobs, "job_log": self._base_log, "job_meta": self._base_meta}
         self._commands = common | (acknowledged if connection.acknowledges else base)
@@ -113,6 +123,13 @@ class Inbox:
         record = self._roster.online.get(self._server_id)
         if record is not None:
             self._samples.minute(record, _object(data))
+
+    def _late_samples(self, data: Any) -> None:
+        message = msgspec.convert(data, LateSamples)
+        record = self._roster.online.get(self._server_id)
+        if record is not None:
+            answer = LateAck(batch=message.batch)
+            self._samples.late(record, message, lambda: self._connection.send("late_ack", answer))
 
     def _quickmon(self, data: Any) -> None:
         self._samples.quick(self._server_id, _object(data))

@@ -1,23 +1,25 @@
 """Joining: from a satellite's hello to its place in the roster (contract satellite_protocol.md §2)."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import structlog
 
 from conductor.announcer import Signals
+from conductor.definitions.plugin_commands import command_of
 from conductor.definitions.repository import Definitions
 from conductor.errors import Unavailable
 from conductor.fleet import servers
 from conductor.fleet.connection import Connection
 from conductor.fleet.credentials import Credentials
 from conductor.fleet.refusals import Refusals
-from conductor.fleet.roster import Record, Roster
+from conductor.fleet.roster import Record, Roster, takes_scripts
 from conductor.records.searchable import SearchableDocuments
 from conductor.settings import Settings
 from conductor.signals import Actor, EventRow, Notice, ServerAdded, ServerRemoved
 from shared import clock, ids
 from shared.protocol import proofs
+from shared.protocol.messages import LATE_SAMPLES
 
 _BAD_TOKEN = "Invalid authentication token."  # noqa: S105 - a text for people
 _REVOKED = "The credentials of this satellite are revoked."
@@ -119,23 +121,26 @@ class Joining:
             "masterData": {"masters": masters or [connection.host]},
             "groups": record["groups"],
             "numServers": len(self._roster.online),
-            "features": {"api_finish_job": True},
-            **self.lists(record["groups"]),
+            "features": {"api_finish_job": True} | ({LATE_SAMPLES: True} if connection.acknowledges else {}),
+            **self.lists(record),
         }
 
-    def lists(self, groups: Iterable[str]) -> dict[str, Any]:
+    def lists(self, record: Mapping[str, Any]) -> dict[str, Any]:
         """Plugins as a satellite needs them: `plugins` of events, `commands` of monitors.
 
-        Monitor plugins carry their secrets: a server gets those of its groups alone, and no disabled one.
+        Monitor plugins carry their secrets: a server gets those of its groups alone, and no disabled one. Scripts
+        of event plugins go to agents of the original before any launch; ours get them with the launch.
         """
-        member_of = set(groups)
+        member_of = set(record["groups"])
+        in_advance = not takes_scripts(record)
         plugins = self._definitions.all("plugins")
         default = self._settings.default_plugin_credentials.get("monitor")
         return {
-            "plugins": [plugin for plugin in plugins if plugin.get("type") == "event"],
+            "plugins": [plugin for plugin in plugins if in_advance and plugin.get("type") == "event"],
             "commands": [
                 {
                     **plugin,
+                    "command": command_of(plugin),
                     "groups": plugin.get("groups") or [],
                     "sec": dict(self._secrets_of_plugin(str(plugin["id"]))),
                     "uid": plugin.get("uid") or (default.uid if default else ""),

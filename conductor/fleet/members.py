@@ -43,6 +43,7 @@ class Members:
         self._definitions = definitions
         self._regroup_offline = regroup_offline
         self._plugins = self._told()
+        roster.script_of = self._script
         self._size = _SMALL
         self._groups = -1  # an earlier term may have died between a change and its consequences
 
@@ -66,7 +67,11 @@ class Members:
         if self._plugins != (versions := self._told()):
             self._plugins = versions
             for server_id, record in self._roster.online.items():
-                self._roster.tell(server_id, "update", self._joining.lists(record["groups"]))
+                self._roster.tell(server_id, "update", self._joining.lists(record))
+
+    def _script(self, plugin_id: str) -> str:
+        plugin = self._definitions.get("plugins", plugin_id) or {}
+        return str(plugin.get("script") or "") if plugin.get("type") == "event" else ""
 
     def _tell_size(self) -> None:
         """Satellites spread their samples by the number of servers they know of since they joined."""
@@ -85,9 +90,7 @@ class Members:
             if member_of != record["groups"]:
                 record["groups"] = member_of
                 record["keywords"] = servers.keywords(record)
-                self._roster.tell(
-                    server_id, "update", {"groups": member_of, **self._joining.lists(member_of)}
-                )
+                self._roster.tell(server_id, "update", {"groups": member_of, **self._joining.lists(record)})
                 await self._joining.save(record)
         try:
             await self._regroup_offline()

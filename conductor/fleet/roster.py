@@ -9,7 +9,7 @@ from conductor.fleet.connection import Connection
 from conductor.fleet.plugin_tests import PluginTests
 from conductor.fleet.questions import Questions
 from shared import clock
-from shared.protocol.messages import LogAck, ResultAck, SendCopy
+from shared.protocol.messages import LAUNCH_SCRIPTS, LogAck, ResultAck, SendCopy
 
 _RECENT = 10
 """Offline servers kept in memory (contract satellite_protocol.md §6.2)."""
@@ -24,6 +24,8 @@ class Launch(msgspec.Struct):
     details: Mapping[str, Any]
     sec: dict[str, str]
     attempt: int
+    script: str | msgspec.UnsetType = msgspec.UNSET
+    """Of the plugin, where the satellite takes it with the launch."""
 
 
 class Roster:
@@ -40,6 +42,8 @@ class Roster:
         self.plugin_tests = PluginTests(self.questions)
         self.before_launch: Callable[[], None] = _nothing
         """Called before each launch, to tell satellites what they must know by then."""
+        self.script_of: Callable[[str], str] = _no_script
+        """The script of an event plugin."""
         self.signed: Callable[[Mapping[str, Any]], Mapping[str, Any]] = _unchanged
         """Makes the input files of a launch fetchable where a path alone does not open them."""
 
@@ -139,7 +143,10 @@ class Roster:
                 "xysat": str((record.get("info") or {}).get("satellite", "")),
             },
         }
-        self.tell(server_id, "launch_job", Launch(job, given, {}, attempt))
+        launch = Launch(job, given, {}, attempt)
+        if job.get("script") and takes_scripts(record):
+            launch.script = self.script_of(str(job.get("plugin")))
+        self.tell(server_id, "launch_job", launch)
 
     def abort(self, server_id: str, job_id: str, attempt: int, reason: str) -> None:
         self.tell(server_id, "abort_job", {"id": job_id, "attempt": attempt, "reason": reason})
@@ -157,6 +164,16 @@ class Roster:
     def ask_for_copy(self, server_id: str, job_id: str, attempt: int) -> None:
         if self.lists_its_jobs(server_id):
             self.tell(server_id, "send_copy", SendCopy(id=job_id, attempt=attempt))
+
+
+def takes_scripts(record: Mapping[str, Any]) -> bool:
+    """Whether the server's satellite wants no script of a plugin before it runs it."""
+    features = (record.get("info") or {}).get("features")
+    return isinstance(features, dict) and features.get(LAUNCH_SCRIPTS) is True
+
+
+def _no_script(plugin_id: str) -> str:
+    return ""
 
 
 def _unchanged(details: Mapping[str, Any]) -> Mapping[str, Any]:

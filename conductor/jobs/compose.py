@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from conductor.definitions.event_rules import WORKFLOW
+from conductor.definitions.plugin_commands import command_of
 from conductor.errors import Refusal
 from conductor.jobs import limits
 from conductor.live.firings import NO_FIRING, Firing
@@ -228,7 +229,7 @@ def _start(order: Order, now: float) -> dict[str, Any]:
 def _context(plugin: Doc, *, job_params: Doc, settings: Settings) -> dict[str, Any]:
     default = settings.default_plugin_credentials.get("event")
     context = {
-        "command": plugin.get("command", ""),
+        "command": command_of(dict(plugin)),
         "script": "(File)" if plugin.get("script") else "",
         "uid": plugin.get("uid") or (default.uid if default else ""),
         "gid": plugin.get("gid") or (default.gid if default else ""),

@@ -63,6 +63,13 @@ class Bucket(msgspec.Struct, array_like=True):
                 known.add(later)
         self.mark(other.alerts)
 
+    def add_earlier(self, other: "Bucket") -> None:
+        """Take in what was measured before the newest sample here: the last values stay."""
+        last = {id: known.last for id in other.series if (known := self.series.get(id)) is not None}
+        self.add(other)
+        for id, value in last.items():
+            self.series[id].last = value
+
     def mark(self, alerts: Iterable[str]) -> None:
         self.alerts = [*dict.fromkeys((*self.alerts, *alerts))]
 
@@ -125,6 +132,11 @@ class MinuteBlock:
 
     def __contains__(self, minute: int) -> bool:
         return minute in self._rows
+
+    @property
+    def newest(self) -> int:
+        """Its last minute, -1 without any."""
+        return max(self._rows, default=-1)
 
     def add(self, minute: int, values: Mapping[str, Number], alerts: Iterable[str] = ()) -> None:
         """Set a minute's row; one that is there is replaced."""
@@ -191,6 +203,23 @@ class OpenHour:
         bucket.mark(alerts)
         self._minutes.add(date // MINUTE % 60, values, bucket.alerts)
         self._bucket.add(bucket)
+
+    def insert(self, date: int, values: Mapping[str, Number]) -> bool:
+        """Take in a sample that came late; False where its minute has one.
+
+        What counters grew by in a cut is with the first sample after it, and is not counted again.
+        """
+        if self.has(date):
+            return False
+        minute = date // MINUTE % 60
+        later = minute > self._minutes.newest
+        self._minutes.add(minute, values)
+        bucket = bucket_of(values, {})
+        if later:
+            self._bucket.add(bucket)
+        else:
+            self._bucket.add_earlier(bucket)
+        return True
 
     def mark(self, date: int, alerts: Sequence[str]) -> None:
         """Note alerts that fired on a sample that was taken in already."""

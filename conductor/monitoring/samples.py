@@ -16,6 +16,7 @@ from conductor.errors import Unavailable
 from conductor.monitoring.buckets import HOUR, OpenHour, bucket_of
 from conductor.monitoring.first_samples import FirstSamples
 from conductor.monitoring.intake import BadSample, cut, encoded, fired, refresh
+from conductor.monitoring.late_samples import LateSamples, Standing
 from conductor.monitoring.monitors import Budget, Catalogue, Evaluation, Monitors, Number, Reading, evaluate
 from conductor.monitoring.once import Once
 from conductor.monitoring.quick import QuickMonitors, QuickObserver
@@ -26,6 +27,7 @@ from conductor.records.documents import Documents
 from conductor.records.store import Records
 from shared import clock
 from shared.clock import Seconds
+from shared.protocol.messages import LateSamples as LateMessage
 
 Record = dict[str, Any]
 
@@ -86,6 +88,7 @@ class Samples:
         self._first = FirstSamples(self.timelines, self._unwritten, self._take_first)
         self._offline: set[str] = set()
         self._once = Once(log)
+        self._late = LateSamples(self.timelines, self._unwritten, self.monitors, self._standing, self._once)
         self._budget = Budget()
         self.taken = 0
         """Minute samples accepted since the start."""
@@ -122,6 +125,12 @@ class Samples:
             for observer in self._quick_observers:
                 self._tell(server_id, observer, server_id, row, data)
 
+    def late(self, server: Record, message: LateMessage, taken: Callable[[], None]) -> None:
+        """Take samples of a cut into the minutes that have none; `taken` is called when they are in SQL. Alerts
+        are not judged on them. Never raises."""
+        groups = [str(group) for group in server.get("groups") or ()]
+        self._late.add(str(server["id"]), groups, message, clock.now(), taken)
+
     def mark(self, server_id: str, alerts: Sequence[str]) -> None:
         """Note in the timelines that alerts have fired on the server's last sample."""
         state = self._servers.get(server_id)
@@ -157,6 +166,7 @@ class Samples:
     def forget(self, server_id: str) -> None:
         """The server is offline: its last sample is in SQL, or will be, and the rest is of no use."""
         self.quick_monitors.forget(server_id)
+        self._late.drop(server_id)
         if self._unwritten.has(server_id) or server_id in self._first:
             self._offline.add(server_id)
         else:
@@ -167,6 +177,7 @@ class Samples:
         async with self._unwritten.lock:
             self.quick_monitors.forget(server_id)
             self._first.drop(server_id)
+            self._late.drop(server_id)
             self._drop(server_id)
             await self.timelines.delete(server_id)
 
@@ -174,6 +185,7 @@ class Samples:
         """The term has ended: the next primary has the newer samples, and ours must not go over them."""
         self._servers.clear()
         self._first.forget()
+        self._late.forget()
         self._unwritten.forget()
         self._offline.clear()
         self._once.clear()
@@ -185,6 +197,7 @@ class Samples:
         """Load what first samples need and write what was taken, until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._first.run(), name="first samples")
+            group.create_task(self._late.run(), name="late samples")
             group.create_task(self._unwritten.run(), name="writing of samples")
 
     async def finish(self) -> None:
@@ -251,6 +264,7 @@ class Samples:
         self._unwritten.sample(server_id, date, doc)
         self.taken += 1
         refresh(server, data)
+        self._late.went_on(server_id)
 
     def _add(self, server_id: str, state: _Server, sample: Record, evaluation: Evaluation) -> None:
         """To the timelines."""
@@ -267,6 +281,10 @@ class Samples:
     def _open_hour(self, server_id: str) -> OpenHour | None:
         state = self._servers.get(server_id)
         return state.hour if state else None
+
+    def _standing(self, server_id: str) -> Standing | None:
+        state = self._servers.get(server_id)
+        return Standing(state.hour, state.accepted) if state else None
 
     def _was_written(self, servers: Iterable[str]) -> None:
         """Nothing more is needed of those that are offline."""

@@ -4,7 +4,7 @@ A row is one hour of one server (`buckets`) and is always written whole. A sampl
 that row, so that neither a repeated write nor another primary can count it twice.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -108,6 +108,23 @@ class Timelines:
             by_server[server][resolution] = doc
         readings = dict(samples)
         return {server: Known(found, readings.get(server)) for server, found in by_server.items()}
+
+    async def hours(self, places: Collection[tuple[str, int]]) -> dict[tuple[str, int], dict[int, bytes]]:
+        """What is stored of each (server, number of an hour), by resolution. Raises Unavailable."""
+        servers: dict[int, list[str]] = {}
+        for server, hour in places:
+            servers.setdefault(hour, []).append(server)
+
+        def read(connection: sa.Connection) -> dict[tuple[str, int], dict[int, bytes]]:
+            found: dict[tuple[str, int], dict[int, bytes]] = {place: {} for place in places}
+            for hour, those in servers.items():
+                for at in range(0, len(those), _TOGETHER):
+                    asked = {"servers": those[at : at + _TOGETHER], "start": hour * HOUR}
+                    for server, resolution, doc in connection.execute(_OF_SERVERS, asked):
+                        found[server, hour][resolution] = doc
+            return found
+
+        return await self._records.read(read, timeout=_READ_SECONDS)
 
     @staticmethod
     def write(rows: Iterable[tuple[str, Key, bytes]]) -> Write:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import structlog
 
 from conductor.errors import Deposed, Unavailable
-from conductor.monitoring.buckets import Key, OpenHour
+from conductor.monitoring.buckets import HOUR, MINUTE, Key, OpenHour
 from conductor.monitoring.timelines import Timelines
 from conductor.records import tables
 from conductor.records.store import Records, Write, upsert
@@ -73,9 +73,10 @@ class Unwritten:
         self._any.set()
 
     def closed(self, server_id: str, documents: Mapping[Key, bytes]) -> None:
-        """An hour has ended."""
+        """An hour has ended, or one that had ended has changed."""
         for key, doc in documents.items():
             self._closed[server_id, key] = doc
+        self._any.set()
 
     # Out
 
@@ -89,6 +90,12 @@ class Unwritten:
         rows = {key: doc for (server, key), doc in self._closed.items() if server == server_id}
         hour = self._open_hour(server_id)
         return rows if hour is None or hour.empty else rows | hour.documents()
+
+    def hour(self, server_id: str, number: int) -> dict[int, bytes]:
+        """What waits of one of its hours that have ended, by resolution."""
+        wanted = ((source, number * HOUR) for source in (MINUTE, HOUR))
+        found = ((key[0], self._closed.get((server_id, key))) for key in wanted)
+        return {source: doc for source, doc in found if doc is not None}
 
     def has(self, server_id: str) -> bool:
         return server_id in self._texts or server_id in self._changed
@@ -132,15 +139,16 @@ class Unwritten:
             if self._any.is_set():
                 await asyncio.sleep(self._seconds / 10)
 
-    async def flush(self) -> None:
-        """Write what waits now; what cannot be written waits on."""
+    async def flush(self) -> bool:
+        """Write what waits now; what cannot be written waits on, and the answer is False."""
         async with self.lock:
             self._any.clear()
             self._many.clear()
             servers = [*dict.fromkeys((*self._texts, *self._changed, *(id for id, _ in self._closed)))]
             for at in range(0, len(servers), _TOGETHER):
                 if not await self._write(servers[at : at + _TOGETHER]):
-                    break
+                    return False
+        return True
 
     async def _write(self, servers: Sequence[str]) -> bool:
         """One transaction; False when it must be tried again later."""

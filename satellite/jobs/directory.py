@@ -5,6 +5,7 @@
     stdout, stderr   what the process wrote
     started, exit    the shim's witness (see shim.sh); in `shim/` when the job runs as another user
     log, cursor      the derived log and how far it is derived (see output.py)
+    script     what the plugin runs, where it came with the launch
     abort      why it was told to stop
     work/      the process's working directory
 
@@ -106,6 +107,13 @@ class JobDirectory:
             return msgspec.json.decode((self.path / "job.json").read_bytes(), type=Record)
         except (OSError, msgspec.MsgspecError):
             return None
+
+    def read_script(self) -> str:
+        """The plugin's script, of a launch that was set up; empty where it did not come with the launch."""
+        try:
+            return (self.path / "script").read_text(errors="surrogateescape").removesuffix("\n")
+        except OSError:
+            return ""
 
     def read_secrets(self) -> dict[str, Any]:
         """The secrets of an attempt that was taken and never started. Raises OSError without its stdin."""

@@ -28,6 +28,8 @@ class Launch(msgspec.Struct, kw_only=True):
     details: Json = {}
     sec: Json = {}
     attempt: int = 1
+    script: str = ""
+    """Of its plugin; agents of the original have it beforehand."""
 
     @property
     def key(self) -> AttemptKey:

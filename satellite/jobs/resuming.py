@@ -53,6 +53,8 @@ class Resuming:
             return
         try:
             life.launch.sec = life.directory.read_secrets()
+            if life.launch.job.get("script"):
+                life.launch.script = life.directory.read_script()
         except (OSError, ValueError, AttributeError):
             self._lose()
             return

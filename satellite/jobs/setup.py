@@ -140,15 +140,29 @@ def _program(
         raise SetupError(f"Child spawn error: {command}: {error}") from None
     text = command
     if launch.job.get("script"):
-        script = host.scripts.path_of(launch.job.get("plugin"))
-        if script is None:
-            raise SetupError(f"Plugin not found: {launch.job.get('plugin')}")
-        argv.append(str(script))
-        text += script.read_text(errors="replace")
+        path, script = _plugin_script(launch, directory, host, user)
+        argv.append(path)
+        text += script
     if shutil.which(argv[0], path=environment["PATH"]) is None:
         reason = "Permission denied" if os.path.exists(argv[0]) else "No such file or directory"
         raise SetupError(f"Child spawn error: {argv[0]}: {reason}")
     return argv, text + "".join(str(value) for value in _params(launch).values() if isinstance(value, str))
+
+
+def _plugin_script(
+    launch: Launch, directory: JobDirectory, host: Host, user: Account | None
+) -> tuple[str, str]:
+    """Path and text: with the launch, or among those that were sent beforehand."""
+    if launch.script:
+        own = directory.file("script")
+        directory.write("script", (launch.script + "\n").encode(errors="surrogateescape"), 0o600)
+        if user is not None:
+            os.chown(own, user.uid, user.gid)
+        return own, launch.script
+    path = host.scripts.path_of(launch.job.get("plugin"))
+    if path is None:
+        raise SetupError(f"Plugin not found: {launch.job.get('plugin')}")
+    return str(path), path.read_text(errors="replace")
 
 
 def _built_in(

@@ -8,6 +8,7 @@ import satellite
 from satellite.monitors import docker, network, system
 from satellite.monitors.memory import read_memory
 from satellite.settings import Config
+from shared.protocol.messages import LAUNCH_SCRIPTS
 
 
 class HostInfo:
@@ -32,7 +33,12 @@ class HostInfo:
             "platform": system.platform_name(),
             "release": platform.release(),
             "quickmon": settings.quickmon_enabled and settings.monitoring_enabled,
-            "features": {"testMonitorPlugin": True, "takeSample": True, "dockerStats": docker.installed()},
+            "features": {
+                "testMonitorPlugin": True,
+                "takeSample": True,
+                LAUNCH_SCRIPTS: True,
+                "dockerStats": docker.installed(),
+            },
             "os": system.operating_system(),
             "memory": memory,
             "cpu": system.processor(),

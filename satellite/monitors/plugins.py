@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import selectors
 import signal
 import subprocess
 import tempfile
@@ -17,6 +18,7 @@ from satellite.jobs.command_line import CommandLineError, arguments
 from satellite.jobs.environment import own_environment
 from satellite.monitors import exporter
 from satellite.settings import Config
+from shared.clock import monotonic
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 _TIMEOUT = 10.0
 _QUICK_TIMEOUT = 1.0
 _MOST_OUTPUT = 1024 * 1024
+_CHUNK = 64 * 1024
 _MOST_TESTS = 16
 
 log = structlog.get_logger(__name__)
@@ -127,7 +130,7 @@ def _run(plugin: Json, timeout: float, base: dict[str, str]) -> tuple[Any, str]:
             return f"Error: Could not execute command: {command}: {error}", ""
         with process:
             try:
-                output, errors = process.communicate(timeout=timeout)
+                output, errors = _outputs(process, timeout)
             except subprocess.TimeoutExpired:
                 return f"Error: Command timed out after {timeout:g} seconds", ""
             finally:
@@ -135,6 +138,32 @@ def _run(plugin: Json, timeout: float, base: dict[str, str]) -> tuple[Any, str]:
                     os.killpg(process.pid, signal.SIGKILL)
     text = output[:_MOST_OUTPUT].decode(errors="replace")
     return _parsed(text, plugin), errors[:_MOST_OUTPUT].decode(errors="replace")
+
+
+def _outputs(process: "subprocess.Popen[bytes]", timeout: float) -> tuple[bytes, bytes]:
+    """Both streams, at most _MOST_OUTPUT of each and some: whoever prints more is not waited for.
+
+    Raises TimeoutExpired.
+    """
+    deadline = monotonic() + timeout
+    assert process.stdout is not None and process.stderr is not None  # noqa: S101, PT018
+    kept = {process.stdout.fileno(): bytearray(), process.stderr.fileno(): bytearray()}
+    with selectors.DefaultSelector() as selector:
+        for descriptor in kept:
+            selector.register(descriptor, selectors.EVENT_READ)
+        while selector.get_map():
+            left = deadline - monotonic()
+            if left <= 0:
+                raise subprocess.TimeoutExpired(process.args, timeout)
+            for key, _ in selector.select(left):
+                data = os.read(key.fd, _CHUNK)
+                kept[key.fd] += data
+                if not data:
+                    selector.unregister(key.fd)
+                elif len(kept[key.fd]) > _MOST_OUTPUT:
+                    return tuple(map(bytes, kept.values()))  # type: ignore[return-value]
+    process.wait(max(deadline - monotonic(), 0.01))
+    return tuple(map(bytes, kept.values()))  # type: ignore[return-value]
 
 
 def _write_script(folder: str, text: str) -> str:

@@ -13,6 +13,7 @@ import structlog
 
 from satellite.jobs.held import HeldJobs
 from satellite.monitors import docker
+from satellite.monitors.backlog import Backlog
 from satellite.monitors.mounts import Mounts
 from satellite.monitors.network import hostname
 from satellite.monitors.plugins import MonitorPluginRuns
@@ -46,6 +47,7 @@ class Sampler:
         self._mounts = Mounts()
         self._asked: asyncio.Queue[dict[str, Any]] = asyncio.Queue(_MOST_ASKED)
         self._servers = 0
+        self.backlog = Backlog(link.send, self._width)
         self._hash = int(hashlib.md5(hostname().encode(), usedforsecurity=False).hexdigest()[:8], 16)
 
     def replace(self, *, groups: Any = None, commands: Any = None, servers: Any = None) -> None:
@@ -77,6 +79,7 @@ class Sampler:
                 group.create_task(self._every_minute())
                 group.create_task(self._plugins.run(self.test))
                 group.create_task(self._on_request())
+                group.create_task(self.backlog.run())
         finally:
             self._thread.shutdown(wait=False, cancel_futures=True)
 
@@ -110,9 +113,23 @@ class Sampler:
             while self._link.joined.is_set():
                 await asyncio.sleep(60 - now() % 60)
                 date = now()
-                delay = 1 + self._hash % (self._width() * _SPREAD) / 1000
+                delay = self._delay()
                 await asyncio.sleep(delay)
                 await self._minute(date, delay)
+            while self.backlog.wanted and not self._link.joined.is_set():
+                await self._minute_of_a_cut()
+
+    async def _minute_of_a_cut(self) -> None:
+        """Sample as ever, for later; or return when the cut is over."""
+        delay = self._delay()
+        try:
+            async with asyncio.timeout(60 - now() % 60 + delay):
+                await self._link.joined.wait()
+        except TimeoutError:
+            await self._minute(slept=delay)
+
+    def _delay(self) -> Seconds:
+        return 1 + self._hash % (self._width() * _SPREAD) / 1000
 
     async def _on_request(self) -> None:
         """Rates and shares are since the last minute sample, whose own are left as they are. Plugins do not run."""
@@ -153,6 +170,9 @@ class Sampler:
         if containers is not None:
             data["docker"] = containers
         data["jobs"] = len(self._jobs)
+        if not self._link.joined.is_set():
+            self.backlog.missed(data)
+            return
         self._link.send(
             "monitor",
             {
@@ -163,3 +183,5 @@ class Sampler:
                 "data": data,
             },
         )
+        self.backlog.sent(data)
+        self.backlog.resume()

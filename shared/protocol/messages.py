@@ -12,11 +12,19 @@ LOG_CHUNK_BYTES = 256 * 1024
 """Most log bytes in one `job_log`."""
 LOG_WINDOW_BYTES = 1024 * 1024
 """Most unacknowledged log bytes of one job in flight."""
+LATE_SAMPLES = "late_samples"
+"""Name of the feature by which a conductor says in `joined` that it takes samples of a cut."""
+LAUNCH_SCRIPTS = "launchScripts"
+"""Name of the feature by which a satellite says in `hello` that it takes a plugin's script with the launch."""
+LATE_BATCH = 10
+"""Most samples in one `late_samples`."""
 
 JobId = Annotated[str, msgspec.Meta(pattern="^[a-z0-9_]+$", max_length=64)]
 """Of a job that is looked up in a store."""
 Size = Annotated[int, msgspec.Meta(ge=0)]
 """Bytes of a log, or a place in it."""
+Date = Annotated[float, msgspec.Meta(ge=0, le=1e11)]
+"""Unix time in seconds."""
 
 
 class HeldState(StrEnum):
@@ -107,3 +115,23 @@ class JobCopy(msgspec.Struct, kw_only=True):
     attempt: int
     job: dict[str, Any]
     details: dict[str, Any] = {}
+
+
+class LateSample(msgspec.Struct, kw_only=True):
+    date: Date
+    data: dict[str, Any]
+
+
+class LateSamples(msgspec.Struct, kw_only=True):
+    """`late_samples`, satellite → conductor: minute samples that could not be sent when they were taken, oldest
+    first; repeated until acknowledged. `now` and each `date` are by the satellite's clock."""
+
+    batch: int
+    now: Date
+    samples: Annotated[list[LateSample], msgspec.Meta(max_length=LATE_BATCH)]
+
+
+class LateAck(msgspec.Struct, kw_only=True):
+    """`late_ack`, conductor → satellite: they are in the timelines, or of no use to them."""
+
+    batch: int

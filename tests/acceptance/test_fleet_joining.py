@@ -7,7 +7,7 @@ import pytest
 
 from shared import ids
 from shared.protocol import tokens
-from tests.acceptance.agent import INFO, SECRET, Agent, Station, server_of
+from tests.acceptance.agent import ACKNOWLEDGED, BASE, INFO, SECRET, Agent, Station, server_of
 from tests.processes import ApiError, Client, eventually
 
 
@@ -55,7 +55,8 @@ async def test_joined_tells_all_that_an_agent_needs(alone: Station, admin: Clien
     )
     async with alone.agent(subprotocol) as agent:
         joined = await agent.join()
-        assert joined["features"] == {"api_finish_job": True}
+        late = {"late_samples": True} if agent.acknowledged else {}
+        assert joined["features"] == {"api_finish_job": True, **late}
         assert joined["masterData"]["masters"], "an agent would forget where its conductors are"
         assert joined["config"]["airgap"]["enabled"] is False
         assert joined["groups"] == ["main"]
@@ -281,11 +282,45 @@ async def test_a_nonsense_hello_makes_a_server_that_takes_jobs_or_none(
 async def test_changes_of_groups_and_plugins_are_told(agent: Agent, admin: Client) -> None:
     name = ids.short_id("g")
     await admin.call("create_group", id=name, title=name, hostname_match=re.escape(agent.hostname))
-    assert name in (await agent.expect("update"))["groups"]
+    while name not in (await agent.expect("update")).get("groups", []):
+        pass  # of what another test has changed
     plugin = await admin.call(
         "create_plugin", id=name.replace("g", "p", 1), title=name, enabled=True, type="event",
         command="/bin/sh", script="echo new",
     )  # fmt: skip
     update = await agent.expect("update")
-    assert plugin["plugin"]["id"] in [one["id"] for one in update["plugins"]]
+    while plugin["plugin"]["id"] not in [one["id"] for one in update["plugins"]]:
+        update = await agent.expect("update")
     assert isinstance(update["commands"], list)
+
+
+async def test_scripts_go_to_the_server_that_runs_them(alone: Station, admin: Client) -> None:
+    """Better (satellite_protocol 6): our satellites get a script with the launch, others as the original's do."""
+    plugin, event = ids.short_id("p"), ids.short_id("e")
+    await admin.call(
+        "create_plugin",
+        id=plugin,
+        title=plugin,
+        enabled=True,
+        type="event",
+        command="/bin/sh",
+        script="echo one",
+    )
+    features = {"info": {**INFO, "features": {"launchScripts": True}}}
+    async with alone.agent(ACKNOWLEDGED) as ours, alone.agent(BASE) as original:
+        assert (await ours.join(**features))["plugins"] == []
+        listed = (await original.join())["plugins"]
+        assert [one["script"] for one in listed if one["id"] == plugin] == ["echo one"]
+        await admin.call(
+            "create_event", id=event, title=event, enabled=True, category="general", plugin=plugin,
+            targets=[ours.id], triggers=[{"type": "manual", "enabled": True}],
+        )  # fmt: skip
+        await admin.call("update_plugin", id=plugin, script="echo two")
+        job_id = (await admin.call("run_event", id=event))["id"]
+        launch = await ours.launched(job_id)
+        assert (launch["script"], launch["job"]["script"]) == ("echo two", "(File)")
+        await ours.finish(job_id)
+        await admin.call("update_event", id=event, targets=[original.id])
+        job_id = (await admin.call("run_event", id=event))["id"]
+        assert "script" not in await original.launched(job_id)
+        await original.finish(job_id)

@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.acceptance.agent import INFO, Agent, Station, station
+from tests.acceptance.agent import ACKNOWLEDGED, INFO, Agent, Station, station
 from tests.processes import ApiError, Client, Deployment, eventually
 
 DATA: dict[str, Any] = {
@@ -331,3 +331,24 @@ async def test_timelines_outlive_a_killed_primary_and_count_no_sample_twice(
                 assert counted <= len(minutes)
             assert sum(row.get("count", 0) for row in rows) == counted
         assert "opsorbit_monitor_load_avg" not in await scraped(own)
+
+
+async def test_samples_of_an_outage_reach_the_timeline_over_the_wire(alone: Station, admin: Client) -> None:
+    """Better: what was measured during a cut is sent after it, and acknowledged when it is stored."""
+    async with alone.agent(ACKNOWLEDGED) as agent:
+        await agent.join()
+        now = time.time()
+        minutes = [now // 60 * 60 + 5 - 60 * ago for ago in (5, 4, 3)]
+        samples = [{"date": date, "data": {"load": [ago, 0, 0]}} for ago, date in enumerate(minutes)]
+        for bad in (
+            {},
+            {"batch": 1, "now": now, "samples": [{}]},
+            {"batch": 1, "now": now, "samples": samples * 4},
+        ):
+            await agent.send("late_samples", bad)
+        await agent.send("late_samples", {"batch": 7, "now": now, "samples": samples})
+        await agent.send("monitor", {"data": {"load": [9, 0, 0]}})
+        assert await agent.expect("late_ack") == {"batch": 7}
+        asked = {"server": agent.id, "sys": "hourly", "date": int(minutes[0]), "limit": 3}
+        rows = (await admin.call("get_historical_monitor_data", **asked))["rows"]
+        assert [row["totals"]["load_avg"] for row in rows] == [0, 1, 2]

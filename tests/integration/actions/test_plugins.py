@@ -102,6 +102,7 @@ async def test_better_9_plain_text_is_fine_and_much_of_it_kills_nobody(stage: St
 
 
 async def test_a_plugin_ends_with_its_time_and_with_all_that_it_started(stage: Stage, tmp_path: Path) -> None:
+    """Better (plugins 2): what runs on the conductor has bounds of its own: time, output, how many at once."""
     done = await ran(stage, f"sleep 60 & echo $! > {tmp_path}/pid; wait", timeout=0.3)
     assert (done["code"], "timed out after 0.3" in done["description"]) == ("plugin", True)
     pid = int((tmp_path / "pid").read_text())
@@ -134,6 +135,7 @@ async def test_a_plugin_that_cannot_be_started_says_why(stage: Stage) -> None:
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root")
 async def test_a_plugin_runs_as_its_user(stage: Stage) -> None:
+    """Better (plugins 2): not with the conductor's rights, nor with its environment."""
     done = await ran(
         stage, """echo "{\\"xy\\":1,\\"description\\":\\"$(id -un) $HOME\\"}" """, uid="nobody", cwd="/"
     )

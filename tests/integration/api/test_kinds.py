@@ -364,3 +364,13 @@ class TestRevisions:
         assert "hush" not in repr(rows)
         assert (await good(served, "get_secret", id="z1"))["secret"]["names"] == ["B"]
         assert len((await good(served, "decrypt_secret", {"id": "z1"}))["fields"]) == 1
+
+
+async def test_a_plugins_command_that_is_not_what_it_seems_is_told_at_save(served: Served) -> None:
+    """Better (plugins 4): it is stored as it is, and the answer says what will come of it."""
+    line = {"title": "P", "type": "event", "command": "cat a | wc -l"}
+    answer = await good(served, "create_plugin", {"id": "p_seems", **line})
+    assert "takes literally: |" in answer["warnings"][0]
+    assert answer["plugin"]["command"] == line["command"]
+    answer = await good(served, "update_plugin", {"id": "p_seems", "shell": True})
+    assert "warnings" not in answer

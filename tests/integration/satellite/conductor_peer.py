@@ -35,6 +35,7 @@ class Peer:
         """HTTP statuses for the next `finish_job` calls; afterwards 200."""
         self.routes: dict[str, Handler] = {}
         """Further HTTP calls by path; a path that ends in a slash stands for all that is below it."""
+        self.features: dict[str, Any] = {"api_finish_job": True}
         self.answer_hello: tuple[str, Any] | None = None
         self._encoding: Encoding | None = None
         self._socket: web.WebSocketResponse | None = None
@@ -136,6 +137,8 @@ class Peer:
         job_id = changes.pop("id", None) or short_id("j")
         params = changes.pop("params", {"script": source})
         extra = {"details": changes.pop("details", {}), "sec": changes.pop("sec", {})}
+        if "plugin_script" in changes:
+            extra["script"] = changes.pop("plugin_script")
         if self.acknowledged:
             extra["attempt"] = changes.pop("attempt", 1)
         job = {
@@ -194,7 +197,7 @@ class Peer:
                         "plugins": [],
                         "commands": [],
                         "numServers": 1,
-                        "features": {"api_finish_job": True},
+                        "features": self.features,
                     },
                 )
             case "job_log":
@@ -205,6 +208,8 @@ class Peer:
                     await self._ask_rest(data)
                 elif self.ack_results:
                     await self.send("result_ack", {"id": data["id"], "attempt": data["attempt"]})
+            case "late_samples" if self.ack_results:
+                await self.send("late_ack", {"batch": data["batch"]})
             case "resume":
                 self.resumes.append(data)
         async with self._changed:

@@ -1,8 +1,11 @@
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from conductor.administration.marketplace import Listings, select
+from conductor.administration.marketplace import Listings, Marketplace, select
+from conductor.errors import Refusal
+from conductor.settings import Settings
 
 ROWS: list[dict[str, Any]] = [
     {
@@ -45,3 +48,28 @@ def test_listings_are_selected(asked: dict[str, Any], ids: list[str]) -> None:
     rows, total = select(ROWS, Listings(**asked), {"b/two"})
     assert [row["id"] for row in rows] == ids
     assert total == (3 if "limit" in asked else len(ids))
+
+
+class _Repository:
+    """Stands in for the network: a catalogue, and one file whose tag its owner moves."""
+
+    def __init__(self) -> None:
+        self.content = b'{"type": "xypdf"}'
+
+    async def get(self, url: str, /, *, most: int, timeout: float) -> bytes:
+        return (
+            self.content if url.endswith("xyops.json") else b'{"rows": [{"id": "a/one", "versions": ["v1"]}]}'
+        )
+
+
+async def test_a_plugin_of_the_marketplace_is_pinned_by_its_digest(tmp_path: Path) -> None:
+    """Better (plugins 3): a version is a tag that can be moved."""
+    settings = Settings(marketplace={"metadata_url": "http://a.test/catalogue"})
+    market = Marketplace(settings, tmp_path, set)
+    market.web = repository = _Repository()
+    item, version = await market.listing("a/one", "")
+    _, digest = await market.data(item, version)
+    assert await market.data(item, version, digest.upper()) == ({"type": "xypdf"}, digest)
+    repository.content = b'{"type": "xypdf", "items": []}'
+    with pytest.raises(Refusal, match="has changed since"):
+        await market.data(item, version, digest)

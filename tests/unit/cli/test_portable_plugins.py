@@ -1,6 +1,7 @@
 """Portable object files of plugins (contract plugins.md §7.1)."""
 
 import gzip
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conductor.cli.portable import PortableError, parse_portable
+from conductor.cli.portable import PortableError, parse_portable, read_portable
 
 EXAMPLES = Path(__file__).parents[3] / "docs" / "examples"
 ITEM = {"type": "plugin", "data": {"id": "p1", "title": "P", "username": "x", "created": 1, "revision": 3}}
@@ -55,3 +56,14 @@ def test_any_bytes_are_refused_in_words(content: bytes) -> None:
 def test_the_example_holds_the_plugin_that_is_taught() -> None:
     items = parse_portable((EXAMPLES / "word-count-plugin.json").read_bytes())
     assert items[0].data["script"] == (EXAMPLES / "word_count.py").read_text()
+
+
+def test_a_file_is_installed_only_with_the_digest_that_is_asked_for(tmp_path: Path) -> None:
+    """Better (plugins 3): what was reviewed is what is installed."""
+    file = tmp_path / "plugin.json"
+    file.write_bytes(packed())
+    digest = hashlib.sha256(packed()).hexdigest()
+    assert read_portable(file, digest.upper()) == read_portable(file)
+    file.write_bytes(packed() + b" ")
+    with pytest.raises(PortableError, match="SHA-256 is"):
+        read_portable(file, digest)

@@ -52,6 +52,7 @@ def test_wrong_syntax_is_warned_of(message: dict[str, Any], warning: str) -> Non
 
 
 def test_changes_are_told_once_and_results_are_not_among_them() -> None:
+    """Better (satellite_protocol 7): deltas, not the whole job each second."""
     report = PluginReport()
     report.accept({"status": "s", "data": {"a": 1}, "code": 0})
     assert report.take_changes().keys() == {"status", "redraw"}
