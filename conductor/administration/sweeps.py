@@ -23,6 +23,10 @@ _KEPT: Mapping[str, int] = {
     "servers": 10_000,
 }
 """Records that maintenance leaves where the settings say nothing."""
+_KEPT_OF_SOURCES: Mapping[str, Mapping[str, int]] = {"snapshots": {"watch": 50_000}}
+"""As `_KEPT`, of records of one source: one a minute under a watch must not displace those of incidents."""
+_PINNED = ("snapshots",)
+"""Of these maintenance leaves what is pinned, and does not count it."""
 _AGES: Mapping[str, str] = {
     "jobs": "date",
     "alerts": "end",
@@ -68,29 +72,56 @@ class Sweeps:
         return done
 
     async def trim(self, index: str) -> int:
-        """Delete the oldest records beyond what the settings keep; how many. None while another job works there."""
+        """Delete the oldest records beyond what the settings keep; how many. None while another job works there.
+
+        First those of each source that has a number or an age of its own, then those of all.
+        """
         if self._jobs.works_on(index):
             return 0
-        own = self._settings.db_maint.get(index)
-        own = own if isinstance(own, dict) else {}
-        most = _number(own.get("max_rows"), _KEPT.get(index, 0))
-        days = _number(own.get("max_days"), 0)
+        own = _object(self._settings.db_maint.get(index))
         removed = 0
-        if days:
-            removed += await self.delete(index, f"{_AGES[index]}:<{int(clock.now() - days * 86_400)}")
-        if most and (excess := await self._collections.count(index) - most) > 0:
-            removed += await self._oldest(index, excess)
+        for source, kept in _sources(index, own).items():
+            removed += await self._within(index, f"source:{source}", kept)
+        most = _number(own.get("max_rows"), _KEPT.get(index, 0))
+        return removed + await self._within(index, "", {**own, "max_rows": most})
+
+    async def _within(self, index: str, query: str, kept: Mapping[str, Any]) -> int:
+        removed = 0
+        if days := _number(kept.get("max_days"), 0):
+            old = f"{_AGES[index]}:<{int(clock.now() - days * 86_400)}"
+            removed += await self._oldest(index, f"{query} {old}".strip())
+        if most := _number(kept.get("max_rows"), 0):
+            number = await self._collections.count(index, query or "*")
+            if index in _PINNED:
+                number -= await self._collections.count(index, f"{query} pinned:true".strip())
+            if number > most:
+                removed += await self._oldest(index, query or "*", number - most)
         return removed
 
-    async def _oldest(self, index: str, number: int) -> int:
+    async def _oldest(self, index: str, query: str, number: int | None = None) -> int:
+        """Delete so many of those that match, the oldest; without `number` all. What is pinned stays."""
         done = 0
-        async for rows in self._collections.pages(index, columns=["id"]):
+        async for rows in self._collections.pages(index, query, columns=["id"]):
             for row in rows:
-                if done >= number:
+                if done == number:
                     return done
+                if row.get("pinned") is True:
+                    continue
                 await self._collections.delete(index, str(row["id"]))
                 done += 1
+                await asyncio.sleep(_PAUSE)
         return done
+
+
+def _sources(index: str, own: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+    """What is kept of single sources: the settings' over the stock ones."""
+    stock = {source: {"max_rows": most} for source, most in _KEPT_OF_SOURCES.get(index, {}).items()}
+    given = {str(source): _object(kept) for source, kept in _object(own.get("sources")).items()}
+    return {source: {**stock.get(source, {}), **given.get(source, {})} for source in [*stock, *given]}
+
+
+def _object(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _number(value: Any, default: int) -> int:

@@ -46,6 +46,19 @@ class SnapshotId(msgspec.Struct, kw_only=True):
     id: DefinitionId
 
 
+class Changed(SnapshotId, kw_only=True):
+    """Of ours: what people say of a snapshot. What it shows never changes."""
+
+    label: Remark | msgspec.UnsetType = msgspec.UNSET
+    notes: Remark | msgspec.UnsetType = msgspec.UNSET
+    pinned: bool | msgspec.UnsetType = msgspec.UNSET
+    """Maintenance does not delete it, however old it gets."""
+
+    def given(self) -> dict[str, str | bool]:
+        said = {"label": self.label, "notes": self.notes, "pinned": self.pinned}
+        return {key: value for key, value in said.items() if not isinstance(value, msgspec.UnsetType)}
+
+
 class Pair(msgspec.Struct, kw_only=True):
     before: DefinitionId
     after: DefinitionId
@@ -103,9 +116,20 @@ class SnapshotCalls:
         self._log(call, "snapshot_delete", params.id, {"snapshot": params.id}, params.id)
         return {}
 
+    async def change(self, call: Call, params: Changed) -> Json:
+        """Of ours: `label`, `notes`, `pinned`, of a snapshot that the caller sees."""
+        snapshot = await self._snapshots.get(params.id)
+        if snapshot is None:
+            raise Refusal("snapshot", f"Failed to locate snapshot: {params.id}")
+        call.account.require_groups(snapshot.get("groups") or ())
+        if not await self._snapshots.remark(params.id, params.given()):
+            raise Refusal("snapshot", f"Failed to locate snapshot: {params.id}")
+        self._log(call, "snapshot_update", params.id, {"snapshot": params.id, **params.given()}, params.id)
+        return {}
+
     async def watch_server(self, call: Call, params: Watch) -> Json:
         server = online_server(self._roster, call, params.id, "server")
-        await self._watches.set("servers", params.id, params.duration)
+        await self._watches.set("servers", params.id, params.duration, call.account.name)
         about = {"server_id": params.id, "hostname": server["hostname"]}
         self._log(call, "server_watch", "", {**about, **_lasting(params.duration)}, params.id)
         return {}
@@ -115,7 +139,7 @@ class SnapshotCalls:
         if group is None:
             raise Refusal("watch", f"Unknown group: {params.id}")
         call.account.require_group(params.id)
-        await self._watches.set("groups", params.id, params.duration)
+        await self._watches.set("groups", params.id, params.duration, call.account.name)
         self._log(call, "group_watch", "", {"group": group, **_lasting(params.duration)}, params.id)
         return {}
 
@@ -125,19 +149,20 @@ class SnapshotCalls:
         return {"comparison": compared(before, after)}
 
     async def watches(self, call: Call, params: NoParams) -> Json:
-        """Of ours: what is watched now, as far as the caller sees it, with the Unix time of the end."""
+        """Of ours: what is watched now, as far as the caller sees it: the Unix time of the end, and who set it."""
         moment = now()
-        servers = self._watches.all("servers", moment)
-        groups = self._watches.all("groups", moment)
         seen = call.account.sees_groups
-        return {
-            "servers": {
-                id: end
-                for id, end in servers.items()
-                if not call.account.groups or seen((self._roster.record(id) or {}).get("groups") or ())
-            },
-            "groups": {id: end for id, end in groups.items() if seen((id,))},
+        servers = {
+            id: end
+            for id, end in self._watches.all("servers", moment).items()
+            if not call.account.groups or seen((self._roster.record(id) or {}).get("groups") or ())
         }
+        groups = {id: end for id, end in self._watches.all("groups", moment).items() if seen((id,))}
+        owners = {
+            kind: {id: owner for id in ends if (owner := self._watches.owner(kind, id))}
+            for kind, ends in (("servers", servers), ("groups", groups))
+        }
+        return {"servers": servers, "groups": groups, "owners": owners}
 
     async def _of_a_server(self, call: Call, id: str) -> Json:
         snapshot = await self._snapshots.get(id)
@@ -171,6 +196,13 @@ class SnapshotCalls:
                 SnapshotId,
                 "Delete a snapshot of a server or a group.",
                 "delete_snapshots",
+            ),
+            changing(
+                "update_snapshot",
+                self.change,
+                Changed,
+                "Label a snapshot, or pin it, so that maintenance keeps it.",
+                "create_snapshots",
             ),
             Endpoint("compare_snapshots", self.compare, Pair, "What is different in a second snapshot."),
             Endpoint(

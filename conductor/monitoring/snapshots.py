@@ -191,6 +191,14 @@ class Snapshots:
     async def get(self, snapshot_id: str) -> Json | None:
         return await self._stored.get(snapshot_id)
 
+    async def remark(self, snapshot_id: str, said: Mapping[str, str | bool]) -> bool:
+        """Keep `label`, `notes` and `pinned` with it, of which one that is false or empty goes. False without it."""
+
+        def changed(doc: Json) -> Json:
+            return {key: value for key, value in (doc | dict(said)).items() if value or key not in said}
+
+        return await self._stored.change(snapshot_id, changed) is not None
+
     async def delete(self, snapshot_id: str) -> bool:
         """False if there is none."""
         return await self._stored.delete(snapshot_id)
