@@ -5,7 +5,7 @@ records whole and left the others whole, and can be started again.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 from conductor.administration.collections import Collections
@@ -27,6 +27,8 @@ _KEPT_OF_SOURCES: Mapping[str, Mapping[str, int]] = {"snapshots": {"watch": 50_0
 """As `_KEPT`, of records of one source: one a minute under a watch must not displace those of incidents."""
 _PINNED = ("snapshots",)
 """Of these maintenance leaves what is pinned, and does not count it."""
+_BY_AGE = ("servers",)
+"""Their IDs tell when they were made, and what counts is when they were last heard of."""
 _AGES: Mapping[str, str] = {
     "jobs": "date",
     "alerts": "end",
@@ -43,6 +45,8 @@ class Sweeps:
         self._collections = collections
         self._jobs = jobs
         self._settings = settings
+        self.keeps: Callable[[str, Mapping[str, Any]], bool] = _deletes
+        """Asked for each (collection, record) that maintenance would delete: True spares it."""
         self.deleted: Callable[[str, Mapping[str, Any]], None] = _nobody
         """Hears of each record that a query deleted, as (collection, record)."""
 
@@ -101,16 +105,27 @@ class Sweeps:
     async def _oldest(self, index: str, query: str, number: int | None = None) -> int:
         """Delete so many of those that match, the oldest; without `number` all. What is pinned stays."""
         done = 0
+        async for id in self._in_order(index, query):
+            if done == number:
+                return done
+            await self._collections.delete(index, id)
+            done += 1
+            await asyncio.sleep(_PAUSE)
+        return done
+
+    async def _in_order(self, index: str, query: str) -> AsyncIterator[str]:
+        """What may be deleted, oldest first: by ID, which tells when it was made; servers as they were last seen."""
+        seen: list[tuple[int, str]] = []
         async for rows in self._collections.pages(index, query, columns=["id"]):
             for row in rows:
-                if done == number:
-                    return done
-                if row.get("pinned") is True:
+                if row.get("pinned") is True or self.keeps(index, row):
                     continue
-                await self._collections.delete(index, str(row["id"]))
-                done += 1
-                await asyncio.sleep(_PAUSE)
-        return done
+                if index in _BY_AGE:
+                    seen.append((_number(row.get(_AGES[index]), 0), str(row["id"])))
+                else:
+                    yield str(row["id"])
+        for _, id in sorted(seen):
+            yield id
 
 
 def _sources(index: str, own: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
@@ -130,6 +145,11 @@ def _number(value: Any, default: int) -> int:
         if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
         else default
     )
+
+
+def _deletes(index: str, record: Mapping[str, Any]) -> bool:
+    """Nothing is spared."""
+    return False
 
 
 def _nobody(index: str, record: Mapping[str, Any]) -> None:

@@ -26,6 +26,14 @@ async def send_sample(agent: Agent, data: Json) -> None:
     await agent.settled()
 
 
+async def logged(client: Client, action: str, keyword: str) -> None:
+    async def found() -> bool:
+        query = f"action:{action} keywords:{keyword}"
+        return bool((await client.call("search_activity", query=query))["list"]["length"])
+
+    await eventually(found, f"{action} is in the log")
+
+
 async def active(client: Client, server_id: str) -> list[Json]:
     """The active alerts of a server, those of the stock definitions aside."""
     alerts = (await client.call("get_multiple", lists="alerts", alerts=1))["activeAlerts"]
@@ -173,6 +181,7 @@ async def test_snapshots_of_servers_and_groups(agent: Agent, admin: Client) -> N
     assert refused.value.code == "snapshot"
     for one in (id, group_id):
         await admin.call("delete_snapshot", id=one)
+        await logged(admin, "snapshot_delete", one)  # better, snapshots.md 10
         with pytest.raises(ApiError) as refused:
             await admin.call("delete_snapshot", id=one)
         assert refused.value.code == "snapshot"

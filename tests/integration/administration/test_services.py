@@ -176,6 +176,26 @@ async def test_better_5_maintenance_keeps_pinned_snapshots_and_a_watch_displaces
     assert await house.services.sweeps.trim("snapshots") == 0
 
 
+async def test_better_10_servers_go_by_when_they_were_last_seen_and_those_online_stay(house: House) -> None:
+    """monitoring.md: the ones that had joined first went, online or not."""
+    stored, now = house.services.collections.documents["servers"], int(clock.now())
+    for id, days in (("s1", 0), ("s2", 40), ("s3", 90), ("s4", 1), ("s5", 99)):
+        await stored.add(id, {"id": id, "hostname": id, "groups": [], "modified": now - days * 86_400})
+    house.services.sweeps.keeps = lambda index, row: (index, row["id"]) == ("servers", "s5")
+
+    async def ids() -> list[str]:
+        return [
+            msgspec.json.decode(row)["id"] for row in (await stored.search("*", limit=9, sort_dir=1)).rows
+        ]
+
+    house.settings.db_maint = {"servers": {"max_rows": 4}}
+    assert await house.services.sweeps.trim("servers") == 1
+    assert await ids() == ["s1", "s2", "s4", "s5"]
+    house.settings.db_maint = {"servers": {"max_days": 30}}
+    assert await house.services.sweeps.trim("servers") == 1
+    assert await ids() == ["s1", "s4", "s5"]
+
+
 async def test_settings_change_at_once_and_are_kept(house: House) -> None:
     overrides = house.services.overrides
     web = house.settings.WebServer
