@@ -139,7 +139,7 @@ def test_a_stop_reaches_docker_even_while_its_client_is_being_started(early: boo
     stopping = docker_run.Stopping("docker", "c1")
     if early:
         stopping.stop(signal.SIGTERM, None)
-    with subprocess.Popen(["sleep", "60"]) as client:
+    with subprocess.Popen(["sleep", "20"]) as client:
         stopping.started(client)
         if not early:
             assert client.poll() is None
