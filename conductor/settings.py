@@ -171,6 +171,8 @@ class Settings(msgspec.Struct, kw_only=True):
     """`/metrics` shows the monitors of all online servers to whoever may read it; false: the conductor's own."""
     snapshot_redactions: list[str] = []
     """Regular expressions; what they match in command lines and plugins' outputs is not kept in snapshots."""
+    watches_per_user: int = 100
+    """Servers and groups that one user may watch at once; 0 = any number."""
     # Alerts
     stale_alert_timeout: float = 90.0
     """Seconds without a sample after which the active alerts of a server are stale."""

@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Coroutine, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +24,16 @@ from satellite.jobs.spawn import install_shim
 from satellite.link import Link
 from satellite.monitors.host_info import HostInfo
 from satellite.monitors.sampler import Sampler
-from satellite.plugins import run as plugins
 from satellite.plugins.scripts import PluginScripts
-from satellite.service.control import COMMANDS, control
+from satellite.plugins import run as plugins
 from satellite.service.crash import note_crash
 from satellite.service.instance import AlreadyRunning, Instance
 from satellite.settings import Config, SettingsError
 from satellite.tls import Tls
 from satellite.upgrade import Upkeep
 
+COMMANDS = ("start", "stop", "restart", "status", "install", "uninstall")
+"""Of `satellite.service.control`; what they need is not loaded in a satellite that serves."""
 DRAIN_TASK = "drain"
 
 log = structlog.get_logger(__name__)
@@ -47,6 +48,8 @@ def main() -> None:
     if arguments.command == "drain":
         sys.exit(drain(data, arguments.timeout))
     if arguments.command is not None:
+        from satellite.service.control import control
+
         sys.exit(control(arguments.command, data, arguments.config, arguments.home))
     try:
         config = Config.load(arguments.config or _config_file(data))
@@ -59,7 +62,8 @@ def main() -> None:
         sys.exit(f"Cannot use {error.filename}: {error.strerror}")
     try:
         with Instance(data), note_crash(data):
-            status = _loop(run(data, config, arguments.home))
+            # Not uvloop: what a satellite does needs no faster loop, and it costs two megabytes and four threads.
+            status = asyncio.run(run(data, config, arguments.home))
     except AlreadyRunning as error:
         sys.exit(str(error))
     sys.exit(status)
@@ -124,14 +128,6 @@ def _stop(stopping: asyncio.Event) -> None:
     if stopping.is_set():
         os._exit(1)
     stopping.set()
-
-
-def _loop(coroutine: Coroutine[Any, Any, int]) -> int:
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.run(coroutine)
-    return uvloop.run(coroutine)
 
 
 def _make_folders(data: Path) -> None:

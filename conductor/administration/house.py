@@ -121,7 +121,6 @@ class Administration:
         self.sweeps.deleted = self._deleted
         self.maintenance = Maintenance(self.jobs, definitions.state, settings)
         self.maintenance.register("expired sessions", sessions.purge)
-        self.maintenance.register("expired watches", self._drop_watches)
         for name in self.collections.names:
             self.maintenance.register(f"{name} beyond what is kept", partial(self.sweeps.trim, name))
         self.journal = Journal(records)
@@ -253,17 +252,6 @@ class Administration:
         """A term begins. Raises Unavailable."""
         await self.overrides.begin()
         await self.statistics.load()
-
-    async def _drop_watches(self) -> int:
-        state, dropped = self.definitions.state, 0
-        for key, document in state.under("watches").items():
-            ended = [id for id, until in document.items() if isinstance(until, int | float) and until < now()]
-            if ended:
-                kept = {id: until for id, until in document.items() if id not in ended}
-                await state.delete(f"watches/{key}")
-                await state.merge(f"watches/{key}", kept)
-                dropped += len(ended)
-        return dropped
 
     def _deleted(self, index: str, record: Mapping[str, Any]) -> None:
         if index == "jobs":

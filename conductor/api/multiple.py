@@ -101,7 +101,9 @@ def of_house(office: Office, roster: Roster, state: GlobalState) -> dict[str, Ex
         if not account.admin:
             tree.pop("api_keys", None)
         if account.limited:
-            tree = {key: value for key, value in tree.items() if key not in ("events", "watches")}
+            tree = {
+                key: value for key, value in tree.items() if key not in ("events", "watches", "watch_owners")
+            }
         return {"state": tree}
 
     return {

@@ -46,6 +46,19 @@ class SnapshotId(msgspec.Struct, kw_only=True):
     id: DefinitionId
 
 
+class Changed(SnapshotId, kw_only=True):
+    """Of ours: what people say of a snapshot. What it shows never changes."""
+
+    label: Remark | msgspec.UnsetType = msgspec.UNSET
+    notes: Remark | msgspec.UnsetType = msgspec.UNSET
+    pinned: bool | msgspec.UnsetType = msgspec.UNSET
+    """Maintenance does not delete it, however old it gets."""
+
+    def given(self) -> dict[str, str | bool]:
+        said = {"label": self.label, "notes": self.notes, "pinned": self.pinned}
+        return {key: value for key, value in said.items() if not isinstance(value, msgspec.UnsetType)}
+
+
 class Pair(msgspec.Struct, kw_only=True):
     before: DefinitionId
     after: DefinitionId
@@ -111,6 +124,26 @@ class SnapshotCalls:
         self._signals.publish_logged(told)
         return {}
 
+    async def change(self, call: Call, params: Changed) -> Json:
+        """Of ours: `label`, `notes`, `pinned`, of a snapshot that the caller sees."""
+        snapshot = await self._snapshots.get(params.id)
+        if snapshot is None:
+            raise Refusal("snapshot", f"Failed to locate snapshot: {params.id}")
+        call.account.require_groups(snapshot.get("groups") or ())
+        told = activity(
+            call,
+            "snapshot_update",
+            params.id,
+            {"snapshot": params.id, **params.given()},
+            keywords=(params.id,),
+            resource=("snapshot", params.id),
+            groups=tuple(map(str, snapshot.get("groups") or ())),
+        )
+        if not await self._snapshots.remark(params.id, params.given(), self._signals.events(told)):
+            raise Refusal("snapshot", f"Failed to locate snapshot: {params.id}")
+        self._signals.publish_logged(told)
+        return {}
+
     async def watch_server(self, call: Call, params: Watch) -> Json:
         server = online_server(self._roster, call, params.id, "server")
         about = {"server_id": params.id, "hostname": server["hostname"]}
@@ -132,19 +165,20 @@ class SnapshotCalls:
         return {"comparison": compared(before, after)}
 
     async def watches(self, call: Call, params: NoParams) -> Json:
-        """Of ours: what is watched now, as far as the caller sees it, with the Unix time of the end."""
+        """Of ours: what is watched now, as far as the caller sees it: the Unix time of the end, and who set it."""
         moment = now()
-        servers = self._watches.all("servers", moment)
-        groups = self._watches.all("groups", moment)
         seen = call.account.sees_groups
-        return {
-            "servers": {
-                id: end
-                for id, end in servers.items()
-                if not call.account.groups or seen((self._roster.record(id) or {}).get("groups") or ())
-            },
-            "groups": {id: end for id, end in groups.items() if seen((id,))},
+        servers = {
+            id: end
+            for id, end in self._watches.all("servers", moment).items()
+            if not call.account.groups or seen((self._roster.record(id) or {}).get("groups") or ())
         }
+        groups = {id: end for id, end in self._watches.all("groups", moment).items() if seen((id,))}
+        owners = {
+            kind: {id: owner for id in ends if (owner := self._watches.owner(kind, id))}
+            for kind, ends in (("servers", servers), ("groups", groups))
+        }
+        return {"servers": servers, "groups": groups, "owners": owners}
 
     async def _of_a_server(self, call: Call, id: str) -> Json:
         snapshot = await self._snapshots.get(id)
@@ -165,7 +199,9 @@ class SnapshotCalls:
             resource=(kind, params.id),
             groups=groups,
         )
-        await self._watches.set(f"{kind}s", params.id, params.duration, self._signals.events(told))
+        await self._watches.set(
+            f"{kind}s", params.id, params.duration, call.account.name, self._signals.events(told)
+        )
         self._signals.publish_logged(told)
 
     def endpoints(self) -> tuple[Endpoint[Any], ...]:
@@ -190,6 +226,13 @@ class SnapshotCalls:
                 SnapshotId,
                 "Delete a snapshot of a server or a group.",
                 "delete_snapshots",
+            ),
+            changing(
+                "update_snapshot",
+                self.change,
+                Changed,
+                "Label a snapshot, or pin it, so that maintenance keeps it.",
+                "create_snapshots",
             ),
             Endpoint("compare_snapshots", self.compare, Pair, "What is different in a second snapshot."),
             Endpoint(

@@ -66,6 +66,8 @@ class Housekeeping:
             interrupt=self._bring_to_rest,
         )
         self.house.conductors.stop = stop
+        self.house.sweeps.keeps = lambda index, record: index == "servers" and record["id"] in roster.online
+        self.house.maintenance.register("expired watches", monitoring.watches.drop_ended)
         self.house.rereads.append(self._reread_alerts)
         self.house.collections.deletes("servers", fleet.removals.remove)
         self.house.sections.register(BucketSection(filing.bucket_data))

@@ -48,7 +48,7 @@ class Monitoring:
             Redaction(settings.snapshot_redactions),
         )
         self.snapshots.fresh = FreshSamples(ground.roster.questions)
-        self.watches = Watches(definitions.state, self.snapshots)
+        self.watches = Watches(definitions.state, self.snapshots, settings.watches_per_user)
         self.loads = Loads()
         self.samples = Samples(
             ground.records,

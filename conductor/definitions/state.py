@@ -73,14 +73,16 @@ class GlobalState:
         """Set `changes` at `key`; committed on return, with `events`. Raises Unavailable."""
         await unbroken(self._merge(key, changes, events))
 
-    async def merge_many(self, changes: Mapping[str, Mapping[str, Any]]) -> None:
+    async def merge_many(
+        self, changes: Mapping[str, Mapping[str, Any]], *, events: Sequence[EventRow] = ()
+    ) -> None:
         """As `merge`, of several paths in one transaction. Raises Unavailable; nothing is changed then."""
-        await unbroken(self._merge_many(changes))
+        await unbroken(self._merge_many(changes, events))
 
-    async def _merge_many(self, changes: Mapping[str, Mapping[str, Any]]) -> None:
+    async def _merge_many(self, changes: Mapping[str, Mapping[str, Any]], events: Sequence[EventRow]) -> None:
         writes = [self.staged(key, some) for key, some in changes.items()]
         try:
-            await self._records.write(*writes)
+            await self._records.write(*writes, events=events)
         except BaseException:
             for key in changes:
                 self.withdraw(key)

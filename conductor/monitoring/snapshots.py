@@ -192,6 +192,19 @@ class Snapshots:
     async def get(self, snapshot_id: str) -> Json | None:
         return await self._stored.get(snapshot_id)
 
+    async def remark(
+        self, snapshot_id: str, said: Mapping[str, str | bool], events: Sequence[EventRow] = ()
+    ) -> bool:
+        """Keep `label`, `notes` and `pinned` with it, of which one that is false or empty goes.
+
+        False, and no `events`, without it.
+        """
+
+        def changed(doc: Json) -> Json:
+            return {key: value for key, value in (doc | dict(said)).items() if value or key not in said}
+
+        return await self._stored.change(snapshot_id, changed, events=lambda _: events) is not None
+
     async def delete(self, snapshot_id: str, events: Sequence[EventRow] = ()) -> bool:
         """False, and no `events`, if there is none."""
         return await self._stored.delete(snapshot_id, events=events)

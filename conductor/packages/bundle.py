@@ -28,7 +28,7 @@ from conductor.packages.runtime import File, runtime_files
 
 NAME = "opsorbit-satellite"
 _OWN = ("satellite", "shared")
-_LIBRARIES = ("aiohttp", "msgspec", "structlog", "uvloop", "psutil")
+_LIBRARIES = ("aiohttp", "msgspec", "structlog", "psutil")
 _SOURCES = (".pyc", ".pyi", ".pyx", ".pxd", ".pxi", ".c", ".h")
 _REQUIREMENT = re.compile(r"[A-Za-z0-9][\w.\-]*")
 _ARCHITECTURES = {"x86_64": "x64", "amd64": "x64", "aarch64": "arm64", "arm64": "arm64"}
@@ -118,7 +118,7 @@ def _distributions() -> list[metadata.Distribution]:
         try:
             found[name] = metadata.distribution(name)
         except metadata.PackageNotFoundError:
-            continue  # not needed on this Python, or optional such as uvloop
+            continue  # not needed on this Python, or optional
         needed = (one for one in found[name].requires or () if "extra ==" not in one)
         waiting.extend(match[0] for one in needed if (match := _REQUIREMENT.match(one)))
     return [found[name] for name in sorted(found)]

@@ -11,6 +11,8 @@ _SECTOR_BYTES = 512
 _SHORTEST_INTERVAL = 0.5
 _PARTITION = re.compile(r"(?:(?:sd|vd|xvd|hd)[a-z]+\d+|(?:nvme\d+n\d+|mmcblk\d+)p\d+)$")
 _NO_DISK = ("dm-", "md", "loop", "ram", "zram", "sr", "fd")
+_MOST_DISKS = 64
+_NAMES = ("rIO", "wIO", "rx", "wx", "rWaitTime", "wWaitTime", "tWaitTime")
 _NO_STORAGE = (
     "rootfs", "unionfs", "squashfs", "cramfs", "initrd", "initramfs", "devtmpfs", "tmpfs", "udev", "devfs",
     "specfs", "appimaged",
@@ -22,42 +24,58 @@ Counters = dict[str, int]
 
 def disk_counters() -> Counters:
     """Sums over whole disks since boot: operations, bytes, milliseconds."""
-    sums = dict.fromkeys(("rIO", "wIO", "rx", "wx", "rWaitTime", "wWaitTime", "tWaitTime"), 0)
+    disks = disks_counters()
+    return _counters_of_psutil() if disks is None else _summed(disks)
+
+
+def disks_counters(path: str = "/proc/diskstats") -> dict[str, Counters] | None:
+    """As `disk_counters`, of each whole disk. None where the kernel does not tell it there."""
     try:
-        with open("/proc/diskstats") as file:
+        with open(path) as file:
             lines = file.read().splitlines()
     except OSError:
-        return _counters_of_psutil()
+        return None
+    disks: dict[str, Counters] = {}
     for line in lines:
         fields = line.split()
         name = fields[2]
         if name.startswith(_NO_DISK) or _PARTITION.match(name):
             continue
-        sums["rIO"] += int(fields[3])
-        sums["rx"] += int(fields[5]) * _SECTOR_BYTES
-        sums["rWaitTime"] += int(fields[6])
-        sums["wIO"] += int(fields[7])
-        sums["wx"] += int(fields[9]) * _SECTOR_BYTES
-        sums["wWaitTime"] += int(fields[10])
-        sums["tWaitTime"] += int(fields[13])
-    return sums
+        disks[name] = {
+            "rIO": int(fields[3]),
+            "rx": int(fields[5]) * _SECTOR_BYTES,
+            "rWaitTime": int(fields[6]),
+            "wIO": int(fields[7]),
+            "wx": int(fields[9]) * _SECTOR_BYTES,
+            "wWaitTime": int(fields[10]),
+            "tWaitTime": int(fields[13]),
+        }
+    return disks
+
+
+def _summed(disks: Mapping[str, Counters]) -> Counters:
+    return {name: sum(disk[name] for disk in disks.values()) for name in _NAMES}
 
 
 class DiskTraffic:
-    """`stats.io` and `stats.fs`: counters, and rates since the previous minute sample."""
+    """`stats.io`, `stats.fs` and, ours, `stats.disks`: counters, and rates since the previous minute sample."""
 
     def __init__(self) -> None:
         self._before: Counters | None = None
+        self._disks_before: dict[str, Counters] = {}
         self._at = 0.0
-        self._last: tuple[dict[str, Any], dict[str, Any]] | None = None
+        self._last: tuple[dict[str, Any], dict[str, Any], dict[str, Any]] | None = None
 
-    def sample(self) -> tuple[dict[str, Any], dict[str, Any]]:
+    def sample(self) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
         at = monotonic()
         elapsed = at - self._at
         if self._last is not None and elapsed < _SHORTEST_INTERVAL:
             return self._last
-        sums = disk_counters()
+        found = disks_counters()
+        sums = _counters_of_psutil() if found is None else _summed(found)
         before, self._before, self._at = self._before, sums, at
+        disks = found or {}
+        disks_before, self._disks_before = self._disks_before, disks
         io: dict[str, Any] = {"rIO": sums["rIO"], "wIO": sums["wIO"], "tIO": sums["rIO"] + sums["wIO"]}
         fs: dict[str, Any] = {"rx": sums["rx"], "wx": sums["wx"], "tx": sums["rx"] + sums["wx"]}
         deltas = {key: max(value - before[key], 0) for key, value in sums.items()} if before else {}
@@ -71,8 +89,22 @@ class DiskTraffic:
             else:
                 io[f"{kind}WaitPercent"] = io[f"{kind}IO_sec"] = fs[f"{kind}x_sec"] = None
         io["ms"] = fs["ms"] = int(elapsed * 1000) if before else 0
-        self._last = io, fs
+        of_each = {
+            name: _of_a_disk(disk, disks_before.get(name), elapsed)
+            for name, disk in list(disks.items())[:_MOST_DISKS]
+        }
+        self._last = io, fs, of_each
         return self._last
+
+
+def _of_a_disk(now: Counters, before: Counters | None, elapsed: float) -> dict[str, Any]:
+    """Counters as in `stats.io` and `stats.fs`, rates a second, `busy`: percent of the time. None: the first."""
+    found: dict[str, Any] = {name: now[name] for name in ("rIO", "wIO", "rx", "wx")}
+    names = {"rIO": "rIO_sec", "wIO": "wIO_sec", "rx": "rx_sec", "wx": "wx_sec", "tWaitTime": "busy"}
+    for name, rate in names.items():
+        change = None if before is None else max(now[name] - before[name], 0) / elapsed
+        found[rate] = change if change is None else round(change / 10 if rate == "busy" else change, 2)
+    return found
 
 
 def mounts() -> dict[str, dict[str, Any]]:
@@ -137,7 +169,7 @@ def _counters_of_psutil() -> Counters:
 
     totals = psutil.disk_io_counters()
     if totals is None:
-        return dict.fromkeys(("rIO", "wIO", "rx", "wx", "rWaitTime", "wWaitTime", "tWaitTime"), 0)
+        return dict.fromkeys(_NAMES, 0)
     return {
         "rIO": totals.read_count,
         "wIO": totals.write_count,

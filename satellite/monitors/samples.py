@@ -48,7 +48,7 @@ class Samples:
         memory = read_memory()
         connections = network.connections()
         interfaces, traffic = self._network.sample(connections)
-        io, fs = self._disks.sample()
+        io, fs, of_disks = self._disks.sample()
         sample = self._always(jobs) | {
             "os": system.operating_system(),
             "memory": memory,
@@ -57,7 +57,7 @@ class Samples:
             "interfaces": interfaces,
             "conns": connections,
             "processes": self._processes.sample(uptime, at, memory.get("total", 0), jobs),
-            "stats": {"io": io, "fs": fs, "network": traffic},
+            "stats": {"io": io, "fs": fs, "disks": of_disks, "network": traffic},
         }
         if told := kernel():
             sample["kernel"] = told

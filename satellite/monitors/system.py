@@ -70,7 +70,7 @@ def processor() -> dict[str, Any]:
     }
     return {
         "manufacturer": {"GenuineIntel": "Intel", "AuthenticAMD": "AMD"}.get(vendor, vendor),
-        "brand": first.get("model name", platform.processor() or architecture()),
+        "brand": first.get("model name") or architecture(),
         "vendor": vendor,
         "family": first.get("cpu family", ""),
         "model": first.get("model", ""),

@@ -41,13 +41,14 @@ def main() -> int:
         return 0
     if params.get("verbose"):
         print(f"Running: {shlex.join(arguments)}", flush=True)
+    stopping = Stopping(docker, arguments[arguments.index("--name") + 1])
+    stopping.listen()
     try:
         client = subprocess.Popen(arguments, stdin=subprocess.PIPE)
     except OSError as error:
         end(1, f"Docker failed: {error.strerror}")
         return 0
-    name = arguments[arguments.index("--name") + 1]
-    stopping = _stop_on_signals(client, docker, name)
+    stopping.started(client)
     assert client.stdin is not None  # noqa: S101
     with suppress(BrokenPipeError):
         client.stdin.write(given(params, job))
@@ -55,8 +56,7 @@ def main() -> int:
     with suppress(BrokenPipeError):
         client.stdin.close()
     status = client.wait()
-    for timer in stopping:
-        timer.cancel()
+    stopping.ended()
     if status < 0:
         killer = signal.Signals(-status).name
         end(killer, f"Docker exited with code: {killer}")
@@ -97,32 +97,54 @@ def given(params: Mapping[str, Any], job: Json) -> bytes:
     return json.dumps(job).encode() + b"\n"
 
 
-def _stop_on_signals(client: "subprocess.Popen[bytes]", docker: str, name: str) -> list[threading.Timer]:
-    """Pass SIGTERM on; after a while kill the container. Returns the timers, to be cancelled at the end."""
-    timers: list[threading.Timer] = []
+class Stopping:
+    """Passes a stop on to docker's client; after a while kills the container.
 
-    def harder() -> None:
+    Signals are heard from before there is a client: what comes meanwhile is passed on as soon as there is one.
+    """
+
+    def __init__(self, docker: str, name: str) -> None:
+        self._docker = docker
+        self._name = name
+        self._client: subprocess.Popen[bytes] | None = None
+        self._asked = False
+        self._timer: threading.Timer | None = None
+
+    def listen(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, self.stop)
+
+    def started(self, client: "subprocess.Popen[bytes]") -> None:
+        self._client = client
+        if self._asked:
+            self._pass_on(client)
+
+    def ended(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def stop(self, number: int, frame: object) -> None:
+        self._asked = True
+        if self._client is not None:
+            self._pass_on(self._client)
+
+    def _pass_on(self, client: "subprocess.Popen[bytes]") -> None:
+        client.send_signal(signal.SIGTERM)
+        if self._timer is None:
+            self._timer = threading.Timer(_PATIENCE, self._harder, (client,))
+            self._timer.daemon = True
+            self._timer.start()
+
+    def _harder(self, client: "subprocess.Popen[bytes]") -> None:
         with suppress(OSError, subprocess.SubprocessError):
             subprocess.run(
-                [docker, "kill", name],
+                [self._docker, "kill", self._name],
                 check=False,
                 capture_output=True,
                 timeout=_KILL_TIMEOUT,
                 stdin=subprocess.DEVNULL,
             )
         client.kill()
-
-    def stop(number: int, frame: object) -> None:
-        client.send_signal(signal.SIGTERM)
-        if not timers:
-            timer = threading.Timer(_PATIENCE, harder)
-            timer.daemon = True
-            timers.append(timer)
-            timer.start()
-
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, stop)
-    return timers
 
 
 def _text(params: Mapping[str, Any], name: str) -> str:

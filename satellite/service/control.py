@@ -14,7 +14,6 @@ from pathlib import Path
 from satellite.service import boot
 from satellite.service.instance import running
 
-COMMANDS = ("start", "stop", "restart", "status", "install", "uninstall")
 CANNOT_START, CANNOT_STOP = 3, 4
 _START_SECONDS = 20.0
 _STOP_SECONDS = 30.0

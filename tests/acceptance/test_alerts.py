@@ -26,6 +26,14 @@ async def send_sample(agent: Agent, data: Json) -> None:
     await agent.settled()
 
 
+async def logged(client: Client, action: str, keyword: str) -> None:
+    async def found() -> bool:
+        query = f"action:{action} keywords:{keyword}"
+        return bool((await client.call("search_activity", query=query))["list"]["length"])
+
+    await eventually(found, f"{action} is in the log")
+
+
 async def active(client: Client, server_id: str) -> list[Json]:
     """The active alerts of a server, those of the stock definitions aside."""
     alerts = (await client.call("get_multiple", lists="alerts", alerts=1))["activeAlerts"]
@@ -159,6 +167,13 @@ async def test_snapshots_of_servers_and_groups(agent: Agent, admin: Client) -> N
     assert id.startswith("sn")
     group_id = (await admin.call("create_group_snapshot", group="main"))["id"]
     other = (await admin.call("create_snapshot", server=agent.id))["id"]
+    # Better, snapshots.md 5: pinned, maintenance keeps it.
+    await admin.call("update_snapshot", id=other, pinned=True, label="after")
+    pinned = (await admin.call("search_snapshots", query=f"pinned:true server:{agent.id}", limit=5))["rows"]
+    assert [(one["id"], one["label"]) for one in pinned] == [(other, "after")]
+    with pytest.raises(ApiError) as refused:
+        await admin.call("update_snapshot", id="snone", pinned=True)
+    assert refused.value.code == "snapshot"
     found = (await admin.call("compare_snapshots", before=id, after=other))["comparison"]
     assert (found["seconds"], found["monitors"], found["processes"]["ended"]) == (0, {}, [])
     with pytest.raises(ApiError) as refused:
@@ -166,6 +181,7 @@ async def test_snapshots_of_servers_and_groups(agent: Agent, admin: Client) -> N
     assert refused.value.code == "snapshot"
     for one in (id, group_id):
         await admin.call("delete_snapshot", id=one)
+        await logged(admin, "snapshot_delete", one)  # better, snapshots.md 10
         with pytest.raises(ApiError) as refused:
             await admin.call("delete_snapshot", id=one)
         assert refused.value.code == "snapshot"
@@ -186,6 +202,9 @@ async def test_watches_of_servers_and_groups(agent: Agent, alone: Station, admin
     assert "main" in (await watches())["groups"]
     listed = await admin.call("get_watches")
     assert (listed["servers"][agent.id], list(listed["groups"])) == (end, ["main"])
+    # Better, snapshots.md 8: whose they are.
+    owner = listed["owners"]["servers"][agent.id]
+    assert (owner["username"], owner["since"]) == (listed["owners"]["groups"]["main"]["username"], end - 300)
     await admin.call("watch_server", id=agent.id, duration=0)
     await admin.call("watch_group", id="main", duration="0")
     assert agent.id not in (await watches())["servers"]

@@ -195,7 +195,7 @@ class StateSection:
         for name, part in value.items():
             if name in self._OWN or not isinstance(name, str) or name == "dirty":
                 continue
-            if name in ("events", "api_keys", "watches") and isinstance(part, dict):
+            if name in ("events", "api_keys", "watches", "watch_owners") and isinstance(part, dict):
                 for id, document in part.items():
                     if isinstance(document, dict):
                         await self._state.merge(f"{name}/{id}", document)

@@ -155,6 +155,7 @@ SNAPSHOTS = _index(
         _hours("date", "date", column="date"),
         Field("alerts", ("alerts",)),
         Field("jobs", ("jobs",)),
+        Field("pinned", ("pinned",)),
     ),
     sorters=("date",),
     columns={"date": Column("date")},

@@ -134,3 +134,26 @@ async def test_better_3_an_alerts_ticket_has_the_same_name_when_it_is_made_again
     first, second = stage.edges.tickets.asked
     assert first == second
     assert stage.edges.snapshots.asked == [("a2-alert_new-1", False), ("a2-alert_new-1", True)]
+
+
+async def test_better_8_actions_of_one_alert_share_no_text(stage: Stage) -> None:
+    """They ran on one context: what was added for one web hook was in the next one, and in the e-mail."""
+    other = {"id": "other", "title": "Other", "url": "https://y.example", "method": "POST"}
+    await stage.house.definitions.create("web_hooks", other, actor=SYSTEM, by=writer.House("admin"))
+    actions = [
+        action("web_hook", "alert_new", web_hook="hook", text="for the hook alone"),
+        action("email", "alert_new", email="ops@example.com"),
+        action("web_hook", "alert_new", web_hook="other", text="another"),
+    ]
+    definition = {**DEFINITION, "actions": actions}
+    async with stage.house.term() as term:
+        await term.engine.actions.run_for_alert(invocation(), definition, SERVER, "alert_new")  # type: ignore[attr-defined]
+    texts = sorted(str(one.data["text"]).splitlines()[-1] for one in stage.edges.web_hooks.fired)
+    assert len(texts) == 2
+    first, second = (next(text for text in texts if word in text) for word in ("another", "for the hook"))
+    assert "for the hook" not in first
+    assert "another" not in second
+    letter = stage.edges.mailer.sent[0]
+    assert [
+        key for key, value in letter.data.items() if isinstance(value, str) and "for the hook" in value
+    ] == []

@@ -145,6 +145,57 @@ async def test_maintenance_leaves_what_the_settings_keep(house: House) -> None:
     assert (await house.archive.search("*")).total == 1
 
 
+async def test_better_5_maintenance_keeps_pinned_snapshots_and_a_watch_displaces_no_incident(
+    house: House,
+) -> None:
+    """snapshots.md: with rows alone counted, a long watch evicted what people wanted to keep."""
+    stored = house.services.collections.documents["snapshots"]
+
+    async def ids() -> list[str]:
+        page = await stored.search("*", limit=100, sort_dir=1)
+        return [msgspec.json.decode(row)["id"] for row in page.rows]
+
+    now = int(clock.now())
+    for number in range(20):
+        source = "watch" if number % 2 else "alert"
+        doc = {"id": f"sn{number:02d}", "source": source, "date": now - 3 * 86_400 + number}
+        await stored.add(doc["id"], doc | ({"pinned": True} if number in (0, 1, 2) else {}))
+    keep = house.settings.db_maint
+    keep["snapshots"] = {"sources": {"watch": {"max_rows": 2}}}
+    assert await house.services.sweeps.trim("snapshots") == 7
+    assert await ids() == [f"sn{n:02d}" for n in (0, 1, 2, 4, 6, 8, 10, 12, 14, 16, 17, 18, 19)]
+    keep["snapshots"] = {"max_rows": 4}
+    assert await house.services.sweeps.trim("snapshots") == 6
+    assert await ids() == ["sn00", "sn01", "sn02", "sn16", "sn17", "sn18", "sn19"]
+    keep["snapshots"] = {"sources": {"watch": {"max_days": 2}}}
+    assert await house.services.sweeps.trim("snapshots") == 2
+    keep["snapshots"] = {"max_days": 2}
+    assert await house.services.sweeps.trim("snapshots") == 2
+    assert await ids() == ["sn00", "sn01", "sn02"]
+    keep["snapshots"] = {"sources": "nonsense", "max_rows": "many"}
+    assert await house.services.sweeps.trim("snapshots") == 0
+
+
+async def test_better_10_servers_go_by_when_they_were_last_seen_and_those_online_stay(house: House) -> None:
+    """monitoring.md: the ones that had joined first went, online or not."""
+    stored, now = house.services.collections.documents["servers"], int(clock.now())
+    for id, days in (("s1", 0), ("s2", 40), ("s3", 90), ("s4", 1), ("s5", 99)):
+        await stored.add(id, {"id": id, "hostname": id, "groups": [], "modified": now - days * 86_400})
+    house.services.sweeps.keeps = lambda index, row: (index, row["id"]) == ("servers", "s5")
+
+    async def ids() -> list[str]:
+        return [
+            msgspec.json.decode(row)["id"] for row in (await stored.search("*", limit=9, sort_dir=1)).rows
+        ]
+
+    house.settings.db_maint = {"servers": {"max_rows": 4}}
+    assert await house.services.sweeps.trim("servers") == 1
+    assert await ids() == ["s1", "s2", "s4", "s5"]
+    house.settings.db_maint = {"servers": {"max_days": 30}}
+    assert await house.services.sweeps.trim("servers") == 1
+    assert await ids() == ["s1", "s4", "s5"]
+
+
 async def test_settings_change_at_once_and_are_kept(house: House) -> None:
     overrides = house.services.overrides
     web = house.settings.WebServer

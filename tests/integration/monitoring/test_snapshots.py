@@ -10,7 +10,7 @@ import pytest
 from conductor.definitions.writer import House
 from conductor.errors import Refusal
 from conductor.monitoring import snapshots as snapshots_module
-from conductor.monitoring.watches import in_words
+from conductor.monitoring.watches import Watches, in_words
 from conductor.records.store import Records
 from conductor.signals import SYSTEM
 from tests.integration.monitoring.alert_room import Deeds, Fleet, JobList, Room, term
@@ -193,3 +193,53 @@ async def test_watches_outlive_a_restart(room: Room, both_records: Records) -> N
 )
 def test_the_duration_of_a_watch_in_words(seconds: int, words: str) -> None:
     assert in_words(seconds) == words
+
+
+async def test_better_8_a_watch_says_who_set_it(room: Room) -> None:
+    """Nobody knew whose watch filled the snapshots; the contract's state stays as it is."""
+    await room.watches.set("servers", "s1", 600, "ann")
+    assert isinstance(room.definitions.state.get("watches/servers")["s1"], int)
+    owner = room.watches.owner("servers", "s1")
+    assert (owner["username"], abs(owner["since"] - time.time()) < 30) == ("ann", True)
+    await room.watches.set("servers", "s1", 300, "bob")
+    assert room.watches.owner("servers", "s1")["username"] == "bob", "he prolonged it"
+    await room.watches.set("servers", "s1", 0, "ann")
+    assert room.watches.owner("servers", "s1") == {}
+
+
+async def test_better_8_a_user_has_so_many_watches_and_no_more(room: Room) -> None:
+    watches = Watches(room.definitions.state, room.snapshots, most_of_a_user=2)
+    await watches.set("servers", "s1", 600, "ann")
+    await watches.set("groups", "web", 600, "ann")
+    with pytest.raises(Refusal) as refused:
+        await watches.set("servers", "s2", 600, "ann")
+    assert refused.value.code == "watch"
+    assert watches.until("servers", "s2") == 0
+    await watches.set("servers", "s1", 900, "ann")
+    await watches.set("servers", "s2", 600, "bob")
+    await watches.set("groups", "web", 0, "ann")
+    await watches.set("servers", "s3", 600, "ann")
+
+
+async def test_watches_that_have_ended_are_dropped_with_their_owners(room: Room) -> None:
+    state = room.definitions.state
+    await room.watches.set("servers", "s1", 600, "ann")
+    await state.merge_many(
+        {"watches/servers": {"s2": 5}, "watch_owners/servers": {"s2": {"username": "x"}, "s9": {}}}
+    )
+    assert await room.watches.drop_ended() == 1
+    assert list(state.get("watches/servers")) == ["s1"]
+    assert list(state.get("watch_owners/servers")) == ["s1"]
+
+
+async def test_better_5_a_snapshot_may_be_pinned_and_labelled_afterwards(room: Room) -> None:
+    room.sample(room.fleet.add("s1"), False)
+    id = await room.snapshots.take_server("s1", source="user")
+    assert await room.snapshots.remark(id, {"pinned": True, "label": "incident", "notes": ""})
+    assert [one["id"] for one in await found(room, "pinned:true")] == [id]
+    (kept,) = await found(room)
+    assert (kept["label"], "notes" in kept, kept["data"]["degrees"]) == ("incident", False, 90)
+    assert await room.snapshots.remark(id, {"pinned": False})
+    (kept,) = await found(room)
+    assert ("pinned" in kept, kept["label"]) == (False, "incident")
+    assert not await room.snapshots.remark("snone", {"pinned": True})

@@ -25,6 +25,9 @@ NEVER = (
     "sqlalchemy",
     "aiohttp.web",
     "frozenlist._frozenlist",
+    "uvloop",
+    "xml.sax",
+    "satellite.service.control",
 )
 """Modules that an idle satellite has no use for, a few megabytes together."""
 

@@ -8,6 +8,7 @@ import pytest
 
 from satellite.monitors import cpu, disks
 from satellite.monitors.kernel import kernel
+from satellite.monitors.samples import Samples
 
 FILES = {
     "proc/stat": "cpu  1 2 3\nintr 900 1 2 3\nctxt 12345\nbtime 1\nprocesses 77\n",
@@ -62,3 +63,33 @@ def test_two_mounts_of_the_same_name_are_both_there_with_their_inodes(
         "root": "/", "a_b": "/a-b", "a_b_2": "/a_b", "a_b_3": "/a/b",
     }  # fmt: skip
     assert (found["root"]["inodes"], found["root"]["inodesUse"]) == (1000, 75.0)
+
+
+def test_better_6_the_traffic_of_each_disk_is_told(tmp_path: Path) -> None:
+    """One full disk among ten is invisible in their sum; partitions and volumes on them are not counted again."""
+    stats = tmp_path / "diskstats"
+    rows = {"sda": 10, "sda1": 9, "nvme0n1": 4, "nvme0n1p2": 3, "dm-0": 8, "loop0": 1, "md0": 2}
+    stats.write_text(
+        "".join(
+            f"8 0 {name} {n} 0 {n * 2} {n * 3} {n * 4} 0 {n * 5} {n * 6} 0 0 {n * 7}\n"
+            for name, n in rows.items()
+        )
+    )
+    found = disks.disks_counters(str(stats))
+    assert found is not None
+    assert list(found) == ["sda", "nvme0n1"]
+    assert found["sda"] == {
+        "rIO": 10, "rx": 20 * 512, "rWaitTime": 30, "wIO": 40, "wx": 50 * 512, "wWaitTime": 60, "tWaitTime": 70,
+    }  # fmt: skip
+    first = disks._of_a_disk(found["sda"], None, 60)
+    assert (first["rIO"], first["rIO_sec"], first["busy"]) == (10, None, None)
+    later = {**found["sda"], "rIO": 130, "wx": 0, "tWaitTime": 30_070}
+    told = disks._of_a_disk(later, found["sda"], 60)
+    assert (told["rIO_sec"], told["busy"]) == (2, 50)
+    assert told["wx_sec"] == 0, "a counter that restarted"
+    assert disks.disks_counters(str(tmp_path / "none")) is None
+
+
+def test_better_6_a_minute_sample_tells_of_each_disk() -> None:
+    sample = Samples().minute({}, None)
+    assert set(sample["stats"]["disks"]) == set(disks.disks_counters() or {})

@@ -1,6 +1,8 @@
 """Pure parts of the built-in plugins (contract plugins.md §3.4, §3.6)."""
 
 import json
+import signal
+import subprocess
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -129,3 +131,18 @@ def test_what_a_container_reads() -> None:
     assert json.loads(docker_run.given({"run_mode": "Send Job JSON"}, job)) == job
     script = {"run_mode": "Send Script Source", "script": "#!/bin/sh\r\nx"}
     assert docker_run.given(script, job) == b"#!/bin/sh\nx"
+
+
+@pytest.mark.parametrize("early", [True, False])
+def test_a_stop_reaches_docker_even_while_its_client_is_being_started(early: bool) -> None:
+    """On a busy host a signal came between the client's start and ours of listening: the container ran on."""
+    stopping = docker_run.Stopping("docker", "c1")
+    if early:
+        stopping.stop(signal.SIGTERM, None)
+    with subprocess.Popen(["sleep", "20"]) as client:
+        stopping.started(client)
+        if not early:
+            assert client.poll() is None
+            stopping.stop(signal.SIGTERM, None)
+        assert client.wait(10) == -signal.SIGTERM
+    stopping.ended()
