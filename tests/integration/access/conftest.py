@@ -95,7 +95,7 @@ class House:
     async def log_in(
         self, name: str, password: str = PASSWORD, address: str = "192.0.2.7", code: str = ""
     ) -> Account:
-        session_id, session, _ = await self.accounts.log_in(name, password, address, "curl/8", code)
+        session_id, session, _ = await self.accounts.log_in(name, password, address, "curl/8", code=code)
         return self.accounts.of_session(session, session_id)
 
     async def mailed(self) -> list[str]:

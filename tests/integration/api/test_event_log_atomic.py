@@ -111,7 +111,7 @@ class Room:
 
     async def watch(self) -> None:
         events = self.signals.events(self.told("server_watch", "server", "s1"))
-        await self.watches.set("servers", "s1", 600, events)
+        await self.watches.set("servers", "s1", 600, events=events)
 
     async def delete_snapshot(self) -> None:
         events = self.signals.events(self.told("snapshot_delete", "snapshot", "sn1"))
@@ -307,7 +307,7 @@ async def test_event_log_has_nothing_of_what_changes_nothing(room: Room) -> None
     before = await stored(room)
     events = room.signals.events(room.told("server_watch", "server", "s9"))
 
-    await room.watches.set("servers", "s9", 0, events)
+    await room.watches.set("servers", "s9", 0, events=events)
     await room.sessions.end("0" * 64, ANN)
     await room.sessions.end_all("nobody", actor=ANN)
     assert not await room.snapshots.delete("sn9", events=events)
