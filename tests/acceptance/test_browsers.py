@@ -189,6 +189,8 @@ async def refused(url: str, headers: dict[str, str]) -> dict[str, Any]:
         await socket.send_json({"cmd": "authenticate", "data": {"attempt": 1}})
         async with asyncio.timeout(15):
             frame = await socket.receive_json()
+            while frame["cmd"] == "echo":  # the heartbeat may come first
+                frame = await socket.receive_json()
         assert frame["cmd"] == "auth_failure"
         return dict(frame["data"])
 
